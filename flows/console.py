@@ -1,0 +1,100 @@
+"""What the terminal shows: live progress, plans and summaries. Progress goes to standard error."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from tasks.progress import Listener
+
+_OUT, _ERR = Console(), Console(stderr=True)
+
+
+@contextmanager
+def live_progress() -> Iterator[Listener]:
+    """A bar per stage with count, rate and time left, while the block runs."""
+    columns = (
+        TextColumn("{task.description:>8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("[red]{task.fields[bad]}"),
+    )
+    with Progress(*columns, console=_ERR, disable=not _ERR.is_terminal) as progress:
+        yield _Bars(progress)
+
+
+class _Bars:
+    """One bar per stage. Rich's own lock makes it safe for several threads."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._bars: dict[str, TaskID] = {}
+        self._bad: Counter[str] = Counter()
+
+    def expect(self, stage: str, total: int) -> None:
+        self._bars[stage] = self._progress.add_task(stage, total=total, rate="", bad="")
+
+    def advance(self, stage: str, done: int, bad: int) -> None:
+        bar = self._bars[stage]
+        self._bad[stage] += bad
+        self._progress.advance(bar, done)
+        speed = next(task.speed for task in self._progress.tasks if task.id == bar)
+        rate = f"{speed * 60:.1f}/min" if speed else ""
+        self._progress.update(bar, rate=rate, bad=f"{self._bad[stage]} bad" if self._bad[stage] else "")
+
+
+def print_plan(preview: Mapping[str, Any]) -> None:
+    """A plan for people."""
+    table = Table(show_header=False, box=None)
+    table.add_row("dataset", preview["dataset"])
+    table.add_row("pairs", f"{preview['pairs']}, {preview['to_do']} to do")
+    table.add_row("archived", ", ".join(f"{stage} {n}" for stage, n in preview["done"].items()))
+    table.add_row("read", decimal(preview["bytes_in"]))
+    table.add_row("write", f"at most {decimal(preview['bytes_out_at_most'])}")
+    table.add_row("time", f"about {_duration(preview['seconds_estimated'])} of computation")
+    _OUT.print(table)
+    for problem in preview["problems"]:
+        _OUT.print(f"[{problem['kind']}] {problem['where']}: {problem['message']}", markup=False)
+
+
+def print_summary(summary: Mapping[str, Any]) -> None:
+    """A finished run for people: counts, means with intervals, where the report is."""
+    table = Table("metric", "subject", "mean", "95 % interval", "n", "protocol", box=None)
+    for mean in summary["metrics"]:
+        interval = f"{mean['low']:.3f} .. {mean['high']:.3f}"
+        cells = (mean["metric"], mean["subject"], f"{mean['mean']:.3f}", interval, str(mean["n"]))
+        table.add_row(*cells, mean["protocol"])
+    _OUT.print(table)
+    counts = summary["items"]
+    _OUT.print(
+        f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} already there, "
+        f"{counts['quarantined']} set aside, in {_duration(summary['seconds']['total'])}"
+    )
+    for record in summary["quarantine"]:
+        line = f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}"
+        _OUT.print(line, markup=False, style="red")
+    _OUT.print(f"report: {summary['report']}", soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -1,0 +1,64 @@
+"""Prefect for a single machine: where no server is configured, a private one for the run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+"""Read when Prefect is first imported; what the user has set stays."""
+
+
+def keep_quiet() -> None:
+    """Leave the terminal to the command: no log lines of Prefect or Dask below an error."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+
+
+@contextmanager
+def prefect_engine() -> Iterator[None]:
+    """Run flows against the configured Prefect server, or against a private, quiet one.
+
+    The private server keeps its database in a folder of its own, which goes when the run ends: the
+    lasting record of a run is in the archive, and runs side by side do not wait for each other.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    if PREFECT_API_URL.value():
+        yield
+    else:
+        with _private_server():
+            yield
+
+
+@contextmanager
+def _private_server() -> Iterator[None]:
+    from prefect.settings import (
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_HOME,
+        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+        temporary_settings,
+    )
+
+    home = Path(tempfile.mkdtemp(prefix="ldp-prefect-"))
+    settings = {
+        PREFECT_HOME: home,
+        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+    }
+    try:
+        with temporary_settings(settings):
+            yield
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,42 @@
+"""Make a dataset to try the system on: simulated pairs with their all-in-focus images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import flow
+
+from ldp_core.optics import SimulationSettings
+from ldp_core.storage import absolute_url
+from tasks.cluster import open_workers
+from tasks.progress import expect
+from tasks.simulate import simulate_batch
+
+_MOST_BATCHES = 100
+_SMALLEST_BATCH = 8
+
+
+@flow(name="simulate-dataset", persist_result=False)
+def simulate_dataset(
+    output: str,
+    count: int,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    cluster: str | None = None,
+    processes: int | None = None,
+) -> str:
+    """Write ``count`` simulated pairs below ``output``, layout ``folders``; returns its address.
+
+    Raises:
+        SettingsError: a simulation setting is unknown or out of range.
+    """
+    url = absolute_url(output)
+    chosen = SimulationSettings.parse(settings or {}).model_dump_json()
+    size = max(_SMALLEST_BATCH, -(-count // _MOST_BATCHES))
+    expect("simulate", count)
+    with open_workers(cluster, processes=processes) as workers:
+        for first in range(seed, seed + count, size):
+            share = min(size, seed + count - first)
+            simulate_batch(url, chosen, first, share, in_flight=workers.processes + 1)
+    return url

@@ -1,0 +1,139 @@
+"""Pairs as frames: all views of one item in one array, its blur truth beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ldp_core.archive.addresses import TRUTH, Address, ItemKind
+from ldp_core.archive.arrays import (
+    StoredArray,
+    damage_named,
+    read_array,
+    read_companion,
+    reads_back,
+    write_array,
+)
+from ldp_core.archive.digests import PairDigests, digest_pair, named_views, peers_among, scoring_facts
+from ldp_core.archive.records import check_record, fetch_sealed
+from ldp_core.errors import ItemConflictError, PairMismatchError
+from ldp_core.storage import join
+from ldp_core.types import BlurTruthKind, FloatMap, Pair, Region
+
+_FRAME_DIMENSIONS = ("view", "y", "x", "channel")
+
+
+def frames_address(item_id: str) -> Address:
+    return Address(ItemKind.FRAMES, "", item_id)
+
+
+def truth_address(item_id: str) -> Address:
+    return Address(ItemKind.BLUR, TRUTH, item_id)
+
+
+def write_pair(root: str, pair: Pair, *, provenance: Mapping[str, Any]) -> bool:
+    """Archive a pair; False when it is there already, intact. The frames are written last.
+
+    Raises:
+        ItemConflictError: the id is archived with other content.
+        PairMismatchError: a peer's picture differs from the views in size or dtype.
+    """
+    frames = frames_address(pair.id)
+    _check_peers(pair)
+    digests = digest_pair(pair)
+    if _is_there(root, pair.id, digests.pair):
+        return False
+    if pair.blur_truth is not None:
+        _write_truth(root, pair, pair.blur_truth, sha256=str(digests.blur_truth))
+    pixels = np.stack(list(named_views(pair).values()))
+    facts = _frame_facts(pair, digests) | {"provenance": dict(provenance)}
+    write_array(root, frames, pixels, dimensions=_FRAME_DIMENSIONS, facts=facts)
+    return True
+
+
+def read_pair(root: str, item_id: str) -> Pair:
+    """The pair as it was written, verified.
+
+    Raises:
+        ItemMissingError: there is no such item.
+        ItemDamagedError: anything of it is not as it was written.
+    """
+    address = frames_address(item_id)
+    frames = read_array(root, address)
+    with damage_named(join(root, address.path)):
+        truth = read_companion(root, truth_address(item_id), sha256=frames.record["blur_truth_sha256"])
+        return _build_pair(item_id, frames, truth)
+
+
+def read_digest(root: str, item_id: str) -> str:
+    """Digest of an archived pair, from its metadata alone."""
+    address = frames_address(item_id)
+    where = join(root, address.path)
+    _, document = fetch_sealed(root, address)
+    with damage_named(where):
+        return str(check_record(document["attributes"]["ldp"], address, where=where)["digest"])
+
+
+def _frame_facts(pair: Pair, digests: PairDigests) -> dict[str, Any]:
+    return {
+        "digest": digests.pair,
+        "views": list(digests.views),
+        "pixels_sha256": list(digests.views.values()),
+        "blur_truth_sha256": digests.blur_truth,
+        **scoring_facts(pair),
+    }
+
+
+def _build_pair(item_id: str, frames: StoredArray, truth: FloatMap | None) -> Pair:
+    record = frames.record
+    views = dict(zip(record["views"], frames.pixels, strict=True))
+    return Pair(
+        id=item_id,
+        left=views["left"],
+        right=views["right"],
+        target=views.get("target"),
+        blur_truth=truth,
+        peers=peers_among(views),
+        score_region=Region(**record["score_region"]),
+        aligned=record["aligned"],
+        blur_truth_kind=BlurTruthKind(record["blur_truth_kind"]),
+    )
+
+
+def _write_truth(root: str, pair: Pair, truth: FloatMap, *, sha256: str) -> None:
+    facts = {"pixels_sha256": [sha256], "blur_kind": TRUTH, "blur_truth_kind": pair.blur_truth_kind.value}
+    write_array(root, truth_address(pair.id), truth, dimensions=("y", "x"), facts=facts)
+
+
+def _check_peers(pair: Pair) -> None:
+    for name, peer in pair.peers.items():
+        if peer.shape != pair.left.shape or peer.dtype != pair.left.dtype:
+            raise PairMismatchError(
+                f"the picture of peer '{name}' does not match the views",
+                where=pair.id,
+                expected=f"{pair.left.shape} {pair.left.dtype}",
+                got=f"{peer.shape} {peer.dtype}",
+                remedy="leave this peer out, or give its picture the size and bit depth of the views",
+            )
+
+
+def _is_there(root: str, item_id: str, digest: str) -> bool:
+    def read_the_same() -> None:
+        _refuse_other(root, item_id, digest)
+        read_pair(root, item_id)
+
+    return reads_back(read_the_same)
+
+
+def _refuse_other(root: str, item_id: str, digest: str) -> None:
+    recorded = read_digest(root, item_id)
+    if recorded != digest:
+        raise ItemConflictError(
+            "this id is archived with other content",
+            where=join(root, frames_address(item_id).path),
+            expected=recorded,
+            got=digest,
+            remedy="give the changed pair a new id or dataset name, or use another archive",
+        )

@@ -1,0 +1,21 @@
+"""Datasets: which pictures belong together. Pairing is by name only, never by sorted order.
+
+``read_catalogue`` lists a source, pairs its pictures by one of `LAYOUTS`, reads every header, and names
+whatever could not become an item. A catalogue is kept as immutable JSON lines.
+"""
+
+from ldp_core.catalogue.coc_px import decode_coc_px, encode_coc_px
+from ldp_core.catalogue.jsonl import catalogue_from_jsonl, catalogue_to_jsonl
+from ldp_core.catalogue.layouts import LAYOUTS
+from ldp_core.catalogue.load import load_pair
+from ldp_core.catalogue.read import read_catalogue
+
+__all__ = [
+    "LAYOUTS",
+    "catalogue_from_jsonl",
+    "catalogue_to_jsonl",
+    "decode_coc_px",
+    "encode_coc_px",
+    "load_pair",
+    "read_catalogue",
+]

@@ -1,0 +1,131 @@
+"""A catalogue as JSON lines: a header, then one line per item, then one per problem.
+
+The same catalogue gives the same bytes: keys sorted, ASCII only, a line feed after every line. The header
+counts the lines, so that a text cut short is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from ldp_core.errors import CatalogueError
+from ldp_core.types import Catalogue, Item, Problem
+
+SCHEMA = "ldp-catalogue"
+VERSION = 1
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Header(_Line):
+    schema_name: str = Field(alias="schema")
+    version: int
+    dataset: str
+    layout: str
+    source: str
+    items: int
+    problems: int
+
+
+class _ItemLine(_Line):
+    item: Item
+
+
+class _ProblemLine(_Line):
+    problem: Problem
+
+
+_LineType = TypeVar("_LineType", bound=_Line)
+_ITEM = TypeAdapter(Item)
+_PROBLEM = TypeAdapter(Problem)
+
+
+def catalogue_to_jsonl(catalogue: Catalogue) -> str:
+    """The catalogue as text; `catalogue_from_jsonl` gives it back equal."""
+    return "".join(_dump(record) + "\n" for record in _list_records(catalogue))
+
+
+def catalogue_from_jsonl(text: str) -> Catalogue:
+    """The catalogue in a text.
+
+    Raises:
+        CatalogueError: the text is of another schema or version, cut short, or a line is not valid.
+    """
+    head, *lines = text.split("\n")
+    header = _parse_header(head)
+    if len(lines) != header.items + header.problems + 1 or lines[-1]:
+        raise CatalogueError(
+            "the catalogue is cut short or has been added to",
+            expected=f"{header.items} items and {header.problems} problems, each on a line of its own",
+            got=f"{len(lines) - 1} lines after the header",
+            remedy="make it again from its source",
+        )
+    items, problems = lines[: header.items], lines[header.items : -1]
+    return Catalogue(
+        dataset=header.dataset,
+        layout=header.layout,
+        source=header.source,
+        items=tuple(line.item for line in _parse_all(_ItemLine, items, first=2)),
+        problems=tuple(line.problem for line in _parse_all(_ProblemLine, problems, first=2 + len(items))),
+    )
+
+
+def _list_records(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
+    yield _Header(
+        schema=SCHEMA,
+        version=VERSION,
+        dataset=catalogue.dataset,
+        layout=catalogue.layout,
+        source=catalogue.source,
+        items=len(catalogue.items),
+        problems=len(catalogue.problems),
+    ).model_dump(by_alias=True)
+    for item in catalogue.items:
+        yield {"item": _ITEM.dump_python(item, mode="json")}
+    for problem in catalogue.problems:
+        yield {"problem": _PROBLEM.dump_python(problem, mode="json")}
+
+
+def _dump(record: dict[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"))
+
+
+def _parse_header(line: str) -> _Header:
+    try:
+        found = json.loads(line)
+        got = (found["schema"], found["version"])
+    except (ValueError, RecursionError, TypeError, KeyError):
+        got = ("no header", 0)
+    if got != (SCHEMA, VERSION):
+        raise CatalogueError(
+            "this is not a catalogue that can be read",
+            expected=f"{SCHEMA} version {VERSION}",
+            got=" version ".join(map(str, got)),
+            remedy="make it again from its source",
+        )
+    return _parse_line(_Header, line, number=1)
+
+
+def _parse_all(kind: type[_LineType], lines: Sequence[str], *, first: int) -> Iterator[_LineType]:
+    for number, line in enumerate(lines, start=first):
+        yield _parse_line(kind, line, number=number)
+
+
+def _parse_line(kind: type[_LineType], line: str, *, number: int) -> _LineType:
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise CatalogueError(
+            "a line of the catalogue is not valid",
+            where=f"line {number}",
+            expected=", ".join(kind.model_fields),
+            got=f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}",
+            remedy="make it again from its source",
+        ) from error

@@ -1,0 +1,62 @@
+"""Restoration: a dual-pixel pair and its blur map in, one all-in-focus picture out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from ldp_core.errors import SettingsError
+from ldp_core.types import BlurMap, Pair, Pixels, StageSpec
+
+__all__ = ["DEBLURRERS", "Deblurrer", "make_deblurrer"]
+
+
+class Deblurrer(Protocol):
+    """Restores pairs; `spec` holds all that its results depend on besides the pair and the map."""
+
+    @property
+    def spec(self) -> StageSpec: ...
+
+    def restore(self, pair: Pair, blur_map: BlurMap | None) -> Pixels:
+        """The all-in-focus picture, (h, w, c) of the pair's dtype, gamma-encoded like its views.
+
+        Raises:
+            BlurMapError: the map is missing, of another size, or of a kind this method cannot use.
+        """
+        ...
+
+
+def make_deblurrer(name: str, settings: Mapping[str, Any] | None = None) -> Deblurrer:
+    """A restoration method by name, with its settings as plain values.
+
+    Raises:
+        SettingsError: there is no such method, or it has no such setting.
+    """
+    if name not in DEBLURRERS:
+        raise SettingsError(
+            "there is no such deblurrer",
+            where="deblurrer",
+            expected=", ".join(DEBLURRERS),
+            got=name,
+            remedy="choose one of the names",
+        )
+    return DEBLURRERS[name](settings or {})
+
+
+def _make_wiener(settings: Mapping[str, Any]) -> Deblurrer:
+    from ldp_core.deblur.wiener import WienerDeblurrer, WienerSettings
+
+    return WienerDeblurrer(WienerSettings.parse(settings))
+
+
+def _make_ldp(settings: Mapping[str, Any]) -> Deblurrer:
+    from ldp_core.deblur.ldp import LdpDeblurrer, LdpSettings
+
+    return LdpDeblurrer(LdpSettings.parse(settings))
+
+
+DEBLURRERS: Mapping[str, Callable[[Mapping[str, Any]], Deblurrer]] = MappingProxyType(
+    {"wiener": _make_wiener, "ldp": _make_ldp}
+)
+"""Restoration methods by name; each makes a deblurrer from plain settings and imports late."""

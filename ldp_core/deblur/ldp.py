@@ -1,0 +1,136 @@
+"""Restoration by the LDP network, with weights of our own training."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ldp_core.deblur.ldp_map import arrange_for, lay_planes
+from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
+from ldp_core.deblur.tiling import apply_tiled
+from ldp_core.errors import BlurMapError, WeightsError
+from ldp_core.settings import Settings
+from ldp_core.types import BlurMap, Pair, Pixels, StageSpec
+from ldp_core.weights import digest_of, open_weights
+
+__all__ = ["LdpDeblurrer", "LdpSettings", "load_network"]
+
+VERSION = "1"
+
+
+class LdpSettings(Settings):
+    """Which weights to use, and how a picture is cut up for them."""
+
+    weights: str = "ldp"
+    """Name of a shipped model, or the address of a .safetensors file."""
+    sha256: str = ""
+    """Digest of the file at that address; shipped models have theirs pinned."""
+    use_map: bool = True
+    """Give the blur map to the network; without it the network sees the views alone."""
+    tile_px: int = Field(default=1536, ge=128)
+    overlap_px: int = Field(default=128, ge=0)
+
+
+@dataclass(frozen=True)
+class LdpDeblurrer:
+    """The network as a stage. It takes any kind of blur map, or none, and RGB or grey pairs."""
+
+    settings: LdpSettings = field(default_factory=LdpSettings)
+
+    @property
+    def spec(self) -> StageSpec:
+        digest = digest_of(self.settings.weights, sha256=self.settings.sha256)
+        return StageSpec("deblur", "ldp", VERSION, self.settings.model_dump(mode="json"), digest)
+
+    def restore(self, pair: Pair, blur_map: BlurMap | None) -> Pixels:
+        """The all-in-focus picture, (h, w, c) of the pair's dtype.
+
+        Raises:
+            BlurMapError: the map is of another size than the pair, or not finite.
+            WeightsError: the weights are absent, altered, or of another network.
+        """
+        network = load_network(self.settings.weights, sha256=self.settings.sha256, device=choose_device())
+        arrays = [_to_tensor(view, peak=pair.peak) for view in (pair.left, pair.right)]
+        if blur_map is not None and self.settings.use_map:
+            _require_fit(pair, blur_map)
+            planes = arrange_for(network.settings.bpa, lay_planes(blur_map))
+            arrays += [] if planes is None else [planes[0]]
+        restored = apply_tiled(
+            partial(restore_views, network),
+            arrays,
+            tile_px=self.settings.tile_px,
+            overlap_px=self.settings.overlap_px,
+        )
+        return _to_pixels(restored, pair)
+
+
+@torch.inference_mode()
+def restore_views(network: LdpNetwork, left: Tensor, right: Tensor, plane: Tensor | None = None) -> Tensor:
+    """Restore (3, h, w) views in 0..1, with a map as the network reads it; on the CPU, not clamped."""
+    device = next(network.parameters()).device
+    images = (_place(view, device) for view in (left, right))
+    plane = None if plane is None else plane[None].to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        restored: Tensor = network(*images, plane)
+    return restored[0].float().cpu()
+
+
+@lru_cache(maxsize=2)
+def load_network(weights: str, *, sha256: str = "", device: str = "cpu") -> LdpNetwork:
+    """The network of a weights file, ready to restore; kept for the life of the process.
+
+    Raises:
+        WeightsError: the weights are absent, altered, or of another network.
+    """
+    opened = open_weights(weights, sha256=sha256)
+    try:
+        network = LdpNetwork(NetworkSettings.parse(json.loads(opened.metadata["network"])))
+        network.load_state_dict({name: value.float() for name, value in opened.tensors.items()})
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            "these weights are not of an LDP network",
+            where=weights,
+            expected="tensors of LdpNetwork, and its settings under 'network' in the header",
+            got=str(error)[:200],
+            remedy="give weights that `python -m ldp_core.training export` wrote",
+        ) from error
+    return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def choose_device() -> str:
+    """The GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _place(view: Tensor, device: torch.device) -> Tensor:
+    return view[None].to(device).contiguous(memory_format=torch.channels_last)
+
+
+def _require_fit(pair: Pair, blur_map: BlurMap) -> None:
+    if blur_map.values.shape != pair.left.shape[:2] or not np.isfinite(blur_map.values).all():
+        raise BlurMapError(
+            "the blur map does not fit the picture",
+            where=pair.id,
+            expected=f"finite values of shape {pair.left.shape[:2]}",
+            got=f"shape {blur_map.values.shape}, {int((~np.isfinite(blur_map.values)).sum())} not finite",
+            remedy="estimate the map from this pair, or restore without one",
+        )
+
+
+def _to_tensor(view: Pixels, *, peak: int) -> Tensor:
+    """(3, h, w) in 0..1; one grey plane is shown to the network three times."""
+    scaled = torch.from_numpy(view.astype(np.float32) / np.float32(peak)).permute(2, 0, 1)
+    return scaled.expand(3, -1, -1).contiguous()
+
+
+def _to_pixels(restored: Tensor, pair: Pair) -> Pixels:
+    channels = pair.left.shape[2]
+    planes = restored if channels == 3 else restored.mean(0, keepdim=True)
+    scaled = (planes.clamp(0, 1).double() * pair.peak).round().permute(1, 2, 0).contiguous().numpy()
+    return scaled.astype(np.uint16) if pair.peak > 255 else scaled.astype(np.uint8)

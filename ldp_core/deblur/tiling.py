@@ -1,0 +1,116 @@
+"""Pictures of any size in bounded memory: overlapping tiles, blended without seams.
+
+Every tile is computed with a margin around it. Where neighbours overlap they are mixed with smooth
+weights that add up to one, so a function that reaches no farther than the margin gives the same
+result in tiles as on the whole picture, and one that reaches a little farther shows no edge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ldp_core.errors import SettingsError
+
+__all__ = ["Tile", "apply_tiled", "plan_tiles"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """The rows and columns one call computes, overlaps included."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+def apply_tiled(
+    function: Callable[..., Tensor], arrays: Sequence[Tensor], *, tile_px: int, overlap_px: int
+) -> Tensor:
+    """Apply a picture function tile by tile and blend what it returns.
+
+    Args:
+        function: takes as many (..., th, tw) tensors as there are arrays, returns one of the same
+            last two sides; it must not measure anything that belongs to the whole picture.
+        arrays: tensors (..., h, w) of one height and width.
+        tile_px: largest side of a tile, overlaps included.
+        overlap_px: pixels shared by neighbours; at least twice the reach of the function.
+
+    Returns:
+        (..., h, w), of what `function` returns; with one tile exactly that.
+
+    Raises:
+        SettingsError: the overlap leaves no room in a tile.
+    """
+    height, width = arrays[0].shape[-2:]
+    tiles = list(plan_tiles(height, width, tile_px=tile_px, overlap_px=overlap_px))
+    if len(tiles) == 1:
+        return function(*arrays)
+    weight = torch.zeros(height, width)
+    total = torch.zeros(())
+    for tile in tiles:
+        where = (..., *tile.slices)
+        part = function(*(array[where] for array in arrays))
+        mask = _blend_mask(tile, height=height, width=width, overlap_px=overlap_px)
+        if not total.shape:
+            total = part.new_zeros((*part.shape[:-2], height, width))
+        total[where] += part * mask
+        weight[tile.slices] += mask
+    return total / weight
+
+
+def plan_tiles(height: int, width: int, *, tile_px: int, overlap_px: int) -> Iterator[Tile]:
+    """Tiles that cover a picture row by row, of nearly equal sides, neighbours overlapping.
+
+    Raises:
+        SettingsError: the overlap leaves no room in a tile.
+    """
+    for top, bottom in _spans(height, tile_px=tile_px, overlap_px=overlap_px):
+        for left, right in _spans(width, tile_px=tile_px, overlap_px=overlap_px):
+            yield Tile(top, bottom, left, right)
+
+
+def _spans(length: int, *, tile_px: int, overlap_px: int) -> list[tuple[int, int]]:
+    """Equal spans of at most `tile_px` that cover 0..length and share `overlap_px` or more."""
+    if not 0 <= overlap_px < tile_px:
+        raise SettingsError(
+            "tiles are too small for their overlap",
+            where="tile_px",
+            expected=f"more than the overlap of {overlap_px} px",
+            got=f"{tile_px} px",
+            remedy="use larger tiles",
+        )
+    if length <= tile_px:
+        return [(0, length)]
+    count = math.ceil((length - overlap_px) / (tile_px - overlap_px))
+    side = math.ceil((length - overlap_px) / count) + overlap_px
+    starts = [round(k * (length - side) / (count - 1)) for k in range(count)]
+    return [(start, start + side) for start in starts]
+
+
+def _blend_mask(tile: Tile, *, height: int, width: int, overlap_px: int) -> Tensor:
+    rows = _ramp(tile.top, tile.bottom, length=height, overlap_px=overlap_px)
+    columns = _ramp(tile.left, tile.right, length=width, overlap_px=overlap_px)
+    return rows[:, None] * columns[None, :]
+
+
+def _ramp(start: int, stop: int, *, length: int, overlap_px: int) -> Tensor:
+    """Weights (stop - start,): zero in the outer quarters of an overlap, a raised cosine between."""
+    place = torch.arange(stop - start, dtype=torch.float32) + 0.5
+    rising = _rise(place, overlap_px) if start > 0 else torch.ones_like(place)
+    falling = _rise(place.flip(0), overlap_px) if stop < length else torch.ones_like(place)
+    return rising * falling
+
+
+def _rise(place: Tensor, overlap_px: int) -> Tensor:
+    fraction = ((place / max(overlap_px, 1) - 0.25) * 2).clamp(0, 1)
+    return (1 - torch.cos(math.pi * fraction)) / 2

@@ -1,0 +1,142 @@
+"""Typed errors: what happened, where, what was expected, what was found, what to do.
+
+    LdpError
+    ├── SettingsError            a setting or option is not valid
+    ├── CatalogueError           a source cannot be read as a dataset
+    │   └── PairingError         views that do not pair one to one
+    ├── ImageError               a picture cannot be used
+    │   ├── ImageMissingError    no such object
+    │   ├── ImageFormatError     not a picture, or a kind we do not read
+    │   ├── ImageTooLargeError   its header announces more than the limits allow
+    │   └── PairMismatchError    views of one item differ in size, depth or channels
+    ├── ArchiveError             the Zarr archive
+    │   ├── ItemMissingError     no such item
+    │   ├── ItemDamagedError     chunk missing, cut or altered; digest differs
+    │   ├── ItemConflictError    the same id is archived with other content
+    │   └── ItemIdError          not a valid item id or stage key
+    ├── StorageError             object storage refused or cannot be reached
+    │   └── ObjectMissingError   no object at that address
+    ├── WeightsError             model weights absent, altered or of another shape
+    ├── BlurMapError             a map of the wrong kind or shape for what is asked
+    ├── MetricError              a score that cannot be computed as asked
+    └── ExecutionError           the run itself
+        ├── ClusterError         workers cannot be reached or cannot do what is asked
+        └── TooManyBadItemsError more items failed than the run allows
+
+Every class has a stable ``kind``; it is what quarantine records and reports carry.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LdpError(Exception):
+    """Base of all errors raised on purpose. Survives pickling, so it may cross process borders."""
+
+    kind: ClassVar[str] = "ldp"
+
+    def __init__(
+        self, what: str, *, where: str = "", expected: str = "", got: str = "", remedy: str = ""
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.got = got
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        facts = [("where", self.where), ("expected", self.expected), ("got", self.got), ("do", self.remedy)]
+        return self.what + "".join(f"\n  {name}: {text}" for name, text in facts if text)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.where, self.expected, self.got, self.remedy)
+
+
+def _rebuild(cls: type[LdpError], what: str, where: str, expected: str, got: str, remedy: str) -> LdpError:
+    return cls(what, where=where, expected=expected, got=got, remedy=remedy)
+
+
+class SettingsError(LdpError):
+    kind = "settings"
+
+
+class CatalogueError(LdpError):
+    kind = "catalogue"
+
+
+class PairingError(CatalogueError):
+    kind = "pairing"
+
+
+class ImageError(LdpError):
+    kind = "image"
+
+
+class ImageMissingError(ImageError):
+    kind = "image_missing"
+
+
+class ImageFormatError(ImageError):
+    kind = "image_format"
+
+
+class ImageTooLargeError(ImageError):
+    kind = "image_too_large"
+
+
+class PairMismatchError(ImageError):
+    kind = "pair_mismatch"
+
+
+class ArchiveError(LdpError):
+    kind = "archive"
+
+
+class ItemMissingError(ArchiveError):
+    kind = "item_missing"
+
+
+class ItemDamagedError(ArchiveError):
+    kind = "item_damaged"
+
+
+class ItemConflictError(ArchiveError):
+    kind = "item_conflict"
+
+
+class ItemIdError(ArchiveError):
+    kind = "item_id"
+
+
+class StorageError(LdpError):
+    kind = "storage"
+
+
+class ObjectMissingError(StorageError):
+    kind = "object_missing"
+
+
+class WeightsError(LdpError):
+    kind = "weights"
+
+
+class BlurMapError(LdpError):
+    kind = "blur_map"
+
+
+class MetricError(LdpError):
+    kind = "metric"
+
+
+class ExecutionError(LdpError):
+    kind = "execution"
+
+
+class ClusterError(ExecutionError):
+    kind = "cluster"
+
+
+class TooManyBadItemsError(ExecutionError):
+    kind = "too_many_bad_items"

@@ -1,0 +1,97 @@
+"""TIFF 6.0 and BigTIFF, through tifffile: strips or tiles, any compression it knows."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+
+from ldp_core.images.header import PictureHeader, refuse_kind, report_damage
+from ldp_core.types import Pixels
+
+MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+_GREY, _RGB = 1, 2
+_UNSIGNED = 1
+_REDUCED_IMAGE = 1
+_SMALL_TILE_PIXELS = 2**22
+
+
+def read_header(file: BinaryIO) -> PictureHeader:
+    """The header, from the first directory wherever in the file it lies."""
+    with tifffile.TiffFile(file) as tiff:
+        return _accept_page(tiff)
+
+
+def decode(content: bytes) -> Any:
+    """Pixels ``(h, w)`` or ``(h, w, 3)`` of a TIFF whose header was accepted."""
+    with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        page = _first_page(tiff)
+        _require_segments(page, size_bytes=len(content))
+        pixels = page.asarray(maxworkers=1)
+        return np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels
+
+
+def encode(pixels: Pixels) -> bytes:
+    """A TIFF with lossless deflate compression."""
+    plane = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    file = io.BytesIO()
+    photometric = "minisblack" if plane.ndim == 2 else "rgb"
+    tifffile.imwrite(file, plane, photometric=photometric, compression="zlib", predictor=True, metadata=None)
+    return file.getvalue()
+
+
+def _first_page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
+    page = tiff.pages[0]
+    if not isinstance(page, tifffile.TiffPage):
+        raise report_damage("a TIFF without a directory")
+    return page
+
+
+def _accept_page(tiff: tifffile.TiffFile) -> PictureHeader:
+    page = _first_page(tiff)
+    if page.photometric not in (_GREY, _RGB):
+        raise refuse_kind(f"TIFF of photometric kind {page.photometric!r}")
+    if page.samplesperpixel != (1 if page.photometric == _GREY else 3):
+        raise refuse_kind(f"TIFF with {page.samplesperpixel} samples per pixel (alpha?)")
+    if page.bitspersample not in (8, 16) or page.sampleformat != _UNSIGNED:
+        raise refuse_kind(f"TIFF of {page.bitspersample} bit, sample format {page.sampleformat!r}")
+    if page.imagedepth != 1 or _is_sequence(tiff):
+        raise refuse_kind("TIFF with several pictures", remedy="store one picture per file")
+    _require_sane_tiles(page)
+    return PictureHeader(
+        height=page.imagelength,
+        width=page.imagewidth,
+        channels=page.samplesperpixel,
+        bit_depth=page.bitspersample,
+    )
+
+
+def _is_sequence(tiff: tifffile.TiffFile) -> bool:
+    """Whether a second directory holds another picture rather than a preview of the first."""
+    try:
+        second = tiff.pages[1]
+    except IndexError:
+        return False
+    return isinstance(second, tifffile.TiffPage) and not second.subfiletype & _REDUCED_IMAGE
+
+
+def _require_sane_tiles(page: tifffile.TiffPage) -> None:
+    """A tile is decoded whole, so its announced size counts as much as the picture's."""
+    if min(page.imagelength, page.imagewidth) < 1:
+        raise report_damage(f"a size of {page.imagewidth} x {page.imagelength}")
+    tile_pixels = page.tilelength * page.tilewidth * page.tiledepth
+    if page.is_tiled and tile_pixels > max(_SMALL_TILE_PIXELS, page.imagelength * page.imagewidth):
+        raise report_damage(f"tiles of {page.tilewidth} x {page.tilelength}")
+
+
+def _require_segments(page: tifffile.TiffPage, *, size_bytes: int) -> None:
+    """Missing strips decode to zeros; here they are a fault."""
+    spans = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    if not page.is_contiguous and len(spans) != math.prod(page.chunked):
+        raise report_damage(f"{len(spans)} of {math.prod(page.chunked)} strips")
+    if any(offset <= 0 or count <= 0 or offset + count > size_bytes for offset, count in spans):
+        raise report_damage("a TIFF that is cut short")

@@ -1,0 +1,181 @@
+"""How well a blur map follows a known one, whatever its scale.
+
+AI(1), AI(2) and 1 - |Spearman| are the affine-invariant measures of Garg et al., ICCV 2019,
+doi:10.1109/ICCV.2019.00772: the map is fitted to the truth by ``a * map + b``. They forgive a map
+that is upside down (``a`` may be negative); the AUC does not. Ours: the labels of the AUC, and the
+unit of an unsigned truth.
+
+A truth is one of two kinds (``BlurTruthKind``):
+
+* ``signed_coc_px``: every finite value counts; errors are in px. A signed map is compared with it as
+  it is, an unsigned one with its absolute value. Blurred means a circle of confusion above 2 px.
+* ``unsigned``: 0 is unknown and left out; its scale is unknown, so errors are fractions of its
+  largest value. A signed map enters by its absolute value. No value is known to mean "in focus", so
+  blurred means above the middle between the 5th and the 95th percentile of the known values
+  (the extremes themselves are often pixels interpolated across an edge).
+
+The Pixel 4 ``defocus`` maps are ``unsigned``. Measured against the disparity of their views: the value
+grows linearly with it, about 0.03 px of disparity per grey level, within half a pixel of passing
+through zero; all content lies behind the focal plane; in focus would be near 0, where there is hardly any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ldp_core.errors import MetricError
+from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, FloatMap, Region
+
+Samples = NDArray[np.float64]
+
+OUT_OF_FOCUS_PX = 2.0
+MIDDLE_OF_PERCENTILES = (5, 95)
+FIT_ROUNDS = 5
+_LEAST_RESIDUAL = 1e-3
+_FULL = Region()
+
+
+@dataclass(frozen=True, slots=True)
+class BlurSamples:
+    """A map and its truth where the truth is known, ``(n,)`` each.
+
+    ``amount`` is the estimate without its sign, growing with blur; ``blurred`` labels the truth.
+    ``unit`` says what errors are in, ``label_rule`` what ``blurred`` means.
+    """
+
+    estimate: Samples
+    truth: Samples
+    amount: Samples
+    blurred: NDArray[np.bool_]
+    unit: str
+    label_rule: str
+
+    @property
+    def informative(self) -> bool:
+        """Whether the truth varies at all; a constant one can rank nothing."""
+        return bool(self.truth.size) and bool(np.ptp(self.truth) > 0)
+
+
+def sample_blur(
+    blur_map: BlurMap, truth: FloatMap, *, kind: BlurTruthKind, region: Region = _FULL
+) -> BlurSamples:
+    """What can be compared, and how.
+
+    Raises:
+        MetricError: shapes differ, the map is not finite, or an unsigned truth holds negative values.
+    """
+    if blur_map.values.shape != truth.shape:
+        raise MetricError(
+            "the blur map does not match its truth",
+            expected=str(truth.shape),
+            got=str(blur_map.values.shape),
+            remedy="estimate at the size of the truth",
+        )
+    estimate, truth = blur_map.values[region.slices], truth[region.slices]
+    if not np.isfinite(estimate).all():
+        raise MetricError("the blur map holds values that are not finite", got="nan or inf")
+    sampled = _sample_signed if kind is BlurTruthKind.SIGNED_COC_PX else _sample_unsigned
+    return sampled(estimate, truth, blur_map.kind)
+
+
+def _sample_signed(estimate: FloatMap, truth: FloatMap, kind: BlurMapKind) -> BlurSamples:
+    known = np.isfinite(truth)
+    signed = kind is BlurMapKind.SIGNED_COC_PX
+    truth_px = truth[known].astype(np.float64)
+    amount = _amount(estimate[known], kind)
+    return BlurSamples(
+        estimate=estimate[known].astype(np.float64) if signed else amount,
+        truth=truth_px if signed else np.abs(truth_px),
+        amount=amount,
+        blurred=np.abs(truth_px) > OUT_OF_FOCUS_PX,
+        unit="signed, px" if signed else "unsigned, px",
+        label_rule=f"blurred: |coc| > {OUT_OF_FOCUS_PX:g} px",
+    )
+
+
+def _sample_unsigned(estimate: FloatMap, truth: FloatMap, kind: BlurMapKind) -> BlurSamples:
+    if (truth < 0).any():
+        raise MetricError(
+            "an unsigned blur truth holds negative values",
+            expected="0 = unknown, above 0 = amount of blur",
+            got=f"smallest value {truth.min():g}",
+            remedy=f"declare blur_truth_kind '{BlurTruthKind.SIGNED_COC_PX}' if it is signed",
+        )
+    known = np.isfinite(truth) & (truth > 0)
+    largest = truth.max(where=known, initial=0)
+    fraction = truth[known].astype(np.float64) / largest
+    middle = np.percentile(fraction, MIDDLE_OF_PERCENTILES).mean() if fraction.size else 0.0
+    amount = _amount(estimate[known], kind)
+    return BlurSamples(
+        estimate=amount,
+        truth=fraction,
+        amount=amount,
+        blurred=fraction > middle,
+        unit="unsigned, of largest truth",
+        label_rule="blurred: above middle of truth",
+    )
+
+
+def _amount(estimate: NDArray[np.float32], kind: BlurMapKind) -> Samples:
+    """Amount of blur, growing with it, from a map of any kind."""
+    values = estimate.astype(np.float64)
+    if kind is BlurMapKind.SIGNED_COC_PX:
+        return np.abs(values)
+    return 1 - values if kind is BlurMapKind.IN_FOCUS_PROBABILITY else values
+
+
+def ai1(estimate: Samples, truth: Samples) -> float:
+    """MAE after an affine fit by 5 rounds of least squares reweighted by 1 / max(|residual|, 1e-3)."""
+    weights = np.ones_like(truth)
+    for _ in range(FIT_ROUNDS):
+        residual = _affine_residual(estimate, truth, weights)
+        weights = 1 / np.maximum(residual, _LEAST_RESIDUAL)
+    return float(residual.mean())
+
+
+def ai2(estimate: Samples, truth: Samples) -> float:
+    """RMSE after an affine least-squares fit."""
+    return float(np.sqrt(np.square(_affine_residual(estimate, truth, np.ones_like(truth))).mean()))
+
+
+def _affine_residual(estimate: Samples, truth: Samples, weights: Samples) -> Samples:
+    """|a * estimate + b - truth| of the weighted least-squares fit; a = 0 for a constant estimate."""
+    total = weights.sum()
+    x = estimate - weights @ estimate / total
+    y = truth - weights @ truth / total
+    spread = (weights * x) @ x
+    slope = (weights * x) @ y / spread if spread > 0 and np.ptp(estimate) > 0 else 0.0
+    residual: Samples = np.abs(slope * x - y)
+    return residual
+
+
+def one_minus_rho(estimate: Samples, truth: Samples) -> float:
+    """1 - |Spearman's rank correlation|, 0..1; 1 for a constant estimate, which ranks nothing."""
+    x, y = (_ranks(samples) for samples in (estimate, truth))
+    x, y = x - x.mean(), y - y.mean()
+    norm = np.sqrt((x @ x) * (y @ y))
+    return float(1 - abs(x @ y) / norm) if norm > 0 else 1.0
+
+
+def auc(estimate: Samples, blurred: NDArray[np.bool_]) -> float:
+    """Chance that a blurred sample has the larger estimate than a sharp one, ties half: 0..1, .5 = blind.
+
+    Raises:
+        MetricError: one of the two classes is empty.
+    """
+    n_blurred = int(blurred.sum())
+    n_sharp = blurred.size - n_blurred
+    if not n_blurred or not n_sharp:
+        raise MetricError("the AUC needs blurred and sharp samples", got=f"{n_blurred} and {n_sharp}")
+    rank_sum = _ranks(estimate)[blurred].sum()
+    return float((rank_sum - n_blurred * (n_blurred + 1) / 2) / (n_blurred * n_sharp))
+
+
+def _ranks(samples: Samples) -> Samples:
+    """1-based ranks; equal samples share the mean of theirs."""
+    _, inverse, counts = np.unique(samples, return_inverse=True, return_counts=True)
+    mean_ranks: Samples = counts.cumsum() - (counts - 1) / 2
+    return mean_ranks[inverse]

@@ -1,0 +1,160 @@
+"""Every score of one item: which subjects, which metrics, under which protocol.
+
+Subjects are ``input`` (the mean of the views), ``restored``, each peer by its name, and ``blur_map``.
+A metric that an item cannot have (no target, no truth, a truth without spread, a map without sign)
+gives no score: never a zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ldp_core.errors import MetricError
+from ldp_core.metrics import alignment, blur_maps
+from ldp_core.metrics.blur_maps import BlurSamples, ai1, ai2, auc, one_minus_rho, sample_blur
+from ldp_core.metrics.fidelity import Picture, mae, psnr_db, ssim
+from ldp_core.metrics.reblur import reblur_psnr_db
+from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec
+from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, Protocol, Region, Score, StageSpec
+
+METRICS = ("psnr_db", "ssim", "mae", "reblur_psnr_db", "ai1", "ai2", "one_minus_rho", "auc")
+"""Every metric that ``score_item`` can give, in the order of tables."""
+
+SUBJECTS = INPUT, RESTORED, BLUR_MAP = "input", "restored", "blur_map"
+PSNR_CEILING_DB = 100.0
+"""Score of a picture that equals its reference, so that means and intervals stay finite."""
+
+_VERSION = "1"
+
+
+def score_spec(kernel: KernelSpec = DEFAULT_KERNEL) -> StageSpec:
+    """All that the scores of an item depend on besides the item, its map and its restoration."""
+    return StageSpec(
+        stage="score",
+        method="full-reference, blur map, reblur",
+        version=_VERSION,
+        settings={
+            "psnr_ceiling_db": PSNR_CEILING_DB,
+            "shift_reach_px": alignment.REACH_PX,
+            "fit_rounds": blur_maps.FIT_ROUNDS,
+            "out_of_focus_px": blur_maps.OUT_OF_FOCUS_PX,
+            "middle_of_percentiles": list(blur_maps.MIDDLE_OF_PERCENTILES),
+            "reblur_kernel": kernel.model_dump(mode="json"),
+        },
+    )
+
+
+def score_item(
+    pair: Pair, *, restored: Pixels | None, blur_map: BlurMap | None, kernel: KernelSpec = DEFAULT_KERNEL
+) -> list[Score]:
+    """The scores of one item. ``kernel`` is what the reblur residual blurs with.
+
+    Raises:
+        MetricError: a subject or a map does not fit the pair, or the region is too small.
+    """
+    pictures = _pictures(pair, restored)
+    return [
+        *_score_fidelity(pair, pictures),
+        *_score_blur_map(pair, blur_map),
+        *_score_reblur(pair, pictures, blur_map=blur_map, kernel=kernel),
+    ]
+
+
+def input_image(pair: Pair) -> Pixels:
+    """What one has without restoring: ``(L + R) / 2``, rounded half to even, at the pair's depth."""
+    total = pair.left.astype(np.uint32) + pair.right
+    half = (total + (total >> 1 & 1)) >> 1
+    return half.astype(np.uint8) if pair.bit_depth == 8 else half.astype(np.uint16)
+
+
+def _pictures(pair: Pair, restored: Pixels | None) -> dict[str, Pixels]:
+    reserved = set(SUBJECTS) & set(pair.peers)
+    if reserved:
+        raise MetricError(
+            "a peer has a reserved name",
+            where=pair.id,
+            got=", ".join(sorted(reserved)),
+            remedy="give the peer the name of its method",
+        )
+    ours = {} if restored is None else {RESTORED: restored}
+    return {INPUT: input_image(pair), **ours, **pair.peers}
+
+
+def _score_fidelity(pair: Pair, pictures: Mapping[str, Pixels]) -> Iterator[Score]:
+    if pair.target is None:
+        return
+    for subject, picture in pictures.items():
+        protocol = _protocol(pair, bit_depth=picture.dtype.itemsize * 8)
+        yield from _compare(pair, subject, picture, pair.target, protocol, region=pair.score_region)
+        if not pair.aligned:
+            crops = alignment.align(picture, pair.target, region=pair.score_region)
+            protocol = _protocol(pair, bit_depth=protocol.bit_depth, alignment=alignment.ALIGNMENT)
+            yield from _compare(pair, subject, *crops, protocol, region=Region())
+
+
+def _compare(
+    pair: Pair, subject: str, picture: Picture, target: Picture, protocol: Protocol, *, region: Region
+) -> Iterator[Score]:
+    values = {
+        "psnr_db": _finite(psnr_db(picture, target, region=region)),
+        "ssim": ssim(picture, target, region=region),
+        "mae": mae(picture, target, region=region),
+    }
+    for metric, value in values.items():
+        yield Score(pair.id, metric, subject, protocol, value)
+
+
+def _score_blur_map(pair: Pair, blur_map: BlurMap | None) -> Iterator[Score]:
+    if pair.blur_truth is None or blur_map is None:
+        return
+    samples = sample_blur(blur_map, pair.blur_truth, kind=pair.blur_truth_kind, region=pair.score_region)
+    if not samples.informative:
+        return
+    for metric, (value, variant) in _blur_values(samples).items():
+        yield Score(pair.id, metric, BLUR_MAP, _protocol(pair, variant=variant), value)
+
+
+def _blur_values(samples: BlurSamples) -> dict[str, tuple[float, str]]:
+    fits = {metric.__name__: metric for metric in (ai1, ai2, one_minus_rho)}
+    values = {name: (fit(samples.estimate, samples.truth), samples.unit) for name, fit in fits.items()}
+    if samples.blurred.any() and not samples.blurred.all():
+        values["auc"] = auc(samples.amount, samples.blurred), samples.label_rule
+    return values
+
+
+def _score_reblur(
+    pair: Pair, pictures: Mapping[str, Pixels], *, blur_map: BlurMap | None, kernel: KernelSpec
+) -> Iterator[Score]:
+    if blur_map is None or blur_map.kind is not BlurMapKind.SIGNED_COC_PX:
+        return
+    protocol = _protocol(pair, variant=_name_kernel(kernel))
+    for subject in (INPUT, RESTORED):
+        if subject in pictures:
+            value = reblur_psnr_db(pictures[subject], pair, blur_map=blur_map, kernel=kernel)
+            yield Score(pair.id, "reblur_psnr_db", subject, protocol, _finite(value))
+
+
+def _name_kernel(kernel: KernelSpec) -> str:
+    """The family and whatever is not its default: kernels of two names are two protocols."""
+    changed = kernel.model_dump(mode="json", exclude_defaults=True, exclude={"family", "measured_path"})
+    return ", ".join([f"{kernel.family.value} kernel", *(f"{name} {changed[name]}" for name in changed)])
+
+
+def _finite(decibels: float) -> float:
+    return min(decibels, PSNR_CEILING_DB)
+
+
+def _protocol(
+    pair: Pair, *, bit_depth: int | None = None, alignment: str = "none", variant: str = ""
+) -> Protocol:
+    height, width, channels = pair.left.shape
+    return Protocol(
+        bit_depth=bit_depth or pair.bit_depth,
+        size=f"{width}x{height}",
+        region=pair.score_region.name,
+        colour="rgb" if channels == 3 else "grey",
+        alignment=alignment,
+        variant=variant,
+    )

@@ -1,0 +1,168 @@
+"""Everything the template prints, made from the run and its items. No markup, no styling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+
+from ldp_core.archive import stage_key
+from ldp_core.metrics.alignment import ALIGNMENT
+from ldp_core.report.charts import draw_blur_charts, draw_gain_charts
+from ldp_core.report.columns import conditions_of, name_column
+from ldp_core.report.measures import Family, Measure, measure_of, order_of_metric
+from ldp_core.report.model import THUMBS, ReportItem
+from ldp_core.report.pictures import TONE_NOTE
+from ldp_core.report.summary import MetricCard, build_cards
+from ldp_core.report.table import build_table
+from ldp_core.report.viewer import describe_blur, describe_viewer, name_picture, picture_addresses
+from ldp_core.types import Protocol, RunSummary
+
+LISTED_ITEMS: Final = 2000
+TOTAL: Final = "total"
+STAGES: Final = ("ingest", "read", "blur", "deblur", "score", "write")
+SECTIONS: Final[Mapping[Family, str]] = {
+    "fidelity": "Against the target",
+    "reblur": "Without a target",
+    "blur_map": "Blur map against its truth",
+    "other": "Other scores",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """Seconds of one stage, and its share of the longest."""
+
+    name: str
+    text: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolUse:
+    """A protocol, the metrics taken under it and over how many items."""
+
+    protocol: Protocol
+    metrics: str
+    items: int
+
+
+def build_context(run: RunSummary, items: Sequence[ReportItem]) -> dict[str, Any]:
+    """The values of the template, by name."""
+    table = build_table(items, limit=LISTED_ITEMS)
+    cards = build_cards(run.metrics, items)
+    definitions = [group.definition for group in table.columns]
+    return {
+        "run": run,
+        "created": show_moment(run.created),
+        "lead": state_result(cards, run),
+        "sections": [(SECTIONS[family], list(group)) for family, group in groupby(cards, key=_family)],
+        "times": list_times(run.seconds),
+        "total_time": show_seconds(run.seconds[TOTAL]) if TOTAL in run.seconds else "",
+        "table": table,
+        "ranking": table.ranking,
+        "listed": len(table.rows),
+        "all_items": len(items),
+        "charts": draw_gain_charts(_by_conditions(items), definitions) + draw_blur_charts(items),
+        "protocols": list_protocols(items),
+        "measures": list_measures(run, items),
+        "stages": [(stage, stage_key(stage)) for stage in run.stages],
+        "tone_note": TONE_NOTE,
+        "viewer": describe_viewer(table.rows),
+        "name_column": name_column,
+        "name_picture": name_picture,
+        "describe_blur": describe_blur,
+        "thumbs_of": thumbs_of,
+    }
+
+
+def state_result(cards: Sequence[MetricCard], run: RunSummary) -> tuple[str, str]:
+    """The result in one sentence, and its verdict: ``better``, ``worse``, ``unclear`` or empty."""
+    if run.items.total == 0:
+        return "The dataset holds no items; nothing was computed.", ""
+    for card in cards:
+        restored = next((row for row in card.blocks[0].rows if row.subject == "restored" and row.gain), None)
+        if restored is not None:
+            gain = f"{restored.gain} {card.measure.unit}".strip()
+            says = {
+                "better": f"Restored images gain {gain} {card.measure.label} over their input",
+                "worse": f"Restored images are below their input: {gain} {card.measure.label}",
+                "unclear": f"Restored images cannot be told from their input: {gain} {card.measure.label}",
+            }[restored.verdict]
+            items = "1 item" if restored.n == 1 else f"{restored.n} items"
+            shift = f", {ALIGNMENT}" if card.blocks[0].aligned else ""
+            return f"{says} (95 % interval {restored.gain_interval}, {items}{shift}).", restored.verdict
+    return "No item could be compared with its input.", ""
+
+
+def thumbs_of(item: ReportItem) -> list[tuple[str, str]]:
+    """Title and URL of the thumbnails an item has, in the table's order."""
+    addresses = picture_addresses(item.pictures)
+    named = ((name_picture(name), addresses.get(f"{name}-thumb")) for name in THUMBS)
+    return [(title, url) for title, url in named if url is not None]
+
+
+def list_times(seconds: Mapping[str, float]) -> list[StageTime]:
+    """The stages' times in the order of the work, others after them; the total is shown apart."""
+    names = [name for name in STAGES if name in seconds]
+    names += [name for name in seconds if name not in (*STAGES, TOTAL)]
+    stages = {name: seconds[name] for name in names}
+    longest = max(stages.values(), default=0.0) or 1.0
+    return [StageTime(name, show_seconds(value), value / longest) for name, value in stages.items()]
+
+
+def list_protocols(items: Sequence[ReportItem]) -> list[ProtocolUse]:
+    """The protocols of all scores, those of the most items first."""
+    items_of: dict[Protocol, set[str]] = {}
+    metrics_of: dict[Protocol, set[str]] = {}
+    for item in items:
+        for score in item.scores:
+            items_of.setdefault(score.protocol, set()).add(item.id)
+            metrics_of.setdefault(score.protocol, set()).add(score.metric)
+    uses = (
+        ProtocolUse(protocol, ", ".join(_labels(metrics_of[protocol])), len(of_protocol))
+        for protocol, of_protocol in items_of.items()
+    )
+    return sorted(uses, key=lambda use: (-use.items, use.protocol.name))
+
+
+def list_measures(run: RunSummary, items: Sequence[ReportItem]) -> list[Measure]:
+    """Every metric in the report that has an explanation, in order."""
+    metrics = {mean.metric for mean in run.metrics} | {
+        score.metric for item in items for score in item.scores
+    }
+    return [m for m in map(measure_of, sorted(metrics, key=order_of_metric)) if m.meaning]
+
+
+def show_seconds(seconds: float) -> str:
+    """A duration for people: ``0.42 s``, ``3 min 05 s``, ``2 h 07 min``."""
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def show_moment(text: str) -> str:
+    """An ISO 8601 moment for people; any other text as it is."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
+
+
+def _by_conditions(items: Sequence[ReportItem]) -> dict[str, list[ReportItem]]:
+    groups: dict[str, list[ReportItem]] = {}
+    for item in items:
+        groups.setdefault(conditions_of(item), []).append(item)
+    return groups
+
+
+def _labels(metrics: set[str]) -> list[str]:
+    return [measure_of(metric).label for metric in sorted(metrics, key=order_of_metric)]
+
+
+def _family(card: MetricCard) -> Family:
+    return card.measure.family

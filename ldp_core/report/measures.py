@@ -1,0 +1,87 @@
+"""How metrics and subjects are printed and ordered; what they mean in a sentence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Family = Literal["fidelity", "reblur", "blur_map", "other"]
+FAMILIES: Final[tuple[Family, ...]] = ("fidelity", "reblur", "blur_map", "other")
+SUBJECTS: Final = {"input": "Input", "restored": "Restored", "blur_map": "Blur map"}
+MINUS: Final = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A metric for people: its label, unit, digits after the point, and which way is better.
+
+    One whose ``better`` is empty is never compared or ranked.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+    digits: int = 4
+    better: Literal["higher", "lower", ""] = ""
+    family: Family = "other"
+    meaning: str = ""
+
+    def show(self, value: float) -> str:
+        """A value as tables print it, without the unit."""
+        return f"{value:.{self.digits}f}".replace("-", MINUS) if math.isfinite(value) else "∞"
+
+    def show_gain(self, gain: float) -> str:
+        """A difference, always with its sign."""
+        return f"{gain:+.{self.digits}f}".replace("-", MINUS)
+
+    def gain(self, value: float, *, over: float) -> float:
+        """How much better ``value`` is than ``over``; positive is better whichever way that is."""
+        return over - value if self.better == "lower" else value - over
+
+
+_MEASURES: Final = (
+    Measure("psnr_db", "PSNR", "dB", 2, "higher", "fidelity",
+            "Peak signal-to-noise ratio to the target; identical pictures count 100 dB."),
+    Measure("ssim", "SSIM", "", 4, "higher", "fidelity",
+            "Structural similarity to the target, 7×7 uniform window."),
+    Measure("mae", "MAE", "", 4, "lower", "fidelity",
+            "Mean absolute difference to the target, pixels as 0 to 1."),
+    Measure("lpips", "LPIPS", "", 4, "lower", "fidelity",
+            "Learned perceptual distance to the target."),
+    Measure("reblur_psnr_db", "Reblur PSNR", "dB", 2, "higher", "reblur",
+            "The picture blurred again with the estimated map, against both views. Needs no target; "
+            "it is no proof of sharpness."),
+    Measure("ai1", "AI(1)", "", 4, "lower", "blur_map",
+            "Mean absolute error to the true map after a robust affine fit."),
+    Measure("ai2", "AI(2)", "", 4, "lower", "blur_map",
+            "Root mean square error to the true map after an affine fit."),
+    Measure("one_minus_rho", f"1 {MINUS} |ρ|", "", 4, "lower", "blur_map",
+            "One minus the absolute rank correlation with the true map."),
+    Measure("auc", "AUC", "", 4, "higher", "blur_map",
+            "Chance that a blurred pixel is rated above a sharp one; 0.5 is blind."),
+)  # fmt: skip
+_BY_NAME: Final = {measure.name: measure for measure in _MEASURES}
+_ORDER: Final = list(_BY_NAME)
+
+
+def measure_of(metric: str) -> Measure:
+    """How a metric is shown. One that is not known keeps its name."""
+    return _BY_NAME.get(metric) or Measure(metric, metric.replace("_", " "))
+
+
+def order_of_metric(metric: str) -> tuple[int, int, str]:
+    """Sort key: families in order, metrics as listed here, others by name."""
+    place = _ORDER.index(metric) if metric in _ORDER else len(_ORDER)
+    return FAMILIES.index(measure_of(metric).family), place, metric
+
+
+def order_of_subject(subject: str) -> tuple[int, str]:
+    """Sort key: input, restored, blur map, then peers by name."""
+    subjects = list(SUBJECTS)
+    return subjects.index(subject) if subject in subjects else len(subjects), subject
+
+
+def name_subject(subject: str) -> str:
+    """A subject as tables print it; a peer keeps its own name."""
+    return SUBJECTS.get(subject, subject)

@@ -1,0 +1,110 @@
+"""The page: one HTML file with its style and script inside, pictures beside it, nothing fetched.
+
+It opens from disk. The content security policy admits the one style and the one script by their
+hashes and pictures of the same place; text from datasets is escaped by the template.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
+from importlib import resources
+from typing import Final
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from ldp_core.errors import ObjectMissingError
+from ldp_core.report.colours import stops_of
+from ldp_core.report.context import build_context
+from ldp_core.report.model import BlurDigest, ReportItem
+from ldp_core.report.pictures import DIGEST_FILE
+from ldp_core.storage import join, read_bytes, write_bytes
+from ldp_core.types import BlurMapKind, RunSummary
+
+PAGE: Final = "index.html"
+ICON: Final = "icon.svg"
+_READERS: Final = 16
+
+
+def write_report(url: str, run: RunSummary, items: Sequence[ReportItem]) -> str:
+    """Write the page of a run below ``url``, beside the pictures that lie there; returns its address.
+
+    The same run and items give the same bytes.
+
+    Raises:
+        StorageError: the place cannot be written.
+    """
+    page = render_page(run, _with_digests(url, items))
+    write_bytes(join(url, ICON), _asset(ICON).encode())
+    write_bytes(join(url, PAGE), page.encode())
+    return join(url, PAGE)
+
+
+def render_page(run: RunSummary, items: Sequence[ReportItem]) -> str:
+    """The HTML of a report."""
+    style, script = Markup(_asset("style.css") + _scale_rules()), Markup(_asset("page.js"))
+    policy = content_policy(style=style, script=script)
+    return _template().render(build_context(run, items), style=style, script=script, policy=policy)
+
+
+def content_policy(*, style: str, script: str) -> str:
+    """The Content-Security-Policy of a page with this style and this script, and no other."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "img-src 'self'",
+            f"style-src {_source_hash(style)}",
+            f"script-src {_source_hash(script)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "require-trusted-types-for 'script'",
+        )
+    )
+
+
+def _with_digests(url: str, items: Sequence[ReportItem]) -> list[ReportItem]:
+    with ThreadPoolExecutor(_READERS) as readers:
+        return list(readers.map(lambda item: _with_digest(url, item), items))
+
+
+def _with_digest(url: str, item: ReportItem) -> ReportItem:
+    if item.blur is not None or DIGEST_FILE not in item.pictures:
+        return item
+    try:
+        digest = BlurDigest.from_json(read_bytes(join(url, item.pictures[DIGEST_FILE])))
+    except ObjectMissingError:
+        return item
+    return replace(item, blur=digest)
+
+
+def _scale_rules() -> str:
+    """Style rules that draw the colour scales of blur maps as legends."""
+    rules = (
+        f".scale-{kind.value}{{background:linear-gradient(90deg,{','.join(stops_of(kind))})}}"
+        for kind in BlurMapKind
+    )
+    return "\n".join(rules) + "\n"
+
+
+def _source_hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@lru_cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "sort_keys": True}
+    environment.filters["plain_json"] = lambda value: json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return environment.from_string(_asset("page.html.j2"))
+
+
+def _asset(name: str) -> str:
+    return resources.files("ldp_core.report").joinpath("assets", name).read_text("utf-8")

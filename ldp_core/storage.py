@@ -1,0 +1,137 @@
+"""Objects by URL: local paths, ``file://``, ``memory://``, ``s3://`` and whatever else fsspec speaks.
+
+Writes are whole or absent: object stores are atomic by nature; on local disks an object is written
+under a temporary name, flushed and renamed. Credentials and endpoints come from the environment, as
+fsspec and the AWS tools read them.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from ldp_core.errors import ObjectMissingError, StorageError
+
+_PARTIAL = ".partial"
+
+
+def join(url: str, *parts: str) -> str:
+    """A URL below another."""
+    return "/".join([url.rstrip("/"), *parts])
+
+
+def absolute_url(url: str) -> str:
+    """The URL itself, or the absolute path of a local one, so that it means the same everywhere."""
+    with _translated(url):
+        fs, path = fsspec.url_to_fs(url)
+    return str(path) if isinstance(fs, LocalFileSystem) else url
+
+
+def read_bytes(url: str, *, start: int | None = None, end: int | None = None) -> bytes:
+    """The bytes of an object, or of a range of it.
+
+    Raises:
+        ObjectMissingError: there is no such object.
+        StorageError: the store refused or could not be reached.
+    """
+    with _translated(url):
+        fs, path = fsspec.url_to_fs(url)
+        return bytes(fs.cat_file(path, start=start, end=end))
+
+
+def write_bytes(url: str, content: bytes) -> None:
+    """Put an object, whole or not at all, replacing what was there.
+
+    Raises:
+        StorageError: the store refused or could not be reached.
+    """
+    with _translated(url):
+        fs, path = fsspec.url_to_fs(url)
+        if isinstance(fs, LocalFileSystem):
+            _write_local(Path(path), content)
+        else:
+            fs.pipe_file(path, content)
+
+
+def delete(url: str) -> None:
+    """Remove an object; nothing happens when there is none."""
+    with _translated(url):
+        fs, path = fsspec.url_to_fs(url)
+        if fs.exists(path):
+            fs.rm_file(path)
+
+
+def exists(url: str) -> bool:
+    """Whether there is an object or a folder at the URL."""
+    with _translated(url):
+        fs, path = fsspec.url_to_fs(url)
+        return bool(fs.exists(path))
+
+
+def size_of(url: str) -> int:
+    """Size of an object in bytes.
+
+    Raises:
+        ObjectMissingError: there is no such object.
+    """
+    with _translated(url):
+        fs, path = fsspec.url_to_fs(url)
+        fs.invalidate_cache(fs._parent(path))
+        return int(fs.size(path) or 0)
+
+
+def list_objects(url: str) -> Iterator[str]:
+    """Paths of all objects below a URL, relative to it, sorted; none when there is no such folder."""
+    yield from list_sizes(url)
+
+
+def list_sizes(url: str) -> dict[str, int]:
+    """Sizes in bytes of all objects below a URL, by path as `list_objects` gives it, sorted by path."""
+    with _translated(url):
+        fs, root = fsspec.url_to_fs(url)
+        fs.invalidate_cache()
+        found = fs.find(root, detail=True)
+    prefix = root.rstrip("/") + "/"
+    return {
+        path.removeprefix(prefix): int(found[path]["size"] or 0)
+        for path in sorted(found)
+        if path.startswith(prefix) and not path.endswith(_PARTIAL)
+    }
+
+
+def _write_local(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_PARTIAL}")
+    try:
+        with partial.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectMissingError("there is no such object", where=url, remedy="check the address") from error
+    except PermissionError as error:
+        raise StorageError(
+            "the store refused access",
+            where=url,
+            got=str(error),
+            remedy="check the credentials and the permissions of this address",
+        ) from error
+    except (OSError, ValueError, ImportError) as error:
+        raise StorageError(
+            "the store cannot be used", where=url, got=f"{type(error).__name__}: {error}"
+        ) from error

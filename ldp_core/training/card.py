@@ -1,0 +1,78 @@
+"""Model cards, and the export of trained weights with theirs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ldp_core import __version__
+from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings, count_parameters
+from ldp_core.errors import WeightsError
+from ldp_core.storage import write_bytes
+from ldp_core.weights.files import pack_weights
+
+LARGEST_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a person must know of weights before using them.
+
+    `scores` are PSNR in dB by set and picture, input and restored; `not_trained_on` names the sets
+    that were only measured.
+    """
+
+    name: str
+    summary: str
+    commands: Sequence[str]
+    seed: int
+    steps: int
+    network: Mapping[str, Any]
+    training: Mapping[str, Any]
+    sources: Sequence[str]
+    source_licences: str
+    not_trained_on: Sequence[str]
+    scores: Mapping[str, Any]
+    licence: str = "research use: the photographs it was trained on allow no more"
+    environment: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "ldp": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        }
+    )
+
+
+def export_weights(state: Mapping[str, Any], path: Path, *, half: bool = True) -> str:
+    """Write the averaged weights of a checkpoint as safetensors, and return the file's sha256.
+
+    Raises:
+        WeightsError: the file would exceed 16 MiB.
+    """
+    dtype = torch.float16 if half else torch.float32
+    tensors = {name: value.to(dtype) for name, value in state["average"].items()}
+    content = pack_weights(tensors, metadata={"network": json.dumps(state["network_settings"])})
+    if len(content) > LARGEST_BYTES:
+        raise WeightsError(
+            "these weights are too large to ship",
+            where=str(path),
+            expected=f"at most {LARGEST_BYTES} bytes",
+            got=f"{len(content)} bytes",
+            remedy="train a smaller network",
+        )
+    write_bytes(str(path), content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_card(path: Path, card: ModelCard, *, sha256: str) -> None:
+    """The card as JSON, with the digest of its weights and the number of parameters."""
+    network = LdpNetwork(NetworkSettings.parse(card.network))
+    content = {"sha256": sha256, "parameters": count_parameters(network), **asdict(card)}
+    write_bytes(str(path), (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())

@@ -1,0 +1,190 @@
+"""Training scenes: a sharp picture, a circle of confusion for each pixel, a lens, and the two views.
+
+Ranges of blur are drawn as disparities, because those are what is known of real cameras: 0 to +5 px
+for most of DPDD at half size, down to about -2 px. All draws are our own choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as PilImage
+from pydantic import Field
+from torch import Tensor
+
+from ldp_core.optics.kernels import KernelFamily, KernelSpec, disparity_per_coc
+from ldp_core.optics.render import render_views
+from ldp_core.optics.transfer import Transfer
+from ldp_core.settings import Settings
+from ldp_core.training.layouts import draw_layout, draw_picture
+from ldp_core.training.sources import Image, Photo, Sources, read_nearness, read_photo
+
+T = TypeVar("T")
+_SPLIT_FAMILIES = (KernelFamily.HALF_DISC, KernelFamily.BUTTERWORTH, KernelFamily.TRANSLATING_DISC)
+
+
+class SceneSettings(Settings):
+    """What scenes look like. Shares are probabilities."""
+
+    height: int = Field(default=256, ge=64)
+    width: int = Field(default=384, ge=64)
+    families: tuple[KernelFamily, ...] = _SPLIT_FAMILIES
+    measured_path: str = ""
+    """Folder of calibrated kernels, for the family `measured`."""
+    largest_disparity_px: float = Field(default=6.5, gt=0)
+    smallest_disparity_px: float = Field(default=-2.5, le=0)
+    largest_coc_px: float = Field(default=26.0, gt=0)
+    sharp_share: float = Field(default=0.03, ge=0, le=1)
+    flat_share: float = Field(default=0.07, ge=0, le=1)
+    registered_share: float = Field(default=0.2, ge=0, le=1)
+    procedural_share: float = Field(default=0.05, ge=0, le=1)
+    slices: int = Field(default=14, ge=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """`sharp` (3, h, w) in 0..1, `coc_px` (h, w) signed diameters, and the lens's kernel."""
+
+    sharp: Tensor
+    coc_px: Tensor
+    kernel: KernelSpec
+    transfer: Transfer
+
+
+def draw_scene(rng: np.random.Generator, sources: Sources, settings: SceneSettings) -> Scene:
+    """One scene; the same generator state gives the same scene."""
+    sharp, nearness = _draw_world(rng, sources, settings)
+    if rng.random() < 0.5:
+        sharp, nearness = sharp[:, ::-1], nearness[:, ::-1]
+    kernel = draw_kernel(rng, settings)
+    coc_px = draw_range(rng, kernel, settings).spread(nearness)
+    return Scene(
+        sharp=torch.from_numpy(np.ascontiguousarray(sharp.transpose(2, 0, 1))),
+        coc_px=torch.from_numpy(np.ascontiguousarray(coc_px, dtype=np.float32)),
+        kernel=kernel,
+        transfer=Transfer.SRGB if rng.random() < 0.5 else Transfer.GAMMA_22,
+    )
+
+
+def render_scene(scene: Scene, *, slices: int, device: str = "cpu") -> tuple[Tensor, Tensor]:
+    """Left and right view (3, h, w) in 0..1, free of noise."""
+    left, right = render_views(
+        scene.sharp[None].to(device),
+        scene.coc_px[None].to(device),
+        scene.kernel,
+        slices=slices,
+        transfer=scene.transfer,
+    )
+    return left[0], right[0]
+
+
+def draw_kernel(rng: np.random.Generator, settings: SceneSettings) -> KernelSpec:
+    """One lens: a family and parameters over and somewhat beyond their published ranges."""
+    cells = 48
+    return KernelSpec(
+        family=_choose(rng, settings.families),
+        softness=float(np.exp(rng.uniform(np.log(0.2), np.log(1.6)))),
+        order=int(rng.choice([1, 3, 6, 9])),
+        cutoff=float(rng.uniform(1.8, 2.8)),
+        beta=float(rng.uniform(0.1, 0.5)),
+        smoothing=float(rng.uniform(4, 9)),
+        measured_path=settings.measured_path,
+        measured_cell=int(rng.integers(cells)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CocRange:
+    """Circles of confusion from the farthest point to the nearest, in pixels."""
+
+    far_px: float
+    near_px: float
+
+    def spread(self, nearness: Image) -> Image:
+        """Affine in nearness, as in a thin lens."""
+        return (self.far_px + (self.near_px - self.far_px) * nearness).astype(np.float32)
+
+
+def draw_range(rng: np.random.Generator, kernel: KernelSpec, settings: SceneSettings) -> CocRange:
+    """Where the focal plane lies: mostly near the front of the scene, at times within or behind it."""
+    kind = rng.random()
+    if kind < settings.sharp_share:
+        return CocRange(0.0, 0.0)
+    low, high = settings.smallest_disparity_px, settings.largest_disparity_px
+    far = high * rng.uniform(0.05, 1) ** 0.7
+    in_focus, before, behind = rng.uniform(-0.5, 0.5), rng.uniform(low, 0), rng.uniform(0, far)
+    near = _choose(rng, (in_focus, in_focus, before, behind))
+    if kind < settings.sharp_share + settings.flat_share:
+        near = far = rng.uniform(low, high)
+    px_per_disparity = 1 / max(disparity_per_coc(kernel), 0.1)
+    limit = settings.largest_coc_px
+    return CocRange(*(float(np.clip(end * px_per_disparity, -limit, limit)) for end in (far, near)))
+
+
+def _draw_world(rng: np.random.Generator, sources: Sources, settings: SceneSettings) -> tuple[Image, Image]:
+    """A sharp picture (h, w, 3) and its nearness (h, w)."""
+    shape = (settings.height, settings.width)
+    kind = rng.random()
+    if sources.registered and kind < settings.registered_share:
+        return _draw_registered(rng, _choose(rng, sources.registered), shape)
+    if not sources.photos or kind > 1 - settings.procedural_share:
+        sharp = draw_picture(rng, shape)
+    else:
+        sharp = _frame(rng, read_photo(_choose(rng, sources.photos).path), shape)[0]
+    return sharp, _draw_nearness(rng, sources, shape)
+
+
+def _draw_registered(rng: np.random.Generator, photo: Photo, shape: tuple[int, int]) -> tuple[Image, Image]:
+    if photo.map_path is None:
+        raise ValueError(f"{photo.path} has no map")
+    sharp = read_photo(photo.path)
+    nearness = read_nearness(photo.map_path, is_depth=photo.map_is_depth)
+    nearness = resize(nearness, sharp.shape[:2])
+    return _frame(rng, sharp, shape, nearness)
+
+
+def _draw_nearness(rng: np.random.Generator, sources: Sources, shape: tuple[int, int]) -> Image:
+    if not sources.layouts or rng.random() < 0.25:
+        return draw_layout(rng, shape)
+    nearness = read_nearness(_choose(rng, sources.layouts))
+    return _frame(rng, nearness[..., None], shape)[0][..., 0]
+
+
+def _frame(
+    rng: np.random.Generator, picture: Image, shape: tuple[int, int], nearness: Image | None = None
+) -> tuple[Image, Image]:
+    """Bring a picture, and a map that belongs to it, to `shape`: turn, reduce at random, cut out."""
+    nearness = picture[..., 0] if nearness is None else nearness
+    if (picture.shape[0] > picture.shape[1]) != (shape[0] > shape[1]):
+        picture, nearness = picture.transpose(1, 0, 2), nearness.T
+    least = max(shape[0] / picture.shape[0], shape[1] / picture.shape[1])
+    scale = max(least, rng.uniform(min(least, 1), 1))
+    size = tuple(max(round(n * scale), m) for n, m in zip(picture.shape[:2], shape, strict=True))
+    top, left = (int(rng.integers(n - m + 1)) for n, m in zip(size, shape, strict=True))
+    window = (slice(top, top + shape[0]), slice(left, left + shape[1]))
+    return resize(picture, size)[window], resize(nearness, size)[window]
+
+
+def resize(picture: Image, shape: Sequence[int]) -> Image:
+    """(h, w) or (h, w, c) float32 to another size, antialiased."""
+    if picture.shape[:2] == tuple(shape):
+        return picture
+    planes = picture if picture.ndim == 3 else picture[..., None]
+    size = (shape[1], shape[0])
+    resized = [_resize_plane(planes[..., c], size) for c in range(planes.shape[2])]
+    return np.stack(resized, 2) if picture.ndim == 3 else resized[0]
+
+
+def _resize_plane(plane: Image, size: tuple[int, int]) -> NDArray[np.float32]:
+    image = PilImage.fromarray(np.ascontiguousarray(plane))
+    resized = np.asarray(image.resize(size, PilImage.Resampling.BICUBIC), dtype=np.float32)
+    return np.clip(resized, np.float32(0), np.float32(1))
+
+
+def _choose(rng: np.random.Generator, options: Sequence[T]) -> T:
+    return options[int(rng.integers(len(options)))]

@@ -1,0 +1,95 @@
+"""One training run in a folder: its log, its checkpoint, what it measures on the way."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ldp_core.training.batches import Batch, BatchSettings, draw_batch
+from ldp_core.training.checkpoints import load_checkpoint, save_checkpoint
+from ldp_core.training.fit import Trainer
+from ldp_core.training.frames import FrameCache
+from ldp_core.training.validate import Trial, measure
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often, in steps, a run logs, saves and measures."""
+
+    log: int = 50
+    save: int = 100
+    measure: int = 500
+
+
+@dataclass(frozen=True)
+class Session:
+    """A trainer, its frames, and the folder it writes to.
+
+    `trials` are named sets to measure; nothing is selected by them.
+    """
+
+    folder: Path
+    trainer: Trainer
+    cache: FrameCache
+    batch: BatchSettings
+    trials: Mapping[str, Sequence[Trial]]
+    rhythm: Rhythm = Rhythm()
+
+    def resume(self) -> bool:
+        """Go on from the folder's checkpoint, if there is one."""
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return False
+        self.trainer.restore(load_checkpoint(path))
+        return True
+
+    def run(self, *, minutes: float = math.inf) -> Iterator[dict[str, Any]]:
+        """Train; yield each log entry, which is also appended to `log.jsonl`."""
+        losses, began = [], time.monotonic()
+        for step in self.trainer.run(self._draw, until=time.monotonic() + 60 * minutes):
+            losses.append(step.loss)
+            if step.number % self.rhythm.log == 0:
+                mean = sum(losses) / len(losses)
+                seconds = (time.monotonic() - began) / len(losses)
+                yield self._log(loss=mean, seconds_per_step=seconds, learning_rate=step.learning_rate)
+            if step.number % self.rhythm.save == 0:
+                self.save()
+            if step.number % self.rhythm.measure == 0:
+                yield self._log(psnr_db=self.measure())
+            if step.number % self.rhythm.log == 0:
+                losses, began = [], time.monotonic()
+        self.save()
+        yield self._log(psnr_db=self.measure())
+
+    def save(self) -> None:
+        """Write the checkpoint, where this process leads its team."""
+        if self.trainer.team.leads:
+            save_checkpoint(self.folder / CHECKPOINT, self.trainer.state())
+
+    def measure(self) -> dict[str, dict[str, float]]:
+        """PSNR in dB of the averaged network, by set and picture; nothing where another process leads."""
+        if not self.trainer.team.leads:
+            return {}
+        return {name: measure(self.trainer.average, trials) for name, trials in self.trials.items()}
+
+    def _draw(self, step: int) -> Batch:
+        fit, team = self.trainer.fit, self.trainer.team
+        return draw_batch(
+            self.cache, self.batch, seed=fit.seed, step=step, frames=len(self.cache), rank=team.rank
+        )
+
+    def _log(self, **content: Any) -> dict[str, Any]:
+        entry = {"time": time.strftime("%H:%M:%S"), "step": self.trainer.step, **content}
+        if self.trainer.team.leads:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / LOG).open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+        return entry

@@ -1,0 +1,88 @@
+"""How good a network is on pairs with a truth: simulated ones kept out of training, and real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ldp_core.types import Region
+
+FULL = Region()
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A pair with its truth, (1, 3, h, w) in 0..1; `shift_px` > 0 forgives a displaced truth."""
+
+    name: str
+    left: Tensor
+    right: Tensor
+    sharp: Tensor
+    region: Region = FULL
+    shift_px: int = 0
+
+    @property
+    def input_psnr(self) -> float:
+        return self.score((self.left + self.right) / 2)
+
+    def score(self, restored: Tensor) -> float:
+        """PSNR in dB of an image of this trial's size, the best within `shift_px`."""
+        window = (..., *self.region.slices)
+        return best_psnr(restored[window].clamp(0, 1), self.sharp[window], reach_px=self.shift_px)
+
+
+def read_trials(folder: Path, *, region: Region = FULL, shift_px: int = 0) -> list[Trial]:
+    """Pairs of a folder of `NAME_l.png`, `NAME_r.png`, `NAME_gt.png`, in order of their names."""
+    names = sorted(path.name.removesuffix("_gt.png") for path in folder.glob("*_gt.png"))
+    return [_read_trial(folder, name, region=region, shift_px=shift_px) for name in names]
+
+
+def _read_trial(folder: Path, name: str, *, region: Region, shift_px: int) -> Trial:
+    left, right, sharp = (_read(folder / f"{name}_{view}.png") for view in ("l", "r", "gt"))
+    return Trial(name, left, right, sharp, region, shift_px)
+
+
+@torch.inference_mode()
+def measure(network: nn.Module, trials: Iterable[Trial]) -> dict[str, float]:
+    """PSNR in dB of each trial, restored whole and without a map."""
+    network.eval()
+    device = next(network.parameters()).device
+    scores = {}
+    for trial in trials:
+        left, right = (
+            view.to(device, memory_format=torch.channels_last) for view in (trial.left, trial.right)
+        )
+        restored = network(left, right)
+        scores[trial.name] = trial.score(restored.float().cpu())
+    return scores
+
+
+def best_psnr(restored: Tensor, sharp: Tensor, *, reach_px: int) -> float:
+    """PSNR in dB, the best over shifts of up to `reach_px` pixels each way."""
+    inner = _cut(sharp, reach_px, reach_px, margin=reach_px)
+    offsets = range(2 * reach_px + 1)
+    return max(psnr(_cut(restored, dy, dx, margin=reach_px), inner) for dy in offsets for dx in offsets)
+
+
+def _cut(image: Tensor, top: int, left: int, *, margin: int) -> Tensor:
+    height, width = (n - 2 * margin for n in image.shape[-2:])
+    return image[..., top : top + height, left : left + width]
+
+
+def psnr(restored: Tensor, sharp: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of values in 0..1; 100 at equality."""
+    error = float(((restored - sharp) ** 2).mean())
+    return -10 * float(np.log10(max(error, 1e-10)))
+
+
+def _read(path: Path) -> Tensor:
+    raw = iio.imread(path)
+    picture = np.atleast_3d(raw)[..., :3].astype(np.float32) / np.iinfo(raw.dtype).max
+    planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
+    return planes.expand(1, 3, *planes.shape[2:]).contiguous()

@@ -1,0 +1,302 @@
+"""The nouns of the system: frozen, small, and free of behaviour beyond checking themselves.
+
+Pixel arrays are ``(height, width, channels)``; ``channels`` is 1 (one colour plane, such as the
+green channel of a Pixel 4) or 3 (RGB). Integer pixels are full range: ``uint8`` 0..255 or
+``uint16`` 0..65535, gamma-encoded unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ldp_core.errors import BlurMapError, PairMismatchError
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+FloatMap = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """A picture where it lies, with what its header says. ``size_bytes`` is the encoded size."""
+
+    uri: str
+    height: int
+    width: int
+    channels: int
+    bit_depth: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of rows ``top..bottom`` and columns ``left..right``; ``None`` means the edge."""
+
+    top: int = 0
+    left: int = 0
+    bottom: int | None = None
+    right: int | None = None
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def name(self) -> str:
+        """``full`` or, for example, ``rows 44:``, as protocols and tables print it."""
+        rows, columns = (_span(a, b) for a, b in ((self.top, self.bottom), (self.left, self.right)))
+        parts = [f"{n} {s}" for n, s in (("rows", rows), ("columns", columns)) if s]
+        return ", ".join(parts) or "full"
+
+
+def _span(start: int, stop: int | None) -> str:
+    return "" if start == 0 and stop is None else f"{start}:{'' if stop is None else stop}"
+
+
+class BlurTruthKind(StrEnum):
+    """What the numbers of a blur truth mean."""
+
+    UNSIGNED = "unsigned"
+    """Amount of blur without a sign, at an unknown scale; 0 = unknown (a measured map)."""
+    SIGNED_COC_PX = "signed_coc_px"
+    """Signed diameter of the circle of confusion in pixels; every finite value counts, 0 included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One dual-pixel photograph of a dataset: where its views lie and what else is known of it.
+
+    ``peers`` are other methods' restorations that came with the dataset, by name; ``blur_truth`` is
+    a measured or simulated blur map, its meaning ``blur_truth_kind``; ``aligned`` is False where the
+    target is displaced by a few pixels, so that scores after a best-shift search are added.
+    """
+
+    id: str
+    left: ImageRef
+    right: ImageRef
+    target: ImageRef | None = None
+    blur_truth: ImageRef | None = None
+    peers: Mapping[str, ImageRef] = field(default_factory=dict)
+    score_region: Region = Region()
+    aligned: bool = True
+    blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED
+
+    @property
+    def size_bytes(self) -> int:
+        """Encoded bytes of all its pictures together."""
+        refs = (self.left, self.right, self.target, self.blur_truth, *self.peers.values())
+        return sum(ref.size_bytes for ref in refs if ref is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong in a source: named, with a way out. ``refuses_item``: it kept an item out."""
+
+    where: str
+    kind: str
+    message: str
+    remedy: str = ""
+    refuses_item: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What a source holds: items in id order, and everything that could not become an item."""
+
+    dataset: str
+    layout: str
+    source: str
+    items: tuple[Item, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The decoded pixels of an item: views of one shape and dtype, ``(h, w, c)`` uint8 or uint16."""
+
+    id: str
+    left: Pixels
+    right: Pixels
+    target: Pixels | None = None
+    blur_truth: FloatMap | None = None
+    peers: Mapping[str, Pixels] = field(default_factory=dict)
+    score_region: Region = Region()
+    aligned: bool = True
+    blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED
+
+    def __post_init__(self) -> None:
+        for name, view in self.views.items():
+            if view.shape != self.left.shape or view.dtype != self.left.dtype:
+                raise PairMismatchError(
+                    f"view '{name}' does not match 'left'",
+                    where=self.id,
+                    expected=f"{self.left.shape} {self.left.dtype}",
+                    got=f"{view.shape} {view.dtype}",
+                    remedy="give every view of an item the same size, channels and bit depth",
+                )
+        if self.left.ndim != 3 or self.left.shape[2] not in (1, 3):
+            raise PairMismatchError(
+                "views must be (height, width, channels) with 1 or 3 channels",
+                where=self.id,
+                got=str(self.left.shape),
+            )
+
+    @property
+    def views(self) -> dict[str, Pixels]:
+        """``left``, ``right`` and, where there is one, ``target``."""
+        views = {"left": self.left, "right": self.right}
+        return views if self.target is None else views | {"target": self.target}
+
+    @property
+    def bit_depth(self) -> int:
+        return self.left.dtype.itemsize * 8
+
+    @property
+    def peak(self) -> int:
+        """Largest pixel value: 255 or 65535."""
+        return int(2**self.bit_depth - 1)
+
+
+class BlurMapKind(StrEnum):
+    """What the numbers of a blur map mean."""
+
+    SIGNED_COC_PX = "signed_coc_px"
+    """Diameter of the circle of confusion in pixels; positive behind the focal plane."""
+    SIMILARITY = "similarity"
+    """0 = the views agree (sharp) .. 1 = fully blurred; no radius, no sign (LDP)."""
+    IN_FOCUS_PROBABILITY = "in_focus_probability"
+    """0 = blurred .. 1 = in focus; no radius, no sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlurMap:
+    """How blurred each pixel is. ``values`` ``(h, w)`` float32; its meaning is ``kind``.
+
+    ``confidence`` ``(h, w)`` float32 in 0..1, or None when the estimator has none.
+    """
+
+    values: FloatMap
+    kind: BlurMapKind
+    confidence: FloatMap | None = None
+
+    def signed_coc_px(self) -> FloatMap:
+        """The signed circle of confusion in pixels, from a map that has one.
+
+        Raises:
+            BlurMapError: the map is of another kind; no radius can be read from it.
+        """
+        if self.kind is not BlurMapKind.SIGNED_COC_PX:
+            raise BlurMapError(
+                "this blur map holds no radius and no sign",
+                expected=BlurMapKind.SIGNED_COC_PX.value,
+                got=self.kind.value,
+                remedy="use an estimator that yields a signed circle of confusion, such as 'disparity'",
+            )
+        return self.values
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """The conditions under which a score was taken; scores of two protocols are never averaged."""
+
+    bit_depth: int
+    size: str
+    region: str = "full"
+    colour: str = "rgb"
+    alignment: str = "none"
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        parts = (f"{self.bit_depth} bit", self.size, self.colour, self.region, self.alignment, self.variant)
+        return " | ".join(part for part in parts if part and part != "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number for one item: ``metric`` of ``subject`` under ``protocol``.
+
+    Subjects: ``input``, ``restored``, ``blur_map``, or the name of a peer.
+    """
+
+    item: str
+    metric: str
+    subject: str
+    protocol: Protocol
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeanScore:
+    """The mean of a metric over ``n`` items with a bootstrap 95 % interval."""
+
+    metric: str
+    subject: str
+    protocol: str
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpec:
+    """All that the result of a stage depends on besides its item, in plain JSON values.
+
+    ``upstream`` is the key of the stage whose result it consumes, or empty.
+    """
+
+    stage: str
+    method: str
+    version: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    weights_sha256: str = ""
+    upstream: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRecord:
+    """Why an item was set aside: the stage it failed in, the error's kind and text, and a way out."""
+
+    item: str
+    stage: str
+    kind: str
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCounts:
+    """How many items a run saw, and what became of them."""
+
+    total: int
+    computed: int
+    skipped: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run as ``summary.json`` holds it.
+
+    ``seconds``: by stage, summed over workers; ``total`` is the wall clock of the whole run.
+    """
+
+    run_id: str
+    created: str
+    dataset: str
+    layout: str
+    source: str
+    report: str
+    stages: tuple[StageSpec, ...]
+    environment: Mapping[str, str]
+    items: ItemCounts
+    seconds: Mapping[str, float]
+    metrics: tuple[MeanScore, ...]
+    quarantine: tuple[QuarantineRecord, ...] = ()
+    problems: tuple[Problem, ...] = ()

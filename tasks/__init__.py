@@ -1,0 +1,1 @@
+"""Prefect tasks over Dask: one task run per stage and batch."""

@@ -1,0 +1,148 @@
+"""The one door to Dask: a cluster to work on, and a bounded stream of work through it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from typing import Any, TypeVar
+
+import dask
+from distributed import Client, Future, LocalCluster, as_completed
+
+from ldp_core.errors import ClusterError
+
+T = TypeVar("T")
+
+THREADS_PER_WORKER = 3
+"""One computes; the others read and write meanwhile."""
+
+_KEEP_FREED_MEMORY = {
+    f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**30 for name in ("TRIM", "MMAP")
+}
+"""Dask has workers return memory to the system at every free: a fourfold cost (decision 0003)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """A cluster in use: its client, its worker processes and the torch threads each may take.
+
+    ``torch_threads`` is 0 where the workers were started by somebody else, who chose it.
+    """
+
+    client: Client
+    processes: int
+    torch_threads: int
+
+
+@contextmanager
+def open_workers(
+    address: str | None = None, *, processes: int | None = None, timeout_s: float = 60
+) -> Iterator[Workers]:
+    """Workers of a running scheduler, or of a cluster embedded in this process when none is named.
+
+    Args:
+        address: a Dask scheduler, such as ``tls://host:8786``.
+        processes: worker processes of the embedded cluster; one per core by default.
+        timeout_s: how long to wait for a named scheduler to answer, and for its first worker.
+
+    Raises:
+        ClusterError: the scheduler does not answer, has no workers, or they run other code.
+    """
+    if address is None:
+        with _embedded(processes or _cores()) as workers:
+            yield workers
+    else:
+        with _connected(address, timeout_s) as workers:
+            yield workers
+
+
+def stream(
+    submit: Callable[[T], Future[Any]], items: Iterable[T], *, in_flight: int
+) -> Iterator[tuple[T, Any]]:
+    """Items with the results of ``submit(item)`` as they finish, at most ``in_flight`` at once.
+
+    A future that failed yields its exception: a worker that died again and again, for example.
+    """
+    waiting = iter(items)
+    running = as_completed()
+    item_of: dict[Any, T] = {}
+
+    def start(count: int) -> None:
+        for item in islice(waiting, count):
+            future = submit(item)
+            item_of[future.key] = item
+            running.add(future)
+
+    start(in_flight)
+    for future in running:
+        error = future.exception()
+        yield item_of.pop(future.key), future.result() if error is None else error
+        start(1)
+
+
+@contextmanager
+def _embedded(processes: int) -> Iterator[Workers]:
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    with (
+        dask.config.set(_KEEP_FREED_MEMORY),
+        LocalCluster(
+            n_workers=processes,
+            threads_per_worker=THREADS_PER_WORKER,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield Workers(client, processes, max(1, _cores() // processes))
+
+
+@contextmanager
+def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
+    try:
+        client = Client(address, timeout=timeout_s)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ClusterError(
+            "the Dask scheduler does not answer",
+            where=address,
+            got=f"{type(error).__name__}: {error}",
+            remedy="check the address and that the scheduler runs, or leave out --cluster",
+        ) from error
+    with client:
+        processes = _checked(client, address, timeout_s)
+        yield Workers(client, processes, 0)
+
+
+def _checked(client: Client, address: str, timeout_s: float) -> int:
+    try:
+        client.wait_for_workers(1, timeout=timeout_s)
+        versions = client.run(version, "ldp")
+    except TimeoutError as error:
+        raise ClusterError(
+            "the Dask scheduler has no workers", where=address, remedy="start workers and try again"
+        ) from error
+    except Exception as error:
+        raise ClusterError(
+            "the workers cannot import this package",
+            where=address,
+            got=f"{type(error).__name__}: {error}",
+            remedy=f"install ldp {version('ldp')} where the workers run",
+        ) from error
+    if set(versions.values()) != {version("ldp")}:
+        raise ClusterError(
+            "the workers run another version",
+            where=address,
+            expected=version("ldp"),
+            got=", ".join(sorted(set(versions.values()))),
+            remedy="install the same version everywhere, so that stage keys agree",
+        )
+    return len(versions)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,43 @@
+"""The report of a run, made from its record and the pictures that workers drew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ldp_core.archive import Archive
+from ldp_core.report import ReportItem, write_report
+from ldp_core.storage import join
+from ldp_core.types import RunSummary
+from tasks.batches import BatchResult
+from tasks.runs import RunItem
+
+
+def report_url_of(archive: str, run_id: str) -> str:
+    """The folder of a run's report."""
+    return join(Archive(archive).run_url(run_id), "report")
+
+
+def publish_report(summary: RunSummary, items: Iterable[RunItem], drawn: Iterable[BatchResult]) -> str:
+    """Write the report of a run; returns the address of its page."""
+    pictures = {one.item_id: one.pictures for result in drawn for one in result.drawn}
+    shown = [ReportItem(i.id, i.status, i.scores, pictures.get(i.id, {})) for i in items]
+    return write_report(summary.report.rpartition("/")[0], summary, shown)
+
+
+def worst_first(items: Iterable[RunItem]) -> list[str]:
+    """Item ids by what restoration gained over the input in PSNR, least first.
+
+    The PSNR after a shift search counts where there is one; items without a target are ordered by the
+    PSNR of the reblurred image against the views.
+    """
+    gains = {item.id: _gain_db(item) for item in items}
+    return sorted(gains, key=gains.__getitem__)
+
+
+def _gain_db(item: RunItem) -> float:
+    for metric in ("psnr_db", "reblur_psnr_db"):
+        ranked = sorted(item.scores, key=lambda score: score.protocol.alignment != "none")
+        values = {score.subject: score.value for score in ranked if score.metric == metric}
+        if "restored" in values:
+            return values["restored"] - values.get("input", 0.0)
+    return 0.0

@@ -1,0 +1,268 @@
+"""The trainer: its losses, its exact resume, its batches and its caches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+
+from ldp_core.deblur.ldp_network import NetworkSettings
+from ldp_core.errors import CatalogueError, SettingsError, WeightsError
+from ldp_core.training.__main__ import main
+from ldp_core.training.batches import BatchSettings, Crop, draw_batch, imitate_estimate, mirror
+from ldp_core.training.checkpoints import load_checkpoint, save_checkpoint
+from ldp_core.training.fit import FitSettings, Trainer, learning_rate
+from ldp_core.training.frames import FrameCache
+from ldp_core.training.losses import blur_absence, blur_weighted, charbonnier, reblur
+from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
+from ldp_core.training.session import CHECKPOINT, Rhythm, Session
+from ldp_core.training.sources import Sources, find_sources, read_nearness
+from ldp_core.training.validate import Trial, best_psnr, measure, psnr, read_trials
+from ldp_core.weights import open_weights
+
+TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
+SCENES = SceneSettings(height=64, width=96, slices=6)
+BATCHES = BatchSettings(batch=2, crop_px=32)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def single_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
+    cache = FrameCache.create(tmp_path_factory.mktemp("frames"), capacity=3, seed=5, settings=SCENES)
+    assert list(cache.fill(Sources())) == [0, 1, 2]
+    return cache
+
+
+def make_session(folder: Path, cache: FrameCache, *, steps: int = 6) -> Session:
+    trainer = Trainer(TINY, FitSettings(steps=steps, warmup_steps=2, seed=3))
+    return Session(folder, trainer, cache, BATCHES, {}, Rhythm(log=2, save=3, measure=100))
+
+
+def test_six_steps_are_three_and_three(tmp_path: Path, cache: FrameCache) -> None:
+    straight = make_session(tmp_path / "a", cache)
+    list(straight.run())
+    first = make_session(tmp_path / "b", cache)
+    draws = iter(range(3))
+    for _ in first.trainer.run(lambda step: (next(draws), first._draw(step))[1]):
+        if first.trainer.step == 3:
+            break
+    first.save()
+    second = make_session(tmp_path / "b", cache)
+    assert second.resume()
+    list(second.run())
+    for name, tensor in straight.trainer.state()["network"].items():
+        torch.testing.assert_close(second.trainer.state()["network"][name], tensor, rtol=0, atol=0)
+    for name, tensor in straight.trainer.average.state_dict().items():
+        torch.testing.assert_close(second.trainer.average.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_training_lowers_the_loss(cache: FrameCache) -> None:
+    trainer = Trainer(TINY, FitSettings(steps=20, warmup_steps=0, learning_rate=5e-3))
+    drawn = draw_batch(cache, BATCHES, seed=0, step=0, frames=3)
+    batch = replace(drawn, sharp=(drawn.left + drawn.right) / 4)
+    losses = [step.loss for step in trainer.run(lambda _: batch)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_wall_clock_budget_ends_a_run(tmp_path: Path, cache: FrameCache) -> None:
+    session = make_session(tmp_path, cache, steps=10_000)
+    list(session.run(minutes=0))
+    assert session.trainer.step == 0
+    assert (tmp_path / CHECKPOINT).exists()
+
+
+def test_the_learning_rate_warms_up_and_falls_to_its_last_value() -> None:
+    fit = FitSettings(steps=100, warmup_steps=9, learning_rate=1e-3, last_learning_rate=1e-5)
+    rates = [learning_rate(fit, step) for step in range(101)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert max(rates) == pytest.approx(1e-3, rel=0.05)
+    assert rates[50] == pytest.approx((1e-3 + 1e-5) / 2)
+    assert rates[100] == pytest.approx(1e-5)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / CHECKPOINT
+    save_checkpoint(path, {"step": 1})
+    assert load_checkpoint(path)["step"] == 1
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_checkpoint(path)
+    with pytest.raises(WeightsError, match="no checkpoint"):
+        load_checkpoint(tmp_path / "none.pt")
+
+
+def test_a_checkpoint_is_never_executed(tmp_path: Path) -> None:
+    path = tmp_path / CHECKPOINT
+    torch.save({"format": 1, "step": Path("x")}, path)
+    with pytest.raises(WeightsError):
+        load_checkpoint(path)
+
+
+def test_charbonnier_is_its_formula() -> None:
+    restored, sharp = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    expected = ((restored - sharp) ** 2 + 1e-6).sqrt().mean()
+    torch.testing.assert_close(charbonnier(restored, sharp), expected)
+    assert float(charbonnier(sharp, sharp)) == pytest.approx(1e-3)
+
+
+def test_the_blur_weight_counts_only_where_blurred_and_wrong() -> None:
+    sharp, restored = torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 0.5)
+    views = torch.zeros(1, 1, 4, 4)
+    views[..., :2] = 0.8
+    blur = torch.zeros(1, 1, 4, 4)
+    blur[..., :2, :] = 1
+    loss = blur_weighted(restored, sharp, blur=blur, left=views, right=views)
+    assert float(loss) == pytest.approx(0.25 * math.sqrt(0.25 + 1e-6))
+    nothing = blur_weighted(restored, sharp, blur=torch.zeros(1, 1, 2, 2), left=views, right=views)
+    assert float(nothing) == 0
+
+
+def test_blur_absence_is_zero_when_sharp_and_keeps_its_gradient_beyond_full_blur() -> None:
+    def loss(value: float) -> torch.Tensor:
+        image = torch.full((1, 3, 2, 2), value, requires_grad=True)
+        result = blur_absence(image, score=lambda x: x.mean((1, 2, 3)), sharp_score=1, blurred_score=0.5)
+        result.backward()
+        return torch.stack([result.detach(), image.grad.abs().sum() if image.grad is not None else result])
+
+    assert loss(1.2).tolist() == [0, 0]
+    assert loss(0.75)[0] == pytest.approx(0.5)
+    assert loss(0.0)[0] == pytest.approx(2)
+    assert loss(0.0)[1] > 0
+
+
+def test_reblur_is_least_for_the_image_the_views_were_made_from() -> None:
+    sharp = torch.rand(1, 1, 8, 8)
+
+    def blur(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x.roll(1, -1), x.roll(-1, -1)
+
+    left, right = blur(sharp)
+    assert float(reblur(sharp, left=left, right=right, blur=blur)) == pytest.approx(1e-3)
+    assert float(reblur(sharp.flip(-1), left=left, right=right, blur=blur)) > 0.1
+
+
+def test_a_mirrored_scene_is_the_scene_mirrored_with_its_views_exchanged() -> None:
+    """Rendering then mirroring equals mirroring then rendering: the sign of the blur stays."""
+    scene = draw_scene(np.random.default_rng(1), Sources(), SCENES)
+    symmetric = scene.kernel.model_copy(update={"family": "half_disc"})
+    scene = replace(scene, kernel=symmetric)
+    left, right = render_scene(scene, slices=8)
+    flipped = replace(scene, sharp=scene.sharp.flip(-1), coc_px=scene.coc_px.flip(-1))
+    flipped_left, flipped_right = render_scene(flipped, slices=8)
+    images = [x.permute(1, 2, 0).numpy() for x in (left, right, scene.sharp)]
+    crop = mirror(Crop(*images, scene.coc_px.numpy()), across=True, down=False)
+    inner = (slice(None), slice(8, -8))
+    np.testing.assert_allclose(crop.left[inner], flipped_left.permute(1, 2, 0).numpy()[inner], atol=2e-3)
+    np.testing.assert_allclose(crop.right[inner], flipped_right.permute(1, 2, 0).numpy()[inner], atol=2e-3)
+    np.testing.assert_array_equal(crop.coc_px, flipped.coc_px.numpy())
+
+
+def test_batches_depend_on_seed_and_step_alone(cache: FrameCache) -> None:
+    first, again, other = (draw_batch(cache, BATCHES, seed=1, step=step, frames=3) for step in (4, 4, 5))
+    assert torch.equal(first.left, again.left)
+    assert first.left.shape == (2, 3, 32, 32)
+    assert not torch.equal(first.left, other.left)
+    assert 0 <= float(first.left.min()) <= float(first.left.max()) <= 1
+
+
+def test_grey_crops_stay_grey(cache: FrameCache) -> None:
+    settings = BATCHES.model_copy(update={"grey_share": 1.0, "palette_share": 0.0, "noise_share": 1.0})
+    batch = draw_batch(cache, settings, seed=0, step=0, frames=3)
+    for image in (batch.left, batch.right, batch.sharp):
+        torch.testing.assert_close(image[:, 0], image[:, 2])
+
+
+def test_an_imitated_estimate_follows_the_truth(cache: FrameCache) -> None:
+    truth = np.linspace(-5, 15, 64, dtype=np.float32)[None].repeat(64, 0)
+    estimate = imitate_estimate(np.random.default_rng(0), truth)
+    assert np.corrcoef(truth.ravel(), estimate.ravel())[0, 1] > 0.6
+
+
+def test_a_cache_goes_on_where_it_stopped_and_repeats_itself(tmp_path: Path, cache: FrameCache) -> None:
+    half = FrameCache.create(tmp_path, capacity=3, seed=5, settings=SCENES)
+    next(half.fill(Sources()))
+    assert len(half) == 1
+    assert list(FrameCache.create(tmp_path, capacity=3, seed=5, settings=SCENES).fill(Sources())) == [1, 2]
+    for index in range(3):
+        np.testing.assert_array_equal(half[index].views, cache[index].views)
+        np.testing.assert_array_equal(half[index].coc_px, cache[index].coc_px)
+
+
+def test_a_missing_cache_tells_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="training cache"):
+        FrameCache(tmp_path)
+
+
+def test_scenes_are_drawn_from_folders(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder in ("photos", "rgbd", "layouts"):
+        (tmp_path / folder).mkdir()
+    iio.imwrite(tmp_path / "photos" / "p.png", rng.integers(0, 255, (130, 100, 3), dtype=np.uint8))
+    iio.imwrite(tmp_path / "rgbd" / "a_rgb.png", rng.integers(0, 255, (90, 140, 3), dtype=np.uint8))
+    depth = np.zeros((90, 140), np.uint16)
+    depth[:, 40:80], depth[:, 80:] = 1000, 4000
+    iio.imwrite(tmp_path / "rgbd" / "a_depth.png", depth)
+    iio.imwrite(tmp_path / "layouts" / "l.png", depth)
+    nearness = read_nearness(tmp_path / "rgbd" / "a_depth.png", is_depth=True)
+    assert nearness[0, [0, 60, 100]].tolist() == [0, 1, 0]
+    sources = find_sources(
+        photos=[tmp_path / "photos"], registered=[tmp_path / "rgbd"], layouts=[tmp_path / "layouts"]
+    )
+    assert len(sources.names) == 3
+    for seed in range(12):
+        scene = draw_scene(np.random.default_rng(seed), sources, SCENES)
+        assert scene.sharp.shape == (3, 64, 96)
+        assert float(scene.coc_px.abs().max()) <= SCENES.largest_coc_px + 1e-3
+    with pytest.raises(CatalogueError, match="no usable picture"):
+        find_sources(photos=[tmp_path])
+
+
+def test_a_network_that_returns_the_input_scores_the_input(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("x_l", "x_r", "x_gt"):
+        iio.imwrite(tmp_path / f"{name}.png", rng.integers(0, 255, (32, 48), dtype=np.uint8))
+    (trial,) = read_trials(tmp_path)
+    network = Trainer(TINY, FitSettings()).average
+    assert measure(network, [trial])["x"] == pytest.approx(trial.input_psnr, abs=1e-4)
+
+
+def test_the_best_shift_forgives_a_displaced_truth() -> None:
+    sharp = torch.rand(1, 3, 24, 24)
+    displaced = sharp.roll((2, -1), (2, 3))
+    assert psnr(displaced, sharp) < 15
+    assert best_psnr(displaced, sharp, reach_px=2) == pytest.approx(100)
+    trial = Trial("x", displaced, displaced, sharp, shift_px=2)
+    assert trial.input_psnr == pytest.approx(100)
+
+
+def test_the_command_line_goes_from_frames_to_weights(tmp_path: Path, cache: FrameCache) -> None:
+    run, weights = tmp_path / "run", tmp_path / "w.safetensors"
+    fit = ["fit", str(run), "--cache", str(cache.folder), "--crop", "32", "--batch", "1", "--steps", "1"]
+    assert main(["--threads", "1", *fit]) == 0
+    assert main(["--threads", "1", *fit, "--steps", "2"]) == 0
+    assert load_checkpoint(run / CHECKPOINT)["step"] == 2
+    assert main(["--threads", "1", "export", str(run), str(weights)]) == 0
+    from hashlib import sha256
+
+    opened = open_weights(str(weights), sha256=sha256(weights.read_bytes()).hexdigest())
+    assert all(tensor.dtype == torch.float16 for tensor in opened.tensors.values())
+
+
+def test_the_command_line_reports_an_error_and_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", str(tmp_path / "run"), "--cache", str(tmp_path / "none")]) == 1
+    assert "no cache of frames" in capsys.readouterr().err

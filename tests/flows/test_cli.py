@@ -1,0 +1,107 @@
+"""The `ldp` command as a shell sees it: output, exit codes, messages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+
+CLI = CliRunner()
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CLI.invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = "import sys, flows.cli; print([m for m in ('torch', 'prefect', 'zarr') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_command_has_help() -> None:
+    _, text, _ = run("--help")
+    for command in ("demo", "simulate", "catalogue", "plan", "restore", "report"):
+        assert command in text
+        assert run(command, "--help")[0] == 0
+
+
+def test_catalogue_prints_json_lines(dataset: Path) -> None:
+    code, out, _ = run("catalogue", dataset)
+    header, *items = (json.loads(line) for line in out.splitlines())
+    assert code == 0
+    assert header["layout"] == "folders"
+    assert len(items) == 3
+
+
+def test_a_refused_item_makes_the_catalogue_exit_with_3(dataset: Path) -> None:
+    (dataset / "right" / "Scene 0.png").unlink()
+    assert run("catalogue", dataset)[0] == 3
+
+
+def test_plan_tells_what_is_to_do(dataset: Path, tmp_path: Path) -> None:
+    code, out, _ = run("plan", dataset, "--archive", tmp_path / "archive", "--json")
+    plan = json.loads(out)
+    assert code == 0
+    assert (plan["pairs"], plan["to_do"]) == (3, 3)
+    assert plan["bytes_in"] == sum(path.stat().st_size for path in dataset.rglob("*.png"))
+    assert plan["bytes_out_at_most"] >= 3 * 4 * 96 * 128 * 3
+    assert plan["seconds_estimated"] > 0
+    assert not (tmp_path / "archive").exists()
+
+
+@pytest.mark.usefixtures("prefect_server")
+class TestRestore:
+    def test_json_is_the_summary_alone(self, dataset: Path, tmp_path: Path) -> None:
+        archive = tmp_path / "archive"
+        code, out, err = run("restore", dataset, "--archive", archive, "--workers", 1, "--json")
+        assert code == 0, err
+        summary = json.loads(out)
+        kept = json.loads((archive / "runs" / summary["run_id"] / "summary.json").read_text())
+        assert summary == kept
+        assert json.loads(run("plan", dataset, "--archive", archive, "--json")[1])["to_do"] == 0
+
+    def test_people_see_means_counts_and_the_report(self, dataset: Path, tmp_path: Path) -> None:
+        code, out, _ = run("restore", dataset, "--archive", tmp_path / "archive", "--workers", 1)
+        assert code == 0
+        assert "3 items: 3 computed" in out
+        assert "index.html" in out
+
+    def test_a_bad_item_exits_with_3(self, dataset: Path, tmp_path: Path) -> None:
+        (dataset / "left" / "Scene 1.png").write_bytes(b"not a picture")
+        code, out, _ = run("restore", dataset, "--archive", tmp_path / "archive", "--workers", 1)
+        assert code == 3
+        assert "1 set aside" in out
+
+    def test_too_many_bad_items_exit_with_4(self, dataset: Path, tmp_path: Path) -> None:
+        (dataset / "left" / "Scene 1.png").write_bytes(b"not a picture")
+        options = ("--workers", 1, "--max-bad", 0)
+        code, _, err = run("restore", dataset, "--archive", tmp_path / "archive", *options)
+        assert code == 4
+        assert "too_many_bad_items" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("restore", "nowhere", "--layout", "folders"), "[catalogue]"),
+        (("catalogue", ".", "--layout", "shelves"), "[catalogue]"),
+        (("plan", ".", "--estimator", "crystal-ball"), "[settings]"),
+        (("plan", ".", "--set", "nothing"), "[settings]"),
+        (("simulate", "out", "--size", "big"), "[settings]"),
+    ],
+)
+def test_mistakes_are_explained_not_traced(
+    arguments: tuple[str, ...], message: str, prefect_server: None
+) -> None:
+    code, _, err = run(*arguments)
+    assert code == 1
+    assert err.startswith(f"ldp: {message}")
+    assert "Traceback" not in err

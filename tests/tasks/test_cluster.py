@@ -1,0 +1,100 @@
+"""Streams of work through a real embedded cluster: bounded, complete, safe when a worker dies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client, Future, LocalCluster
+
+from ldp_core.errors import ClusterError
+from tasks.cluster import Workers, open_workers, stream
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with open_workers(processes=1) as opened:
+        yield opened
+
+
+def double(value: int) -> int:
+    return 2 * value
+
+
+def fail_on_odd(value: int) -> int:
+    if value % 2:
+        raise ValueError(f"{value} is odd")
+    return value
+
+
+def die_until(path: str, *, deaths: int) -> int:
+    marks = Path(path)
+    seen = len(list(marks.iterdir()))
+    if seen < deaths:
+        (marks / f"{os.getpid()}").touch()
+        os._exit(9)
+    return seen
+
+
+def test_every_item_comes_back_with_its_result(workers: Workers) -> None:
+    results = dict(stream(lambda n: workers.client.submit(double, n), range(30), in_flight=4))
+    assert results == {n: 2 * n for n in range(30)}
+
+
+def test_never_more_in_flight_than_asked(workers: Workers) -> None:
+    started = 0
+
+    def submit(value: int) -> Future[Any]:
+        nonlocal started
+        started += 1
+        return workers.client.submit(double, value, pure=False)
+
+    for finished, _ in enumerate(stream(submit, range(25), in_flight=3)):
+        assert started - finished <= 3
+
+
+def test_a_failed_future_yields_its_exception_and_the_rest_goes_on(workers: Workers) -> None:
+    results = dict(stream(lambda n: workers.client.submit(fail_on_odd, n), range(6), in_flight=2))
+    assert {n for n, result in results.items() if isinstance(result, ValueError)} == {1, 3, 5}
+    assert [results[n] for n in (0, 2, 4)] == [0, 2, 4]
+
+
+def test_no_items_is_no_work(workers: Workers) -> None:
+    assert list(stream(lambda n: workers.client.submit(double, n), [], in_flight=3)) == []
+
+
+def test_work_survives_the_death_of_its_worker(tmp_path: Path, workers: Workers) -> None:
+    def submit(path: str) -> Future[Any]:
+        return workers.client.submit(die_until, path, deaths=1)
+
+    [(_, deaths)] = stream(submit, [str(tmp_path)], in_flight=1)
+    assert deaths == 1
+
+
+def test_a_scheduler_that_does_not_answer_is_named() -> None:
+    opening = open_workers("tcp://127.0.0.1:9", timeout_s=1)
+    with pytest.raises(ClusterError, match="does not answer") as caught, opening:
+        pass
+    assert caught.value.where == "tcp://127.0.0.1:9"
+
+
+def test_an_address_uses_the_workers_of_that_scheduler() -> None:
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        open_workers(cluster.scheduler_address) as opened,
+    ):
+        assert (opened.processes, opened.torch_threads) == (1, 0)
+        assert isinstance(opened.client, Client)
+        assert opened.client.submit(double, 21).result() == 42
+
+
+def test_a_scheduler_without_workers_is_an_error_not_a_wait() -> None:
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+        opening = open_workers(cluster.scheduler_address, timeout_s=1)
+        with pytest.raises(ClusterError, match="no workers"), opening:
+            pass
