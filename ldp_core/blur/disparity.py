@@ -20,7 +20,7 @@ from ldp_core.blur.views import equalise_gain, halved_noise, luminance, noise_le
 from ldp_core.optics.kernels import disparity_per_coc
 from ldp_core.types import BlurMap, BlurMapKind, Pair, StageSpec
 
-VERSION = "3"
+VERSION = "4"
 
 _AROUND_PX = 4.0
 _HALF_TRUST = 0.5

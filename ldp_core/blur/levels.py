@@ -79,8 +79,8 @@ class Level:
     def search(self, reach_px: float, *, start: Found | None = None) -> Found:
         """Try every candidate up to `reach_px` either way, in turns with settling."""
         count = math.ceil(reach_px / self.step_px)
-        costs = torch.cat(list(self._costs(-count, count)), 1)[0]
-        volume = CostVolume(costs, first_px=-count * self.step_px, step_px=self.step_px)
+        costs, fading = (torch.cat(parts, 1)[0] for parts in zip(*self._costs(-count, count), strict=True))
+        volume = CostVolume(costs, fading, first_px=-count * self.step_px, step_px=self.step_px)
         found = self._first_look(volume) if start is None else start.enlarge(self.size)
         for pull in _PULLS if start is None else _PULLS_LATER:
             measured = volume.measure(around=found.disparity_px, pull=pull)
@@ -94,7 +94,7 @@ class Level:
         lowest, highest = torch.aminmax(start.disparity_px.clamp(-limit, limit))
         first, last = int(lowest / self.step_px) - _NEAR_STEPS, int(highest / self.step_px) + _NEAR_STEPS
         near = measure_near(
-            self._costs(first, last),
+            (cost for cost, _ in self._costs(first, last)),
             first_px=first * self.step_px,
             step_px=self.step_px,
             near=start.disparity_px,
@@ -102,8 +102,8 @@ class Level:
         )
         return self._settle(start.measured.join(near), start.disparity_px, steps=_FINE_SOLVER_STEPS)
 
-    def _costs(self, first: int, last: int) -> Iterator[Tensor]:
-        """Costs of candidates `first`..`last`, counted in steps from 0."""
+    def _costs(self, first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Costs and fading of candidates `first`..`last`, counted in steps from 0."""
         coc_px = torch.arange(first, last + 1) * (_STEP_PX / disparity_per_coc(self.settings.kernel))
         matcher = Matcher(self.settings.kernel, self.settings.window_px, self.settings.band_px)
         return matcher.costs(self.left, self.right, coc_px, noise=self.noise)

@@ -41,16 +41,25 @@ class Matcher:
     band_px: float
     """Only what varies faster than this Gaussian is compared."""
 
-    def costs(self, left: Tensor, right: Tensor, coc_px: Tensor, *, noise: float) -> Iterator[Tensor]:
-        """Log relative mismatch (1, 1, h, w) for each circle of confusion, about -6 (match) to 0.
+    def costs(
+        self, left: Tensor, right: Tensor, coc_px: Tensor, *, noise: float
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Log relative mismatch for each circle of confusion, about -6 (match) to 0, and its fading.
+
+        Fading is the log of the contrast that the cross blur takes away. On a periodic texture a
+        circle too large by a period matches as well as the true one, but would have left no texture.
 
         Args:
             left, right: (1, 1, h, w).
             coc_px: (n,) signed diameters in pixels of this level.
             noise: standard deviation of one view's noise.
+
+        Returns:
+            Pairs of (1, 1, h, w).
         """
         margin = kernel_size(self.kernel, float(coc_px.abs().max())) // 2 + 1
-        fine = (view - smooth(view, self.band_px) for view in (left, right))
+        fine = [view - smooth(view, self.band_px) for view in (left, right)]
+        seen = smooth(fine[0].square() + fine[1].square(), self.window_px) + 2 * noise**2
         views = _Spectra.of(*fine, margin=margin)
         for diameter in coc_px.tolist():
             transfer = sample_transfer(self.kernel, diameter, size=views.padded).to(left.device)
@@ -58,7 +67,7 @@ class Matcher:
             noise_power = noise**2 * _power(transfer)
             mismatch = smooth((a - b).square(), self.window_px) + noise_power
             contrast = smooth(a.square() + b.square(), self.window_px) + noise_power
-            yield (mismatch / contrast + _FLOOR).log()
+            yield (mismatch / contrast + _FLOOR).log(), (seen / contrast).log()
 
 
 @dataclass(frozen=True, slots=True)

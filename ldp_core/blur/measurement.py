@@ -12,6 +12,7 @@ from ldp_core.blur.pyramid import enlarge
 
 _LEAST_PRECISION = 1e-5
 _REST = 1e-5
+_FADING = 0.5
 _LEAST_EVIDENCE = 0.05
 _NO_MATCH = -1.0
 _CLEAR_MATCH = -3.0
@@ -44,9 +45,13 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class CostVolume:
-    """Costs (n, h, w) of n candidates, evenly spaced from `first_px` by `step_px`."""
+    """Costs (n, h, w) of n candidates, evenly spaced from `first_px` by `step_px`.
+
+    `fading` (n, h, w) helps to choose among candidates; how well the chosen one matches is up to costs.
+    """
 
     costs: Tensor
+    fading: Tensor
     first_px: float
     step_px: float
 
@@ -54,7 +59,7 @@ class CostVolume:
         """The best candidate of each pixel, or the best once `pull` (1/px^2) draws it to `around`."""
         steps = torch.arange(len(self.costs), device=self.costs.device, dtype=self.costs.dtype)
         candidates = (self.first_px + self.step_px * steps)[:, None, None]
-        costs = self.costs + _REST * candidates.square()
+        costs = self.costs + _FADING * self.fading + _REST * candidates.square()
         if around is not None:
             costs += pull * (candidates - around[0]).square()
         index = costs.argmin(0).clamp(1, len(costs) - 2)

@@ -61,6 +61,19 @@ def test_finds_a_uniform_circle_of_confusion(estimator: BlurEstimator, coc_px: f
     assert np.abs(inside - coc_px).mean() < 0.03 * abs(coc_px) + 0.2
 
 
+@pytest.mark.parametrize("period_px", [16.0, 24.0])
+@pytest.mark.parametrize("coc_px", [-6.0, 0.0, 9.0])
+def test_stripes_are_not_matched_a_period_too_far(
+    estimator: BlurEstimator, period_px: float, coc_px: float
+) -> None:
+    y, x = np.mgrid[:192, :240]
+    stripes = 0.5 + 0.3 * np.sign(np.sin(2 * np.pi * (x + y) / period_px))
+    coc = estimator.estimate(make_pair(*defocus(stripes, coc_px))).values
+    inside = coc[24:-24, 32:-32]
+    assert np.median(inside) == pytest.approx(coc_px, rel=0.1, abs=0.2)
+    assert (np.abs(inside - coc_px) < 2).mean() > 0.95
+
+
 @pytest.mark.parametrize("kernel", [KernelSpec(softness=0.3), KernelSpec(crosstalk=0.2)], ids=str)
 def test_other_kernels_than_assumed_change_the_scale_only(
     estimator: BlurEstimator, kernel: KernelSpec

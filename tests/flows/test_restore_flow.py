@@ -60,7 +60,7 @@ def test_the_same_command_again_computes_nothing(dataset: Path, archive: Path) -
 
 def test_another_deblur_setting_reuses_the_blur_maps(dataset: Path, archive: Path) -> None:
     restore(dataset, archive)
-    other = restore(dataset, archive, deblurrer_settings={"noise_to_signal": 0.5})
+    other = restore(dataset, archive, deblurrer_settings={"noise_signal": 0.02})
 
     assert other["items"]["computed"] == 3
     assert "blur" not in other["seconds"]
