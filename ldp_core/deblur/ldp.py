@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from ldp_core.deblur import wiener
 from ldp_core.deblur.ldp_map import arrange_for, lay_planes
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
 from ldp_core.deblur.tiling import apply_tiled
 from ldp_core.errors import BlurMapError, WeightsError
 from ldp_core.settings import Settings
-from ldp_core.types import BlurMap, Pair, Pixels, StageSpec
+from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, StageSpec
 from ldp_core.weights import digest_of, open_weights
 
 __all__ = ["LdpDeblurrer", "LdpSettings", "load_network"]
@@ -46,7 +47,8 @@ class LdpDeblurrer:
     @property
     def spec(self) -> StageSpec:
         digest = digest_of(self.settings.weights, sha256=self.settings.sha256)
-        return StageSpec("deblur", "ldp", VERSION, self.settings.model_dump(mode="json"), digest)
+        version = f"{VERSION}, wiener {wiener.VERSION}"
+        return StageSpec("deblur", "ldp", version, self.settings.model_dump(mode="json"), digest)
 
     def restore(self, pair: Pair, blur_map: BlurMap | None) -> Pixels:
         """The all-in-focus picture, (h, w, c) of the pair's dtype.
@@ -56,14 +58,23 @@ class LdpDeblurrer:
             WeightsError: the weights are absent, altered, or of another network.
         """
         network = load_network(self.settings.weights, sha256=self.settings.sha256, device=choose_device())
-        arrays = [_to_tensor(view, peak=pair.peak) for view in (pair.left, pair.right)]
+        images = {"left": pair.left, "right": pair.right}
+        planes = None
         if blur_map is not None and self.settings.use_map:
             _require_fit(pair, blur_map)
             planes = arrange_for(network.settings.bpa, lay_planes(blur_map))
-            arrays += [] if planes is None else [planes[0]]
+            if network.settings.residual == "wiener" and blur_map.kind is BlurMapKind.SIGNED_COC_PX:
+                images["guess"] = wiener.WienerDeblurrer().restore(pair, blur_map)
+        arrays = {name: _to_tensor(image, peak=pair.peak) for name, image in images.items()}
+        if planes is not None:
+            arrays["plane"] = planes[0]
+
+        def restore_tile(*parts: Tensor) -> Tensor:
+            return restore_views(network, **dict(zip(arrays, parts, strict=True)))
+
         restored = apply_tiled(
-            partial(restore_views, network),
-            arrays,
+            restore_tile,
+            list(arrays.values()),
             tile_px=self.settings.tile_px,
             overlap_px=self.settings.overlap_px,
         )
@@ -71,13 +82,16 @@ class LdpDeblurrer:
 
 
 @torch.inference_mode()
-def restore_views(network: LdpNetwork, left: Tensor, right: Tensor, plane: Tensor | None = None) -> Tensor:
-    """Restore (3, h, w) views in 0..1, with a map as the network reads it; on the CPU, not clamped."""
+def restore_views(network: LdpNetwork, **arrays: Tensor) -> Tensor:
+    """Restore (3, h, w) views in 0..1: what `LdpNetwork.forward` takes, without the batch.
+
+    Returns:
+        (3, h, w) on the CPU, not clamped.
+    """
     device = next(network.parameters()).device
-    images = (_place(view, device) for view in (left, right))
-    plane = None if plane is None else plane[None].to(device)
+    placed = {name: _place(array, device) for name, array in arrays.items()}
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        restored: Tensor = network(*images, plane)
+        restored: Tensor = network(**placed)
     return restored[0].float().cpu()
 
 

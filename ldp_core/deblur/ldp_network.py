@@ -1,8 +1,8 @@
 """The LDP deblurring network: two dual-pixel views and a blur map in, one all-in-focus image out.
 
 Published (LDP, CVPR 2024, read in the authors' release): `PUBLISHED`. Everything a setting turns
-away from it is our own: the spatial block, the concatenated map, the image residual, the
-half-resolution stem.
+away from it is our own: the spatial block, the concatenated map, the image residual, the guess by
+wiener, the half-resolution stem.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ class NetworkSettings(Settings):
     """Pixels per side that one position of the body stands for (pixel unshuffle)."""
     guided_scales: int = Field(default=3, ge=0)
     """Deepest encoder scales that read the map in spatial attention, besides the middle."""
-    image_residual: bool = True
-    """Add the mean of the views to the result, so that a sharp input comes back sharp."""
+    residual: Literal["none", "mean", "wiener"] = "wiener"
+    """What the network corrects: nothing (it paints the image), the mean of the views, or a guess.
+
+    With "wiener" the network also sees the guess; without one, the mean of the views takes its place.
+    """
 
     @model_validator(mode="after")
     def _check(self) -> NetworkSettings:
@@ -44,7 +47,7 @@ class NetworkSettings(Settings):
         return self
 
 
-PUBLISHED = NetworkSettings(bpa="released", image_residual=False)
+PUBLISHED = NetworkSettings(bpa="released", residual="none")
 SMALL = NetworkSettings(encoder=(1, 2, 4), middle=2, decoder=(4, 2, 1), stem=2, guided_scales=1)
 
 
@@ -55,8 +58,9 @@ class LdpNetwork(nn.Module):
         super().__init__()
         self.settings = settings
         width, cells = settings.width, settings.stem**2
-        planes = MAP_PLANES if settings.bpa == "concat" else 0
-        self.stem = nn.Conv2d((6 + planes) * cells, width, 3, padding=1, bias=False)
+        planes = 9 if settings.residual == "wiener" else 6
+        planes += MAP_PLANES if settings.bpa == "concat" else 0
+        self.stem = nn.Conv2d(planes * cells, width, 3, padding=1, bias=False)
         self.bpa = ReleasedAttention(width) if settings.bpa == "released" else None
         self.body = NafBody(
             width=width, encoder=settings.encoder, middle=settings.middle, decoder=settings.decoder
@@ -65,7 +69,7 @@ class LdpNetwork(nn.Module):
         self.head = nn.Conv2d(width, 3 * cells, 3, padding=1, bias=False)
         if settings.bpa == "spatial":
             self.body.guides.update(_spatial_guides(settings))
-        if settings.image_residual:
+        if settings.residual != "none":
             nn.init.zeros_(self.head.weight)
 
     @property
@@ -73,18 +77,26 @@ class LdpNetwork(nn.Module):
         """Sides are padded to multiples of this many pixels."""
         return int(self.body.multiple) * self.settings.stem
 
-    def forward(self, left: Tensor, right: Tensor, plane: Tensor | None = None) -> Tensor:
+    def forward(
+        self, left: Tensor, right: Tensor, plane: Tensor | None = None, guess: Tensor | None = None
+    ) -> Tensor:
         """Restore.
 
         Args:
             left, right: (b, 3, h, w), any size.
             plane: the blur map as `ldp_map` lays it out for this network's `bpa`, or None.
+            guess: (b, 3, h, w) restored by wiener, or None; only read where `residual` says so.
         """
         size = left.shape[-2:]
-        views = torch.cat([left, right], dim=1)
-        restored = self._restore(self._pad(views), None if plane is None else self._pad(plane))
+        views = [left, right]
+        start = (left + right) / 2
+        if self.settings.residual == "wiener":
+            start = start if guess is None else guess
+            views.append(start)
+        padded = self._pad(torch.cat(views, dim=1))
+        restored = self._restore(padded, None if plane is None else self._pad(plane))
         restored = restored[..., : size[0], : size[1]]
-        return restored + (left + right) / 2 if self.settings.image_residual else restored
+        return restored if self.settings.residual == "none" else restored + start
 
     def _restore(self, views: Tensor, plane: Tensor | None) -> Tensor:
         stem = self.settings.stem

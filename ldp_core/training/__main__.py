@@ -15,12 +15,11 @@ from ldp_core.training.batches import BatchSettings
 from ldp_core.training.card import export_weights
 from ldp_core.training.checkpoints import load_checkpoint
 from ldp_core.training.fit import FitSettings, Trainer
-from ldp_core.training.frames import FrameCache
-from ldp_core.training.scenes import SceneSettings
+from ldp_core.training.frames import FrameCache, FrameSettings
 from ldp_core.training.session import CHECKPOINT, Rhythm, Session
 from ldp_core.training.sources import find_sources
 from ldp_core.training.team import join_team, own_device
-from ldp_core.training.validate import Trial, read_trials
+from ldp_core.training.validate import Trial, frame_trials, read_trials
 from ldp_core.types import Region
 
 LARGE = NetworkSettings()
@@ -64,6 +63,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--bpa", choices=("released", "spatial", "concat", "none"))
+    parser.add_argument("--residual", choices=("none", "mean", "wiener"))
     parser.add_argument("--steps", type=int, default=10_000, help="length of the cosine")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this long")
     parser.add_argument("--batch", type=int, default=4)
@@ -74,6 +74,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--measure-every", type=int, default=500, metavar="STEPS")
     parser.add_argument("--measure", action="append", default=[], metavar="FOLDER[:TOP[:SHIFT]]")
+    parser.add_argument("--hold-out", type=Path, action="append", default=[], metavar="CACHE")
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +87,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 def fill_cache(options: argparse.Namespace) -> None:
     sources = find_sources(photos=options.photos, registered=options.registered, layouts=options.layouts)
     cache = FrameCache.create(
-        options.folder, capacity=options.frames, seed=options.seed, settings=SceneSettings()
+        options.folder, capacity=options.frames, seed=options.seed, settings=FrameSettings()
     )
     for index in cache.fill(sources, device=options.device):
         if (index + 1) % 100 == 0:
@@ -104,15 +105,14 @@ def follow(session: Session, *, minutes: float) -> Iterator[object]:
     """Train, and yield what a person may want to see of it."""
     yield f"resumed at step {session.trainer.step}" if session.resume() else "a new run"
     for name, trials in session.trials.items():
-        yield f"input {name}", {trial.name: round(trial.input_psnr, 2) for trial in trials}
+        yield name, {trial.name: trial.floors for trial in trials}
     yield from session.run(minutes=minutes)
 
 
 def open_session(options: argparse.Namespace) -> Session:
     team = join_team(options.device)
-    network = SIZES[options.size]
-    if options.bpa:
-        network = NetworkSettings.parse({**network.model_dump(), "bpa": options.bpa})
+    chosen = {name: getattr(options, name) for name in ("bpa", "residual") if getattr(options, name)}
+    network = NetworkSettings.parse({**SIZES[options.size].model_dump(), **chosen})
     settings = FitSettings(
         steps=options.steps,
         learning_rate=options.learning_rate,
@@ -124,7 +124,8 @@ def open_session(options: argparse.Namespace) -> Session:
         trainer=Trainer(network, settings, device=own_device(options.device, team), team=team),
         cache=FrameCache(options.cache),
         batch=BatchSettings(batch=options.batch, crop_px=options.crop),
-        trials=dict(read_set(text) for text in options.measure),
+        trials=dict(read_set(text) for text in options.measure)
+        | {folder.name: frame_trials(FrameCache(folder)) for folder in options.hold_out},
         rhythm=Rhythm(measure=options.measure_every),
     )
 

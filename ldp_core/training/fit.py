@@ -92,7 +92,7 @@ class Trainer:
     def loss(self, batch: Batch) -> Tensor:
         """The training loss of a batch."""
         planes = None if batch.planes is None else arrange_for(self.network.settings.bpa, batch.planes)
-        restored = self.network(batch.left, batch.right, planes).float()
+        restored = self.network(batch.left, batch.right, planes, batch.wiener).float()
         loss = charbonnier(restored, batch.sharp)
         if self.fit.blur_weight:
             blur = (batch.coc_px.abs() / 10).clamp(0, 1)

@@ -1,56 +1,79 @@
 """A cache of rendered frames: rendered once, cropped again and again.
 
-Rendering a frame on a CPU costs as much as training on it several times over, so frames are kept in
-two memory-mapped files beside a JSON that says how many are complete. Training may begin before the
-cache is full; a run repeats itself exactly only on a cache that no longer grows.
+A frame holds all that restoration works from: the views as a camera stores them, the blur map that
+the disparity estimator reads in them, and the restoration by wiener. Making one on a CPU costs as much
+as training on it several times over, so frames are kept in memory-mapped files beside a JSON that
+says how many are complete. Training may begin before the cache is full; a run repeats itself exactly
+only on a cache that no longer grows.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from ldp_core.blur.disparity import DisparityEstimator
+from ldp_core.deblur.wiener import WienerDeblurrer
 from ldp_core.errors import SettingsError
+from ldp_core.settings import Settings
 from ldp_core.storage import write_bytes
-from ldp_core.training.degrade import reduce_palette
+from ldp_core.training.degrade import CameraSettings, take_views, to_bytes
 from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
-from ldp_core.training.sources import Sources
+from ldp_core.training.sources import Image, Sources
+from ldp_core.types import Pair
 
-VIEWS = ("left", "right", "sharp", "left_palette", "right_palette")
+VIEWS = ("left", "right", "sharp", "wiener")
+MAPS = ("coc_px", "estimate_px")
 _COC_STEP_PX = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A rendered scene: `views` (5, h, w, 3) uint8 in the order of `VIEWS`; `coc_px` (h, w) float32."""
+    """A photographed scene: `views` (4, h, w, 3) uint8 as `VIEWS`, `maps` (2, h, w) float32 as `MAPS`."""
 
     views: NDArray[np.uint8]
-    coc_px: NDArray[np.float32]
+    maps: NDArray[np.float32]
+
+
+class FrameSettings(Settings):
+    """What is photographed, and with what camera."""
+
+    scene: SceneSettings = SceneSettings()
+    camera: CameraSettings = CameraSettings()
 
 
 def render_frame(
-    index: int, *, seed: int, sources: Sources, settings: SceneSettings, device: str = "cpu"
+    index: int, *, seed: int, sources: Sources, settings: FrameSettings, device: str = "cpu"
 ) -> Frame:
     """Frame number `index` of the endless sequence that `seed` stands for."""
     rng = np.random.default_rng([seed, index])
-    scene = draw_scene(rng, sources, settings)
-    rendered = render_scene(scene, slices=settings.slices, device=device)
-    left, right, sharp = (_to_bytes(view) for view in (*rendered, scene.sharp))
-    colours = int(rng.integers(96, 257))
-    palettes = [reduce_palette(view, colours=colours) for view in (left, right)]
-    return Frame(views=np.stack([left, right, sharp, *palettes]), coc_px=scene.coc_px.numpy())
+    scene = draw_scene(rng, sources, settings.scene)
+    rendered = render_scene(scene, slices=settings.scene.slices, device=device)
+    images = [view.permute(1, 2, 0).cpu().numpy() for view in (*rendered, scene.sharp)]
+    images = recolour(rng, images, grey_share=settings.camera.grey_share)
+    left, right = take_views(rng, images[0], images[1], settings=settings.camera)
+    pair = Pair(f"training/{index}", left, right)
+    blur_map = DisparityEstimator().estimate(pair)
+    wiener = WienerDeblurrer().restore(pair, blur_map)
+    return Frame(
+        views=np.stack([left, right, to_bytes(images[2]), wiener]),
+        maps=np.stack([scene.coc_px.numpy(), blur_map.signed_coc_px()]),
+    )
 
 
-def _to_bytes(view: Tensor) -> NDArray[np.uint8]:
-    return (view.permute(1, 2, 0).clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
+def recolour(rng: np.random.Generator, images: Sequence[Image], *, grey_share: float) -> list[Image]:
+    """Channels in another order at times, one plane for all at others, and a common gain."""
+    order = rng.permutation(3) if rng.random() < 0.3 else np.arange(3)
+    if rng.random() < grey_share:
+        order = np.array([1, 1, 1])
+    gain = rng.uniform(0.7, 1.0)
+    return [np.asarray(image[..., order] * gain, dtype=np.float32) for image in images]
 
 
 class FrameCache:
@@ -59,21 +82,21 @@ class FrameCache:
     def __init__(self, folder: Path, *, mode: Literal["r", "r+"] = "r") -> None:
         self.folder = folder
         header = self._read_header()
-        self.settings = SceneSettings.parse(header["settings"])
+        self.settings = FrameSettings.parse(header["settings"])
         self.seed: int = header["seed"]
-        shape = (header["capacity"], self.settings.height, self.settings.width)
-        views_shape = (shape[0], len(VIEWS), *shape[1:], 3)
-        self._views = np.memmap(folder / "views.u8", dtype=np.uint8, mode=mode, shape=views_shape)
-        self._coc = np.memmap(folder / "coc.i8", dtype=np.int8, mode=mode, shape=shape)
+        count, size = header["capacity"], (self.settings.scene.height, self.settings.scene.width)
+        views, maps = (count, len(VIEWS), *size, 3), (count, len(MAPS), *size)
+        self._views = np.memmap(folder / "views.u8", dtype=np.uint8, mode=mode, shape=views)
+        self._maps = np.memmap(folder / "maps.i8", dtype=np.int8, mode=mode, shape=maps)
 
     @classmethod
-    def create(cls, folder: Path, *, capacity: int, seed: int, settings: SceneSettings) -> FrameCache:
+    def create(cls, folder: Path, *, capacity: int, seed: int, settings: FrameSettings) -> FrameCache:
         """An empty cache for `capacity` frames, or the one already there."""
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "cache.json").exists():
-            frame_px = settings.height * settings.width
+            frame_px = settings.scene.height * settings.scene.width
             _reserve(folder / "views.u8", capacity * len(VIEWS) * frame_px * 3)
-            _reserve(folder / "coc.i8", capacity * frame_px)
+            _reserve(folder / "maps.i8", capacity * len(MAPS) * frame_px)
             header = {"capacity": capacity, "seed": seed, "settings": settings.model_dump(mode="json")}
             _write_json(folder / "cache.json", {**header, "complete": 0})
         return cls(folder, mode="r+")
@@ -83,7 +106,7 @@ class FrameCache:
         return int(self._read_header()["complete"])
 
     def __getitem__(self, index: int) -> Frame:
-        return Frame(self._views[index], self._coc[index].astype(np.float32) * _COC_STEP_PX)
+        return Frame(self._views[index], self._maps[index].astype(np.float32) * _COC_STEP_PX)
 
     def fill(self, sources: Sources, *, device: str = "cpu") -> Iterator[int]:
         """Render what is missing, and yield each index when its frame is complete."""
@@ -93,7 +116,7 @@ class FrameCache:
                 index, seed=self.seed, sources=sources, settings=self.settings, device=device
             )
             self._views[index] = frame.views
-            self._coc[index] = np.clip(np.rint(frame.coc_px / _COC_STEP_PX), -127, 127)
+            self._maps[index] = np.clip(np.rint(frame.maps / _COC_STEP_PX), -127, 127)
             _write_json(self.folder / "cache.json", {**header, "complete": index + 1})
             yield index
 
@@ -103,7 +126,7 @@ class FrameCache:
             raise SettingsError(
                 "there is no cache of frames",
                 where=str(self.folder),
-                expected="a folder with cache.json, views.u8 and coc.i8",
+                expected="a folder with cache.json, views.u8 and maps.i8",
                 remedy="render one first: python -m ldp_core.training cache FOLDER",
             )
         header: dict[str, Any] = json.loads(path.read_text())

@@ -33,6 +33,8 @@ class SceneSettings(Settings):
 
     height: int = Field(default=256, ge=64)
     width: int = Field(default=384, ge=64)
+    fitted_share: float = Field(default=0.5, ge=0, le=1)
+    """How often the lens is a half-disc with the soft edge that was fitted to real cameras."""
     families: tuple[KernelFamily, ...] = _SPLIT_FAMILIES
     measured_path: str = ""
     """Folder of calibrated kernels, for the family `measured`."""
@@ -84,7 +86,10 @@ def render_scene(scene: Scene, *, slices: int, device: str = "cpu") -> tuple[Ten
 
 
 def draw_kernel(rng: np.random.Generator, settings: SceneSettings) -> KernelSpec:
-    """One lens: a family and parameters over and somewhat beyond their published ranges."""
+    """One lens: near what fits real cameras, or any family over and beyond its published ranges."""
+    if rng.random() < settings.fitted_share:
+        softness, crosstalk = np.exp(rng.uniform(np.log(0.7), np.log(1.6))), rng.uniform(0, 0.2)
+        return KernelSpec(softness=float(softness), crosstalk=float(crosstalk))
     cells = 48
     return KernelSpec(
         family=_choose(rng, settings.families),

@@ -9,27 +9,38 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ldp_core.types import Region
+from ldp_core.blur.disparity import DisparityEstimator
+from ldp_core.deblur.ldp_map import arrange_for, coc_planes, lay_planes
+from ldp_core.deblur.ldp_network import LdpNetwork
+from ldp_core.deblur.wiener import WienerDeblurrer
+from ldp_core.training.frames import Frame, FrameCache
+from ldp_core.types import Pair, Pixels, Region
 
 FULL = Region()
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A pair with its truth, (1, 3, h, w) in 0..1; `shift_px` > 0 forgives a displaced truth."""
+    """A pair with its truth and its wiener restoration, (1, 3, h, w) in 0..1, and its map's planes.
+
+    `shift_px` > 0 forgives a displaced truth.
+    """
 
     name: str
     left: Tensor
     right: Tensor
     sharp: Tensor
+    planes: Tensor
+    wiener: Tensor
     region: Region = FULL
     shift_px: int = 0
 
     @property
-    def input_psnr(self) -> float:
-        return self.score((self.left + self.right) / 2)
+    def floors(self) -> dict[str, float]:
+        """PSNR in dB of the mean of the views, and of wiener."""
+        return {"input": self.score((self.left + self.right) / 2), "wiener": self.score(self.wiener)}
 
     def score(self, restored: Tensor) -> float:
         """PSNR in dB of an image of this trial's size, the best within `shift_px`."""
@@ -43,22 +54,39 @@ def read_trials(folder: Path, *, region: Region = FULL, shift_px: int = 0) -> li
     return [_read_trial(folder, name, region=region, shift_px=shift_px) for name in names]
 
 
+def frame_trials(cache: FrameCache) -> list[Trial]:
+    """Every frame of a cache; one that no run trains on."""
+    return [_frame_trial(cache[index], index) for index in range(len(cache))]
+
+
+def _frame_trial(frame: Frame, index: int) -> Trial:
+    left, right, sharp, wiener = (_to_tensor(view) for view in frame.views)
+    planes = coc_planes(torch.from_numpy(frame.maps[1])[None, None])
+    return Trial(f"frame-{index:04d}", left, right, sharp, planes, wiener)
+
+
 def _read_trial(folder: Path, name: str, *, region: Region, shift_px: int) -> Trial:
-    left, right, sharp = (_read(folder / f"{name}_{view}.png") for view in ("l", "r", "gt"))
-    return Trial(name, left, right, sharp, region, shift_px)
+    views = [_read(folder / f"{name}_{view}.png") for view in ("l", "r", "gt")]
+    pair = Pair(f"trial/{name}", views[0], views[1])
+    blur_map = DisparityEstimator().estimate(pair)
+    wiener = WienerDeblurrer().restore(pair, blur_map)
+    left, right, sharp, restored = (_to_tensor(view) for view in (*views, wiener))
+    return Trial(name, left, right, sharp, lay_planes(blur_map), restored, region, shift_px)
 
 
 @torch.inference_mode()
-def measure(network: nn.Module, trials: Iterable[Trial]) -> dict[str, float]:
-    """PSNR in dB of each trial, restored whole and without a map."""
+def measure(network: LdpNetwork, trials: Iterable[Trial]) -> dict[str, float]:
+    """PSNR in dB of each trial, restored whole with the map of the disparity estimator."""
     network.eval()
     device = next(network.parameters()).device
     scores = {}
     for trial in trials:
-        left, right = (
-            view.to(device, memory_format=torch.channels_last) for view in (trial.left, trial.right)
+        left, right, wiener = (
+            view.to(device, memory_format=torch.channels_last)
+            for view in (trial.left, trial.right, trial.wiener)
         )
-        restored = network(left, right)
+        planes = arrange_for(network.settings.bpa, trial.planes.to(device))
+        restored = network(left, right, planes, wiener)
         scores[trial.name] = trial.score(restored.float().cpu())
     return scores
 
@@ -81,8 +109,13 @@ def psnr(restored: Tensor, sharp: Tensor) -> float:
     return -10 * float(np.log10(max(error, 1e-10)))
 
 
-def _read(path: Path) -> Tensor:
-    raw = iio.imread(path)
-    picture = np.atleast_3d(raw)[..., :3].astype(np.float32) / np.iinfo(raw.dtype).max
+def _read(path: Path) -> Pixels:
+    raw = np.atleast_3d(iio.imread(path))[..., :3]
+    return np.ascontiguousarray(raw)
+
+
+def _to_tensor(view: Pixels) -> Tensor:
+    """(1, 3, h, w) in 0..1; one plane is repeated."""
+    picture = view.astype(np.float32) / np.iinfo(view.dtype).max
     planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
     return planes.expand(1, 3, *planes.shape[2:]).contiguous()

@@ -15,19 +15,21 @@ import torch
 from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.errors import CatalogueError, SettingsError, WeightsError
 from ldp_core.training.__main__ import main
-from ldp_core.training.batches import BatchSettings, Crop, draw_batch, imitate_estimate, mirror
+from ldp_core.training.batches import BatchSettings, draw_batch, mirror
 from ldp_core.training.checkpoints import load_checkpoint, save_checkpoint
+from ldp_core.training.degrade import CameraSettings
 from ldp_core.training.fit import FitSettings, Trainer, learning_rate
-from ldp_core.training.frames import FrameCache
+from ldp_core.training.frames import FrameCache, FrameSettings
 from ldp_core.training.losses import blur_absence, blur_weighted, charbonnier, reblur
 from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
 from ldp_core.training.session import CHECKPOINT, Rhythm, Session
 from ldp_core.training.sources import Sources, find_sources, read_nearness
-from ldp_core.training.validate import Trial, best_psnr, measure, psnr, read_trials
+from ldp_core.training.validate import Trial, best_psnr, frame_trials, measure, psnr, read_trials
 from ldp_core.weights import open_weights
 
 TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
 SCENES = SceneSettings(height=64, width=96, slices=6)
+FRAMES = FrameSettings(scene=SCENES)
 BATCHES = BatchSettings(batch=2, crop_px=32)
 
 
@@ -41,7 +43,7 @@ def single_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
-    cache = FrameCache.create(tmp_path_factory.mktemp("frames"), capacity=3, seed=5, settings=SCENES)
+    cache = FrameCache.create(tmp_path_factory.mktemp("frames"), capacity=3, seed=5, settings=FRAMES)
     assert list(cache.fill(Sources())) == [0, 1, 2]
     return cache
 
@@ -162,12 +164,12 @@ def test_a_mirrored_scene_is_the_scene_mirrored_with_its_views_exchanged() -> No
     left, right = render_scene(scene, slices=8)
     flipped = replace(scene, sharp=scene.sharp.flip(-1), coc_px=scene.coc_px.flip(-1))
     flipped_left, flipped_right = render_scene(flipped, slices=8)
-    images = [x.permute(1, 2, 0).numpy() for x in (left, right, scene.sharp)]
-    crop = mirror(Crop(*images, scene.coc_px.numpy()), across=True, down=False)
+    views = np.stack([x.permute(1, 2, 0).numpy() for x in (left, right, scene.sharp, left)])
+    views, maps = mirror(views, scene.coc_px.numpy()[None], across=True, down=False)
     inner = (slice(None), slice(8, -8))
-    np.testing.assert_allclose(crop.left[inner], flipped_left.permute(1, 2, 0).numpy()[inner], atol=2e-3)
-    np.testing.assert_allclose(crop.right[inner], flipped_right.permute(1, 2, 0).numpy()[inner], atol=2e-3)
-    np.testing.assert_array_equal(crop.coc_px, flipped.coc_px.numpy())
+    np.testing.assert_allclose(views[0][inner], flipped_left.permute(1, 2, 0).numpy()[inner], atol=2e-3)
+    np.testing.assert_allclose(views[1][inner], flipped_right.permute(1, 2, 0).numpy()[inner], atol=2e-3)
+    np.testing.assert_array_equal(maps[0], flipped.coc_px.numpy())
 
 
 def test_batches_depend_on_seed_and_step_alone(cache: FrameCache) -> None:
@@ -178,27 +180,47 @@ def test_batches_depend_on_seed_and_step_alone(cache: FrameCache) -> None:
     assert 0 <= float(first.left.min()) <= float(first.left.max()) <= 1
 
 
-def test_grey_crops_stay_grey(cache: FrameCache) -> None:
-    settings = BATCHES.model_copy(update={"grey_share": 1.0, "palette_share": 0.0, "noise_share": 1.0})
-    batch = draw_batch(cache, settings, seed=0, step=0, frames=3)
-    for image in (batch.left, batch.right, batch.sharp):
-        torch.testing.assert_close(image[:, 0], image[:, 2])
+def test_grey_photographs_stay_grey(tmp_path: Path) -> None:
+    camera = CameraSettings(grey_share=1.0, palette_share=1.0, noise_share=1.0)
+    settings = FrameSettings(scene=SCENES, camera=camera)
+    grey = FrameCache.create(tmp_path, capacity=1, seed=0, settings=settings)
+    list(grey.fill(Sources()))
+    np.testing.assert_array_equal(grey[0].views[..., 0], grey[0].views[..., 2])
 
 
-def test_an_imitated_estimate_follows_the_truth(cache: FrameCache) -> None:
-    truth = np.linspace(-5, 15, 64, dtype=np.float32)[None].repeat(64, 0)
-    estimate = imitate_estimate(np.random.default_rng(0), truth)
-    assert np.corrcoef(truth.ravel(), estimate.ravel())[0, 1] > 0.6
+@pytest.mark.parametrize("share", ["unsigned_share", "mapless_share"])
+def test_wiener_is_shown_only_with_a_signed_map(cache: FrameCache, share: str) -> None:
+    without = BatchSettings.parse({**BATCHES.model_dump(), "unsigned_share": 0, "mapless_share": 0, share: 1})
+    batch = draw_batch(cache, without, seed=0, step=0, frames=3)
+    assert batch.wiener is None
+    if share == "unsigned_share":
+        assert batch.planes is not None
+        assert not batch.planes[:, [0, 2]].any()
+    always = draw_batch(cache, without.model_copy(update={share: 0.0}), seed=0, step=0, frames=3)
+    assert always.wiener is not None
+    assert always.planes is not None
+    assert (always.planes[:, 2] == 1).all()
+
+
+def test_the_map_is_the_estimate_or_the_truth(cache: FrameCache) -> None:
+    settings = BatchSettings.parse({**BATCHES.model_dump(), "mapless_share": 0, "unsigned_share": 0})
+    truth = settings.model_copy(update={"map_source": "truth"})
+    told = draw_batch(cache, truth, seed=0, step=1, frames=3)
+    guessed = draw_batch(cache, settings, seed=0, step=1, frames=3)
+    assert told.planes is not None
+    assert guessed.planes is not None
+    torch.testing.assert_close(told.planes[:, :1], (told.coc_px / 20).clamp(-1, 1))
+    assert not torch.equal(guessed.planes, told.planes)
 
 
 def test_a_cache_goes_on_where_it_stopped_and_repeats_itself(tmp_path: Path, cache: FrameCache) -> None:
-    half = FrameCache.create(tmp_path, capacity=3, seed=5, settings=SCENES)
+    half = FrameCache.create(tmp_path, capacity=3, seed=5, settings=FRAMES)
     next(half.fill(Sources()))
     assert len(half) == 1
-    assert list(FrameCache.create(tmp_path, capacity=3, seed=5, settings=SCENES).fill(Sources())) == [1, 2]
+    assert list(FrameCache.create(tmp_path, capacity=3, seed=5, settings=FRAMES).fill(Sources())) == [1, 2]
     for index in range(3):
         np.testing.assert_array_equal(half[index].views, cache[index].views)
-        np.testing.assert_array_equal(half[index].coc_px, cache[index].coc_px)
+        np.testing.assert_array_equal(half[index].maps, cache[index].maps)
 
 
 def test_a_missing_cache_tells_how_to_make_one(tmp_path: Path) -> None:
@@ -230,13 +252,17 @@ def test_scenes_are_drawn_from_folders(tmp_path: Path) -> None:
         find_sources(photos=[tmp_path])
 
 
-def test_a_network_that_returns_the_input_scores_the_input(tmp_path: Path) -> None:
+def test_an_untrained_network_scores_as_what_it_starts_from(tmp_path: Path, cache: FrameCache) -> None:
     rng = np.random.default_rng(0)
     for name in ("x_l", "x_r", "x_gt"):
         iio.imwrite(tmp_path / f"{name}.png", rng.integers(0, 255, (32, 48), dtype=np.uint8))
-    (trial,) = read_trials(tmp_path)
-    network = Trainer(TINY, FitSettings()).average
-    assert measure(network, [trial])["x"] == pytest.approx(trial.input_psnr, abs=1e-4)
+    trials = [*read_trials(tmp_path), *frame_trials(cache)]
+    assert len(trials) == 4
+    for residual, floor in (("mean", "input"), ("wiener", "wiener")):
+        network = NetworkSettings.parse({**TINY.model_dump(), "residual": residual})
+        scores = measure(Trainer(network, FitSettings()).average, trials)
+        for trial in trials:
+            assert scores[trial.name] == pytest.approx(trial.floors[floor], abs=1e-3)
 
 
 def test_the_best_shift_forgives_a_displaced_truth() -> None:
@@ -244,8 +270,8 @@ def test_the_best_shift_forgives_a_displaced_truth() -> None:
     displaced = sharp.roll((2, -1), (2, 3))
     assert psnr(displaced, sharp) < 15
     assert best_psnr(displaced, sharp, reach_px=2) == pytest.approx(100)
-    trial = Trial("x", displaced, displaced, sharp, shift_px=2)
-    assert trial.input_psnr == pytest.approx(100)
+    trial = Trial("x", displaced, displaced, sharp, torch.zeros_like(sharp), sharp, shift_px=2)
+    assert trial.floors["input"] == pytest.approx(100)
 
 
 def test_the_command_line_goes_from_frames_to_weights(tmp_path: Path, cache: FrameCache) -> None:
