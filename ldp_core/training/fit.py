@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,9 +17,11 @@ from torch import Tensor, nn
 
 from ldp_core.deblur.ldp_map import arrange_for
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
+from ldp_core.optics.kernels import DEFAULT_KERNEL
+from ldp_core.optics.render import render_views
 from ldp_core.settings import Settings
 from ldp_core.training.batches import Batch
-from ldp_core.training.losses import blur_weighted, charbonnier
+from ldp_core.training.losses import blur_weighted, charbonnier, reblur
 from ldp_core.training.team import Team
 
 ALONE = Team()
@@ -36,6 +39,8 @@ class FitSettings(Settings):
     average_decay: float = Field(default=0.999, ge=0, lt=1)
     blur_weight: float = Field(default=0.0, ge=0)
     """Weight of L_bwl."""
+    reblur_weight: float = Field(default=0.0, ge=0)
+    """Weight of the reblur loss, with the true circle of confusion."""
     seed: int = 0
 
 
@@ -53,11 +58,18 @@ class Trainer:
     """A network in training; `state` and `restore` carry it across processes."""
 
     def __init__(
-        self, network: NetworkSettings, fit: FitSettings, *, device: str = "cpu", team: Team = ALONE
+        self,
+        network: NetworkSettings,
+        fit: FitSettings,
+        *,
+        device: str = "cpu",
+        team: Team = ALONE,
+        compiled: bool = False,
     ) -> None:
         torch.manual_seed(fit.seed)
         self.fit, self.device, self.team, self.step = fit, device, team, 0
         self.network = LdpNetwork(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._forward = torch.compile(self.network) if compiled else self.network
         self.average = deepcopy(self.network).eval().requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=fit.learning_rate, betas=(0.9, 0.95), weight_decay=fit.weight_decay
@@ -92,12 +104,16 @@ class Trainer:
     def loss(self, batch: Batch) -> Tensor:
         """The training loss of a batch."""
         planes = None if batch.planes is None else arrange_for(self.network.settings.bpa, batch.planes)
-        restored = self.network(batch.left, batch.right, planes, batch.wiener).float()
+        restored = self._forward(batch.left, batch.right, planes, batch.wiener).float()
         loss = charbonnier(restored, batch.sharp)
         if self.fit.blur_weight:
             blur = (batch.coc_px.abs() / 10).clamp(0, 1)
             weighted = blur_weighted(restored, batch.sharp, blur=blur, left=batch.left, right=batch.right)
             loss = loss + self.fit.blur_weight * weighted
+        if self.fit.reblur_weight:
+            to_views = partial(render_views, coc_px=batch.coc_px[:, 0], kernel=DEFAULT_KERNEL)
+            again = reblur(restored.clamp(0, 1), left=batch.left, right=batch.right, blur=to_views)
+            loss = loss + self.fit.reblur_weight * again
         return loss
 
     @torch.no_grad()

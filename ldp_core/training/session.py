@@ -14,6 +14,7 @@ from ldp_core.training.batches import Batch, BatchSettings, draw_batch
 from ldp_core.training.checkpoints import load_checkpoint, save_checkpoint
 from ldp_core.training.fit import Trainer
 from ldp_core.training.frames import FrameCache
+from ldp_core.training.pictures import draw_sheet
 from ldp_core.training.validate import Trial, measure
 
 CHECKPOINT = "checkpoint.pt"
@@ -63,10 +64,12 @@ class Session:
             if step.number % self.rhythm.save == 0:
                 self.save()
             if step.number % self.rhythm.measure == 0:
+                self.draw()
                 yield self._log(psnr_db=self.measure())
             if step.number % self.rhythm.log == 0:
                 losses, began = [], time.monotonic()
         self.save()
+        self.draw()
         yield self._log(psnr_db=self.measure())
 
     def save(self) -> None:
@@ -79,6 +82,13 @@ class Session:
         if not self.trainer.team.leads:
             return {}
         return {name: measure(self.trainer.average, trials) for name, trials in self.trials.items()}
+
+    def draw(self) -> None:
+        """Write a contact sheet of each set into `pictures/`, where this process leads its team."""
+        if self.trainer.team.leads:
+            for name, trials in self.trials.items():
+                path = self.folder / "pictures" / f"{name}-{self.trainer.step:07d}.png"
+                draw_sheet(path, self.trainer.average, trials)
 
     def _draw(self, step: int) -> Batch:
         fit, team = self.trainer.fit, self.trainer.team

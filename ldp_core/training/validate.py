@@ -74,21 +74,22 @@ def _read_trial(folder: Path, name: str, *, region: Region, shift_px: int) -> Tr
     return Trial(name, left, right, sharp, lay_planes(blur_map), restored, region, shift_px)
 
 
-@torch.inference_mode()
 def measure(network: LdpNetwork, trials: Iterable[Trial]) -> dict[str, float]:
     """PSNR in dB of each trial, restored whole with the map of the disparity estimator."""
+    return {trial.name: trial.score(restore_trial(network, trial)) for trial in trials}
+
+
+@torch.inference_mode()
+def restore_trial(network: LdpNetwork, trial: Trial) -> Tensor:
+    """The network's image (1, 3, h, w) of a trial, restored whole; on the CPU, not clamped."""
     network.eval()
     device = next(network.parameters()).device
-    scores = {}
-    for trial in trials:
-        left, right, wiener = (
-            view.to(device, memory_format=torch.channels_last)
-            for view in (trial.left, trial.right, trial.wiener)
-        )
-        planes = arrange_for(network.settings.bpa, trial.planes.to(device))
-        restored = network(left, right, planes, wiener)
-        scores[trial.name] = trial.score(restored.float().cpu())
-    return scores
+    left, right, wiener = (
+        view.to(device, memory_format=torch.channels_last) for view in (trial.left, trial.right, trial.wiener)
+    )
+    planes = arrange_for(network.settings.bpa, trial.planes.to(device))
+    restored: Tensor = network(left, right, planes, wiener)
+    return restored.float().cpu()
 
 
 def best_psnr(restored: Tensor, sharp: Tensor, *, reach_px: int) -> float:

@@ -79,6 +79,28 @@ def test_training_lowers_the_loss(cache: FrameCache) -> None:
     assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.parametrize("term", ["blur_weight", "reblur_weight"])
+def test_every_term_of_the_loss_counts_and_has_a_finite_gradient(cache: FrameCache, term: str) -> None:
+    batch = draw_batch(cache, BATCHES, seed=0, step=0, frames=3)
+    plain = Trainer(TINY, FitSettings())
+    weighted = Trainer(TINY, FitSettings.parse({term: 0.5}))
+    loss = weighted.loss(batch)
+    assert float(loss.detach()) > float(plain.loss(batch).detach())
+    loss.backward()
+    gradient = weighted.network.head.weight.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
+    assert gradient.abs().sum() > 0
+
+
+def test_a_run_leaves_pictures_of_what_it_measures(tmp_path: Path, cache: FrameCache) -> None:
+    session = replace(make_session(tmp_path, cache, steps=1), trials={"hold": frame_trials(cache)})
+    (entry,) = [line for line in session.run() if "psnr_db" in line]
+    assert set(entry["psnr_db"]["hold"]) == {"frame-0000", "frame-0001", "frame-0002"}
+    sheet = iio.imread(tmp_path / "pictures" / "hold-0000001.png")
+    assert sheet.shape == (3 * SCENES.height, 4 * SCENES.width, 3)
+
+
 def test_a_wall_clock_budget_ends_a_run(tmp_path: Path, cache: FrameCache) -> None:
     session = make_session(tmp_path, cache, steps=10_000)
     list(session.run(minutes=0))

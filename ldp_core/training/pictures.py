@@ -1,0 +1,49 @@
+"""Contact sheets of a run: what the network makes of pictures it is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as PilImage
+from torch import Tensor
+
+from ldp_core.deblur.ldp_network import LdpNetwork
+from ldp_core.storage import write_bytes
+from ldp_core.training.validate import Trial, restore_trial
+
+ROWS = 6
+WIDTH_PX = 480
+
+
+def draw_sheet(path: Path, network: LdpNetwork, trials: Sequence[Trial]) -> None:
+    """Write a PNG, a row per trial: mean of the views, wiener, the network's image, the truth."""
+    rows = [_draw_row(network, trial) for trial in trials[:ROWS]]
+    width = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
+    write_bytes(str(path), _encode(np.concatenate(padded)))
+
+
+def _draw_row(network: LdpNetwork, trial: Trial) -> NDArray[np.uint8]:
+    restored = restore_trial(network, trial)
+    images = ((trial.left + trial.right) / 2, trial.wiener, restored, trial.sharp)
+    return np.concatenate([_shrink(image[0]) for image in images], axis=1)
+
+
+def _shrink(image: Tensor) -> NDArray[np.uint8]:
+    """(3, h, w) in 0..1 to (h', w', 3) of a width that fits the sheet."""
+    pixels = (image.clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    height, width = pixels.shape[:2]
+    target = min(width, WIDTH_PX)
+    size = (target, round(height * target / width))
+    return np.asarray(PilImage.fromarray(pixels).resize(size, PilImage.Resampling.LANCZOS))
+
+
+def _encode(pixels: NDArray[np.uint8]) -> bytes:
+    buffer = BytesIO()
+    PilImage.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
