@@ -186,6 +186,16 @@ def report(
     typer.echo(address)
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def train(
+    arguments: Annotated[list[str], typer.Argument(help="NAME FOLDER and its options.", metavar="NAME ...")],
+) -> None:
+    """Train a network, or go on training: `ldp train ldp FOLDER`; `ldp train --help` has the options."""
+    from ldp_core.training.__main__ import main as train_network
+
+    raise typer.Exit(train_network(arguments))
+
+
 def _run_restore(*, as_json: bool, **options: Any) -> dict[str, Any]:
     from flows.console import print_summary
     from flows.engine import prefect_engine

@@ -20,7 +20,7 @@ from ldp_core.settings import Settings
 
 
 class NetworkSettings(Settings):
-    """The shape of the network. `PUBLISHED` and `SMALL` are the two that are used."""
+    """The shape of the network; `PUBLISHED`, `SMALL` and `LIGHT` are those in use."""
 
     bpa: Literal["released", "spatial", "concat", "none"] = "spatial"
     """How the blur map enters."""
@@ -49,6 +49,8 @@ class NetworkSettings(Settings):
 
 PUBLISHED = NetworkSettings(bpa="released", residual="none")
 SMALL = NetworkSettings(encoder=(1, 2, 4), middle=2, decoder=(4, 2, 1), stem=2, guided_scales=1)
+
+LIGHT = NetworkSettings(width=24, encoder=(1, 1, 2), middle=2, decoder=(1, 1, 1), stem=2, guided_scales=1)
 
 
 class LdpNetwork(nn.Module):

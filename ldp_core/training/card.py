@@ -19,6 +19,7 @@ from ldp_core.storage import write_bytes
 from ldp_core.weights.files import pack_weights
 
 LARGEST_BYTES = 16 * 2**20
+SOURCE_LICENCES = "kodak24 unrestricted; BSDS500, Middlebury, Sintel, NYUv2, TUM, SUN, Redwood: research"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,28 @@ def export_weights(state: Mapping[str, Any], path: Path, *, half: bool = True) -
         )
     write_bytes(str(path), content)
     return hashlib.sha256(content).hexdigest()
+
+
+def describe_run(state: Mapping[str, Any], *, name: str, summary: str) -> ModelCard:
+    """The card of the weights in a checkpoint."""
+    folders = " ".join(f"--{kind} {path}" for kind, paths in state["sources"].items() for path in paths)
+    fit, batch = state["fit_settings"], state["batch_settings"]
+    return ModelCard(
+        name=name,
+        summary=summary,
+        commands=[f"ldp train ldp RUN {folders} --frames {state['frames']['count']} --steps {fit['steps']}"],
+        seed=fit["seed"],
+        steps=state["step"],
+        network=state["network_settings"],
+        training={"fit": fit, "batch": batch, "frames": state["frames"]},
+        sources=[path for paths in state["sources"].values() for path in paths],
+        source_licences=SOURCE_LICENCES,
+        not_trained_on=sorted(state["scores"]),
+        scores={
+            set_name: {**state["floors"][set_name], "restored": value}
+            for set_name, value in state["scores"].items()
+        },
+    )
 
 
 def write_card(path: Path, card: ModelCard, *, sha256: str) -> None:

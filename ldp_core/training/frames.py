@@ -84,20 +84,28 @@ class FrameCache:
         header = self._read_header()
         self.settings = FrameSettings.parse(header["settings"])
         self.seed: int = header["seed"]
+        self.source_names: dict[str, list[str]] = header.get("sources", {})
         count, size = header["capacity"], (self.settings.scene.height, self.settings.scene.width)
         views, maps = (count, len(VIEWS), *size, 3), (count, len(MAPS), *size)
         self._views = np.memmap(folder / "views.u8", dtype=np.uint8, mode=mode, shape=views)
         self._maps = np.memmap(folder / "maps.i8", dtype=np.int8, mode=mode, shape=maps)
 
     @classmethod
-    def create(cls, folder: Path, *, capacity: int, seed: int, settings: FrameSettings) -> FrameCache:
-        """An empty cache for `capacity` frames, or the one already there."""
+    def create(
+        cls, folder: Path, *, capacity: int, seed: int, settings: FrameSettings, sources: Sources
+    ) -> FrameCache:
+        """An empty cache for `capacity` frames from these sources, or the one already there."""
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "cache.json").exists():
             frame_px = settings.scene.height * settings.scene.width
             _reserve(folder / "views.u8", capacity * len(VIEWS) * frame_px * 3)
             _reserve(folder / "maps.i8", capacity * len(MAPS) * frame_px)
-            header = {"capacity": capacity, "seed": seed, "settings": settings.model_dump(mode="json")}
+            header = {
+                "capacity": capacity,
+                "seed": seed,
+                "sources": sources.names,
+                "settings": settings.model_dump(mode="json"),
+            }
             _write_json(folder / "cache.json", {**header, "complete": 0})
         return cls(folder, mode="r+")
 

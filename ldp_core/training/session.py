@@ -6,8 +6,9 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from ldp_core.training.batches import Batch, BatchSettings, draw_batch
@@ -15,7 +16,7 @@ from ldp_core.training.checkpoints import load_checkpoint, save_checkpoint
 from ldp_core.training.fit import Trainer
 from ldp_core.training.frames import FrameCache
 from ldp_core.training.pictures import draw_sheet
-from ldp_core.training.validate import Trial, measure
+from ldp_core.training.validate import Trial, mean_floors, measure
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -43,6 +44,7 @@ class Session:
     batch: BatchSettings
     trials: Mapping[str, Sequence[Trial]]
     rhythm: Rhythm = Rhythm()
+    _scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint, if there is one."""
@@ -68,20 +70,32 @@ class Session:
                 yield self._log(psnr_db=self.measure())
             if step.number % self.rhythm.log == 0:
                 losses, began = [], time.monotonic()
-        self.save()
         self.draw()
         yield self._log(psnr_db=self.measure())
+        self.save()
 
     def save(self) -> None:
         """Write the checkpoint, where this process leads its team."""
         if self.trainer.team.leads:
-            save_checkpoint(self.folder / CHECKPOINT, self.trainer.state())
+            save_checkpoint(self.folder / CHECKPOINT, {**self.trainer.state(), **self._describe()})
 
     def measure(self) -> dict[str, dict[str, float]]:
         """PSNR in dB of the averaged network, by set and picture; nothing where another process leads."""
         if not self.trainer.team.leads:
             return {}
-        return {name: measure(self.trainer.average, trials) for name, trials in self.trials.items()}
+        for name, trials in self.trials.items():
+            self._scores[name] = measure(self.trainer.average, trials)
+        return dict(self._scores)
+
+    def _describe(self) -> dict[str, Any]:
+        """What a model card says of a run besides its network and its settings."""
+        return {
+            "batch_settings": self.batch.model_dump(mode="json"),
+            "sources": self.cache.source_names,
+            "frames": {"count": len(self.cache), "seed": self.cache.seed},
+            "floors": {name: mean_floors(trials) for name, trials in self.trials.items()},
+            "scores": {name: mean(scores.values()) for name, scores in self._scores.items()},
+        }
 
     def draw(self) -> None:
         """Write a contact sheet of each set into `pictures/`, where this process leads its team."""

@@ -41,10 +41,16 @@ class Sources:
     layouts: tuple[Path, ...] = ()
 
     @property
-    def names(self) -> list[str]:
-        """Folders in use, for the model card."""
-        paths = [photo.path for photo in (*self.photos, *self.registered)] + list(self.layouts)
-        return sorted({str(path.parent) for path in paths})
+    def names(self) -> dict[str, list[str]]:
+        """Folders in use by kind, for the model card: the last two parts of their paths."""
+        kinds = {
+            "photos": [photo.path for photo in self.photos],
+            "registered": [photo.path for photo in self.registered],
+            "layouts": list(self.layouts),
+        }
+        return {
+            kind: sorted({"/".join(path.parts[-3:-1]) for path in paths}) for kind, paths in kinds.items()
+        }
 
 
 def find_sources(

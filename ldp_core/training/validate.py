@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 import imageio.v3 as iio
 import numpy as np
@@ -72,6 +73,11 @@ def _read_trial(folder: Path, name: str, *, region: Region, shift_px: int) -> Tr
     wiener = WienerDeblurrer().restore(pair, blur_map)
     left, right, sharp, restored = (_to_tensor(view) for view in (*views, wiener))
     return Trial(name, left, right, sharp, lay_planes(blur_map), restored, region, shift_px)
+
+
+def mean_floors(trials: Sequence[Trial]) -> dict[str, float]:
+    """Mean PSNR in dB of what a network starts from, over trials."""
+    return {name: mean(trial.floors[name] for trial in trials) for name in ("input", "wiener")}
 
 
 def measure(network: LdpNetwork, trials: Iterable[Trial]) -> dict[str, float]:

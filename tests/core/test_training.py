@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from ldp_core.deblur import make_deblurrer
 from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.errors import CatalogueError, SettingsError, WeightsError
 from ldp_core.training.__main__ import main
@@ -25,6 +27,7 @@ from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
 from ldp_core.training.session import CHECKPOINT, Rhythm, Session
 from ldp_core.training.sources import Sources, find_sources, read_nearness
 from ldp_core.training.validate import Trial, best_psnr, frame_trials, measure, psnr, read_trials
+from ldp_core.types import Pair
 from ldp_core.weights import open_weights
 
 TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
@@ -43,7 +46,9 @@ def single_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
-    cache = FrameCache.create(tmp_path_factory.mktemp("frames"), capacity=3, seed=5, settings=FRAMES)
+    cache = FrameCache.create(
+        tmp_path_factory.mktemp("frames"), capacity=3, seed=5, settings=FRAMES, sources=Sources()
+    )
     assert list(cache.fill(Sources())) == [0, 1, 2]
     return cache
 
@@ -205,7 +210,7 @@ def test_batches_depend_on_seed_and_step_alone(cache: FrameCache) -> None:
 def test_grey_photographs_stay_grey(tmp_path: Path) -> None:
     camera = CameraSettings(grey_share=1.0, palette_share=1.0, noise_share=1.0)
     settings = FrameSettings(scene=SCENES, camera=camera)
-    grey = FrameCache.create(tmp_path, capacity=1, seed=0, settings=settings)
+    grey = FrameCache.create(tmp_path, capacity=1, seed=0, settings=settings, sources=Sources())
     list(grey.fill(Sources()))
     np.testing.assert_array_equal(grey[0].views[..., 0], grey[0].views[..., 2])
 
@@ -236,10 +241,12 @@ def test_the_map_is_the_estimate_or_the_truth(cache: FrameCache) -> None:
 
 
 def test_a_cache_goes_on_where_it_stopped_and_repeats_itself(tmp_path: Path, cache: FrameCache) -> None:
-    half = FrameCache.create(tmp_path, capacity=3, seed=5, settings=FRAMES)
+    half = FrameCache.create(tmp_path, capacity=3, seed=5, settings=FRAMES, sources=Sources())
     next(half.fill(Sources()))
     assert len(half) == 1
-    assert list(FrameCache.create(tmp_path, capacity=3, seed=5, settings=FRAMES).fill(Sources())) == [1, 2]
+    assert list(
+        FrameCache.create(tmp_path, capacity=3, seed=5, settings=FRAMES, sources=Sources()).fill(Sources())
+    ) == [1, 2]
     for index in range(3):
         np.testing.assert_array_equal(half[index].views, cache[index].views)
         np.testing.assert_array_equal(half[index].maps, cache[index].maps)
@@ -265,7 +272,12 @@ def test_scenes_are_drawn_from_folders(tmp_path: Path) -> None:
     sources = find_sources(
         photos=[tmp_path / "photos"], registered=[tmp_path / "rgbd"], layouts=[tmp_path / "layouts"]
     )
-    assert len(sources.names) == 3
+    parent = tmp_path.name
+    assert sources.names == {
+        "photos": [f"{parent}/photos"],
+        "registered": [f"{parent}/rgbd"],
+        "layouts": [f"{parent}/layouts"],
+    }
     for seed in range(12):
         scene = draw_scene(np.random.default_rng(seed), sources, SCENES)
         assert scene.sharp.shape == (3, 64, 96)
@@ -296,17 +308,34 @@ def test_the_best_shift_forgives_a_displaced_truth() -> None:
     assert trial.floors["input"] == pytest.approx(100)
 
 
-def test_the_command_line_goes_from_frames_to_weights(tmp_path: Path, cache: FrameCache) -> None:
-    run, weights = tmp_path / "run", tmp_path / "w.safetensors"
-    fit = ["fit", str(run), "--cache", str(cache.folder), "--crop", "32", "--batch", "1", "--steps", "1"]
-    assert main(["--threads", "1", *fit]) == 0
-    assert main(["--threads", "1", *fit, "--steps", "2"]) == 0
+def test_one_command_trains_and_goes_on_and_leaves_weights_with_their_card(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    fit = ["ldp", str(run), "--frames", "2", "--height", "64", "--width", "96", "--threads", "1"]
+    fit += ["--crop", "32", "--batch", "1", "--size", "light"]
+    assert main([*fit, "--steps", "1"]) == 0
+    first = (run / "frames" / "views.u8").read_bytes()
+    assert main([*fit, "--steps", "2"]) == 0
+    assert (run / "frames" / "views.u8").read_bytes() == first
     assert load_checkpoint(run / CHECKPOINT)["step"] == 2
-    assert main(["--threads", "1", "export", str(run), str(weights)]) == 0
-    from hashlib import sha256
-
-    opened = open_weights(str(weights), sha256=sha256(weights.read_bytes()).hexdigest())
+    card = json.loads((run / "ldp.json").read_text())
+    assert card["steps"] == 2
+    assert card["not_trained_on"] == ["hold-out"]
+    assert set(card["scores"]["hold-out"]) == {"input", "wiener", "restored"}
+    opened = open_weights(str(run / "ldp.safetensors"), sha256=card["sha256"])
     assert all(tensor.dtype == torch.float16 for tensor in opened.tensors.values())
+    deblurrer = make_deblurrer("ldp", {"weights": str(run / "ldp.safetensors"), "sha256": card["sha256"]})
+    view = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    assert deblurrer.restore(Pair("a/b", view, view), None).shape == view.shape
+
+
+def test_the_steps_can_be_taken_one_by_one(tmp_path: Path, cache: FrameCache) -> None:
+    run, weights = tmp_path / "run", tmp_path / "w.safetensors"
+    fit = ["fit", str(run), "--cache", str(cache.folder), "--crop", "32", "--batch", "1", "--threads", "1"]
+    assert main([*fit, "--steps", "1", "--size", "light", "--hold-out", str(cache.folder)]) == 0
+    assert main(["export", str(run), str(weights), "--threads", "1", "--full"]) == 0
+    digest = json.loads(weights.with_suffix(".json").read_text())["sha256"]
+    opened = open_weights(str(weights), sha256=digest)
+    assert all(tensor.dtype == torch.float32 for tensor in opened.tensors.values())
 
 
 def test_the_command_line_reports_an_error_and_fails(
