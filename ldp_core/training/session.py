@@ -44,6 +44,8 @@ class Session:
     batch: BatchSettings
     trials: Mapping[str, Sequence[Trial]]
     rhythm: Rhythm = Rhythm()
+    frames: int | None = None
+    """Train on the first so many frames; on all that are there, if not given."""
     _scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def resume(self) -> bool:
@@ -107,7 +109,12 @@ class Session:
     def _draw(self, step: int) -> Batch:
         fit, team = self.trainer.fit, self.trainer.team
         return draw_batch(
-            self.cache, self.batch, seed=fit.seed, step=step, frames=len(self.cache), rank=team.rank
+            self.cache,
+            self.batch,
+            seed=fit.seed,
+            step=step,
+            frames=self.frames or len(self.cache),
+            rank=team.rank,
         )
 
     def _log(self, **content: Any) -> dict[str, Any]:
