@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     width, height = map(int, options.size.split("x"))
-    pair = simulate_pair(1, SimulationSettings(width=width, height=height)).pair
+    pair = simulate_pair(1, SimulationSettings(width=width, height=height))
     estimator = make_estimator("disparity")
     blur_map = estimator.estimate(pair)
     seconds = {
