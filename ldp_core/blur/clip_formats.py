@@ -1,0 +1,41 @@
+"""Cells as CLIP is shown them: composed of both views, scaled, cropped; whole batches at once."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ldp_core.blur.clip_card import CellFormat
+
+
+def compose(left: Tensor, right: Tensor, layout: CellFormat) -> Tensor:
+    """Cells (n, c, h, w) of both views -> the strip [left | mirrored right], or their mean."""
+    if layout is CellFormat.SINGLE:
+        return (left + right) / 2
+    return torch.cat([left, right.flip(-1)], dim=-1)
+
+
+def fit(strips: Tensor, layout: CellFormat, *, size: tuple[int, int], peak: int) -> Tensor:
+    """Strips (n, c, h, w) in 0..1 -> (n, c, *input_size) in 0..1, as torchvision resizes pictures.
+
+    Bicubic overshoot is clipped and values are rounded to `peak` levels, as integer pictures are.
+    """
+    height, width = input_size(layout, size=size)
+    inner = (height, width) if layout is CellFormat.SQUASH else _cover(strips.shape[-2:], height, width)
+    scaled = F.interpolate(strips, size=inner, mode="bicubic", antialias=True)
+    top, left = (round((n - wanted) / 2) for n, wanted in zip(inner, (height, width), strict=True))
+    cropped = scaled[..., top : top + height, left : left + width]
+    return (cropped.clamp(0, 1) * peak).round() / peak
+
+
+def input_size(layout: CellFormat, *, size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width given to a network trained at `size`."""
+    return (size[0], 2 * size[0]) if layout is CellFormat.WIDE else size
+
+
+def _cover(strip: torch.Size, height: int, width: int) -> tuple[int, int]:
+    """The smallest size of the strip's proportions that covers (height, width)."""
+    if height * strip[1] >= width * strip[0]:
+        return height, int(height * strip[1] / strip[0])
+    return int(width * strip[0] / strip[1]), width
