@@ -18,6 +18,7 @@ from torch import Tensor
 from ldp_core.blur.cells import CellGrid, PaddedViews, to_rgb
 from ldp_core.blur.clip_calibration import calibrate_on_scenes
 from ldp_core.blur.clip_card import CellFormat, EnsembleCard, Prompt, SignedCard, Thresholds
+from ldp_core.blur.clip_formats import drop_repeats
 from ldp_core.blur.clip_model import ClipModel, choose_device, load_clip, random_clip
 from ldp_core.blur.clip_scoring import score_cells
 from ldp_core.blur.clip_settings import (
@@ -122,7 +123,7 @@ def measure_shift(model: ClipModel, views: PaddedViews, settings: ClipMapSetting
     shifts = torch.tensor(card.disparity_px)
     found = [
         score_cells(model, views, prompts=card.prompts, layout=layout).softmax(-1) @ shifts
-        for layout in settings.formats or card.formats
+        for layout in drop_repeats(settings.formats or card.formats, size=model.image_size)
     ]
     return torch.stack(found).mean(0)
 
@@ -131,7 +132,8 @@ def choose_ensemble(model: ClipModel, settings: ClipMapSettings) -> EnsembleCard
     """Formats and prompts to average over: those asked for, else those of the mode."""
     chosen = (model.card.ensemble or OWN_ENSEMBLE) if settings.mode is MapMode.ENSEMBLE else RELEASED
     return EnsembleCard(
-        formats=settings.formats or chosen.formats, prompts=settings.prompts or chosen.prompts
+        formats=drop_repeats(settings.formats or chosen.formats, size=model.image_size),
+        prompts=settings.prompts or chosen.prompts,
     )
 
 

@@ -57,7 +57,7 @@ def calibrate(
             for sign in (-1, 1)
         ]
     )
-    a, b = float(sharp.median()), float(blurred.median())
+    a, b = (float(logits.quantile(0.5)) for logits in (sharp, blurred))
     if not abs(a - b) > 1e-6:
         raise WeightsError(
             "with these weights the prompt does not tell sharp from blurred",

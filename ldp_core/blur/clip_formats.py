@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,21 +19,32 @@ def compose(left: Tensor, right: Tensor, layout: CellFormat) -> Tensor:
 
 
 def fit(strips: Tensor, layout: CellFormat, *, size: tuple[int, int], peak: int) -> Tensor:
-    """Strips (n, c, h, w) in 0..1 -> (n, c, *input_size) in 0..1, as torchvision resizes pictures.
+    """Strips (n, c, h, w) in 0..1 -> (n, c, *input_size) in 0..1, as Pillow resizes integer pictures.
 
-    Bicubic overshoot is clipped and values are rounded to `peak` levels, as integer pictures are.
+    Bicubic along x, then along y; after each, overshoot is clipped and values are rounded to `peak` levels.
     """
     height, width = input_size(layout, size=size)
     inner = (height, width) if layout is CellFormat.SQUASH else _cover(strips.shape[-2:], height, width)
-    scaled = F.interpolate(strips, size=inner, mode="bicubic", antialias=True)
     top, left = (round((n - wanted) / 2) for n, wanted in zip(inner, (height, width), strict=True))
-    cropped = scaled[..., top : top + height, left : left + width]
-    return (cropped.clamp(0, 1) * peak).round() / peak
+    wide = _resize(strips, (strips.shape[-2], inner[1]), peak=peak)[..., left : left + width]
+    return _resize(wide, (inner[0], width), peak=peak)[..., top : top + height, :]
 
 
 def input_size(layout: CellFormat, *, size: tuple[int, int]) -> tuple[int, int]:
     """Height and width given to a network trained at `size`."""
     return (size[0], 2 * size[0]) if layout is CellFormat.WIDE else size
+
+
+def drop_repeats(formats: Sequence[CellFormat], *, size: tuple[int, int]) -> tuple[CellFormat, ...]:
+    """Each format once; a network trained on whole strips sees `squash` and `wide` as it sees `mirror`."""
+    whole = {CellFormat.SQUASH: CellFormat.MIRROR, CellFormat.WIDE: CellFormat.MIRROR}
+    alike = whole if size[1] == 2 * size[0] else {}
+    return tuple(dict.fromkeys(alike.get(layout, layout) for layout in formats))
+
+
+def _resize(images: Tensor, size: tuple[int, int], *, peak: int) -> Tensor:
+    scaled = F.interpolate(images, size=size, mode="bicubic", antialias=True)
+    return (scaled.clamp(0, 1) * peak).round() / peak
 
 
 def _cover(strip: torch.Size, height: int, width: int) -> tuple[int, int]:

@@ -95,24 +95,32 @@ def encode_prompts(model: ClipModel, prompts: tuple[str, ...]) -> Tensor:
         return F.normalize(features.float(), dim=-1)
 
 
-@lru_cache(maxsize=2)
 def load_clip(weights: str, *, sha256: str = "", architecture: str = "", device: str = "cpu") -> ClipModel:
-    """A trained CLIP: by the name of a shipped model, an open_clip tag, or a pinned file.
+    """A trained CLIP: by the name of a shipped model, an open_clip tag, or a pinned file; kept.
 
     Raises:
         WeightsError: there are no such weights; the text tells the ways out.
     """
-    network, card = fetch_clip(weights, sha256=sha256, architecture=architecture)
-    return ClipModel(network.to(device), card)
+    return _load(weights, sha256, architecture, device)
 
 
-@lru_cache(maxsize=2)
 def random_clip(shape: str, *, seed: int, device: str = "cpu") -> ClipModel:
     """A CLIP that has learnt nothing, of the shape of a shipped model or of an open_clip architecture.
 
     Raises:
         WeightsError: nothing of that name is known.
     """
+    return _make_random(shape, seed, device)
+
+
+@lru_cache(maxsize=2)
+def _load(weights: str, sha256: str, architecture: str, device: str) -> ClipModel:
+    network, card = fetch_clip(weights, sha256=sha256, architecture=architecture)
+    return ClipModel(network.to(device), card)
+
+
+@lru_cache(maxsize=2)
+def _make_random(shape: str, seed: int, device: str) -> ClipModel:
     if shape in SHIPPED:
         card = read_card(open_weights(shape).metadata, weights=shape)
     else:

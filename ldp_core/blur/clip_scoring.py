@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,11 +10,12 @@ from torch import Tensor
 
 from ldp_core.blur.cells import PaddedViews
 from ldp_core.blur.clip_card import CellFormat
-from ldp_core.blur.clip_formats import compose, fit
+from ldp_core.blur.clip_formats import compose, fit, input_size
 from ldp_core.blur.clip_model import ClipModel, encode_prompts
 from ldp_core.blur.clip_shared import encode_windows
 
-_BATCH = {"cpu": 16, "cuda": 512}
+_BATCH_PIXELS = {"cpu": 16 * 224**2, "cuda": 512 * 224**2}
+"""Input pixels of a batch; larger batches leave the cache of a CPU."""
 
 
 def score_cells(
@@ -24,7 +26,8 @@ def score_cells(
     with torch.inference_mode():
         if layout is CellFormat.SHARED:
             return model.logits(encode_windows(model, views), text).cpu()
-        step = _BATCH[model.device.type]
+        pixels = math.prod(input_size(layout, size=model.image_size))
+        step = max(1, _BATCH_PIXELS[model.device.type] // pixels)
         logits = [
             model.logits(encode_cells(model, views, layout, first, first + step), text)
             for first in range(0, len(views.grid), step)

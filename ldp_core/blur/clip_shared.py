@@ -19,6 +19,7 @@ from ldp_core.blur.cells import PaddedViews, reflect
 from ldp_core.blur.clip_card import CellFormat
 from ldp_core.blur.clip_formats import compose
 from ldp_core.blur.clip_model import ClipModel, autocast, resize_positions
+from ldp_core.errors import SettingsError
 
 _SAVING = 10
 _SIDES = (4, 3, 5)
@@ -62,7 +63,12 @@ class Window:
 
 
 def encode_windows(model: ClipModel, views: PaddedViews) -> Tensor:
-    """Unit features (rows, columns, d) float32 of cells that lie side by side."""
+    """Unit features (rows, columns, d) float32 of cells that lie side by side.
+
+    Raises:
+        SettingsError: a patch of this network spans both views, so that cells have nothing to share.
+    """
+    _require_patches(model)
     grid = views.grid
     window = Window.choose(grid.shape, full_tokens=1 + math.prod(model.visual.grid_size))
     left, right = (cut_windows(view, window, cell_px=grid.cell_px) for view in (views.left, views.right))
@@ -71,6 +77,17 @@ def encode_windows(model: ClipModel, views: PaddedViews) -> Tensor:
     cells = torch.cat(features).view(*left.shape[:2], window.rows, window.columns, -1)
     rows, columns = grid.shape
     return cells.transpose(1, 2).flatten(2, 3).flatten(0, 1)[:rows, :columns]
+
+
+def _require_patches(model: ClipModel) -> None:
+    if model.visual.grid_size[1] < 2:
+        raise SettingsError(
+            "cells cannot share the features of this network",
+            where="format 'shared'",
+            expected="patches that lie within one view",
+            got=f"patches of {model.visual.patch_size} in an input of {model.image_size}",
+            remedy="use the format 'mirror', or weights of a network with smaller patches",
+        )
 
 
 def cut_windows(view: Tensor, window: Window, *, cell_px: int) -> Tensor:
