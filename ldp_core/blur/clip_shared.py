@@ -23,7 +23,7 @@ from ldp_core.errors import SettingsError
 
 _SAVING = 10
 _SIDES = (4, 3, 5)
-_BATCH = {"cpu": 2, "cuda": 64}
+_BATCH = {"cpu": 8, "cuda": 64}
 
 
 @dataclass(frozen=True, slots=True)
