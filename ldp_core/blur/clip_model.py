@@ -125,7 +125,7 @@ def _make_random(shape: str, seed: int, device: str) -> ClipModel:
         card = read_card(open_weights(shape).metadata, weights=shape)
     else:
         card = card_of_architecture(shape, where=f"random weights of shape '{shape}'")
-    card = ClipCard(model_cfg=card.model_cfg, image_mean=card.image_mean, image_std=card.image_std)
+    card = card.model_copy(update={"as_released": None, "thresholds": (), "name": f"random {shape}"})
     return ClipModel(build_network(card.model_cfg, where=shape, seed=seed).to(device), card, trained=False)
 
 

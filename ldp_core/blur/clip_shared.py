@@ -112,7 +112,7 @@ def encode_window(model: ClipModel, strips: Tensor, window: Window) -> Tensor:
         token = (visual.class_embedding + places[0]).to(patches.dtype).expand(len(strips), cells, -1)
         tokens = visual.ln_pre(torch.cat([token, patches + places[1:].to(patches.dtype)], 1))
         seen = visual.transformer(tokens, attn_mask=window.attention_mask().to(model.device))
-        features = visual.ln_post(_pool(visual, seen, window)) @ visual.proj
+        features = _pool(visual, visual.ln_post(seen), window) @ visual.proj
     return F.normalize(features.float(), dim=-1)
 
 
