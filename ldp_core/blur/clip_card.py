@@ -26,7 +26,11 @@ class CellFormat(StrEnum):
     WIDE = "wide"
     """The same strip on an input twice as wide as high, position embeddings resized."""
     SINGLE = "single"
-    """The mean of the two views alone."""
+    """The mean of the two views alone, for sentences such as `A blurry image`.
+
+    The authors' variant for single images maps 26 to sharp and 23.3 to blurred, so that what CLIP calls
+    blurry counts as sharp; thresholds fitted to scenes have the sign that the weights have.
+    """
     SHARED = "shared"
     """Windows of many cells at once, features shared; about a tenth of the operations of `mirror`."""
 

@@ -116,10 +116,12 @@ def test_thresholds_come_from_settings_then_weights_then_paper_then_scenes(
     assert choose(ClipModel(bare.network, bare.card, trained=False)) not in ((29, 26.05), fitted)
 
 
-def test_calibration_places_sharp_at_zero_and_strong_blur_at_one(model: ClipModel) -> None:
+@pytest.mark.parametrize("layout", [CellFormat.SQUASH, CellFormat.SINGLE, CellFormat.SHARED])
+def test_calibration_places_sharp_at_zero_and_strong_blur_at_one(
+    model: ClipModel, layout: CellFormat
+) -> None:
     pair = draw_pair(160, 240)
     sharp, kernel = to_rgb(pair.left), KernelSpec()
-    layout = CellFormat.SQUASH
     limits = calibrate(model, [sharp], prompt="anything", layout=layout, kernel=kernel)
 
     def middle(left: torch.Tensor, right: torch.Tensor) -> float:
