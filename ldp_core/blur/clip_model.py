@@ -11,13 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ldp_core.blur.clip_card import ClipCard
-from ldp_core.blur.clip_sources import (
-    build_network,
-    card_of_architecture,
-    fetch_clip,
-    open_clip,
-    read_card,
-)
+from ldp_core.blur.clip_network import build_network, open_clip
+from ldp_core.blur.clip_sources import card_of_architecture, fetch_clip, read_card
 from ldp_core.weights import SHIPPED, open_weights
 
 

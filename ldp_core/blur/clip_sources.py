@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
-import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import nn
 
 from ldp_core.blur.clip_card import OPENAI_MEAN, OPENAI_STD, ClipCard
-from ldp_core.blur.torchvision_shim import make_torchvision_importable
+from ldp_core.blur.clip_network import WAYS_OUT, build_network, freeze, load_tensors, open_clip
 from ldp_core.errors import WeightsError
 from ldp_core.weights import SHIPPED, open_weights
-
-WAYS_OUT = (
-    "with a network, set weights to an open_clip tag such as ViT-B-16-quickgelu/openai, which open_clip "
-    "fetches; without one, set weights to the address of a .safetensors file of an open_clip CLIP, "
-    "sha256 to its digest, and architecture where the file names none"
-)
-_EXTRAS = ("input_resolution", "context_length", "vocab_size")
-
-
-def open_clip() -> Any:
-    """The open_clip package, imported at first use."""
-    make_torchvision_importable()
-    import open_clip as package
-
-    return package
 
 
 def fetch_clip(weights: str, *, sha256: str, architecture: str) -> tuple[nn.Module, ClipCard]:
@@ -47,7 +30,7 @@ def fetch_clip(weights: str, *, sha256: str, architecture: str) -> tuple[nn.Modu
         ) from error
     card = read_card(opened.metadata, weights=weights, architecture=architecture)
     network = build_network(card.model_cfg, where=weights)
-    _load_tensors(network, opened.tensors, where=weights)
+    load_tensors(network, opened.tensors, where=weights)
     return network, card
 
 
@@ -89,47 +72,6 @@ def card_of_architecture(architecture: str, *, where: str) -> ClipCard:
     return ClipCard(model_cfg=config, name=architecture)
 
 
-def build_network(model_cfg: Mapping[str, Any], *, where: str, seed: int = 0) -> nn.Module:
-    """An open_clip CLIP with random weights, the same for the same seed; evaluation mode, CPU.
-
-    Raises:
-        WeightsError: open_clip cannot build it.
-    """
-    clip = open_clip().CLIP
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = _freeze(clip(**model_cfg))
-    except (TypeError, ValueError, KeyError, AttributeError, AssertionError, RuntimeError) as error:
-        raise WeightsError(
-            "open_clip cannot build this network",
-            where=where,
-            expected="a configuration of open_clip.CLIP: embed_dim, vision_cfg, text_cfg",
-            got=f"{type(error).__name__}: {error}"[:300],
-            remedy="give weights of a CLIP with two transformer towers",
-        ) from error
-    return network
-
-
-def _freeze(network: nn.Module) -> nn.Module:
-    if not hasattr(network.visual, "positional_embedding"):
-        raise TypeError("the image tower is not a vision transformer")
-    return network.eval().requires_grad_(requires_grad=False)
-
-
-def _load_tensors(network: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None:
-    try:
-        network.load_state_dict({k: v.float() for k, v in tensors.items() if k not in _EXTRAS})
-    except RuntimeError as error:
-        raise WeightsError(
-            "these weights are not of this CLIP",
-            where=where,
-            expected="the state of an open_clip CLIP of the named architecture",
-            got=str(error)[:300],
-            remedy=WAYS_OUT,
-        ) from error
-
-
 def _is_tag(weights: str) -> bool:
     """`ARCHITECTURE/TAG`, as open_clip knows them."""
     if weights in SHIPPED or weights.endswith(".safetensors") or weights.count("/") != 1:
@@ -150,7 +92,7 @@ def _fetch_tag(weights: str, *, sha256: str) -> tuple[nn.Module, ClipCard]:
             remedy="use ViT-B-16-quickgelu/openai, or pin a .safetensors file by its sha256",
         )
     try:
-        network = _freeze(open_clip().create_model(architecture, pretrained=tag, require_pretrained=True))
+        network = freeze(open_clip().create_model(architecture, pretrained=tag, require_pretrained=True))
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         raise WeightsError(
             "open_clip could not fetch these weights",

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from ldp_core.archive import stage_key
 from ldp_core.blur import clip_calibration, make_estimator
 from ldp_core.blur.cells import CellGrid, PaddedViews, to_rgb
-from ldp_core.blur.clip import ClipEstimator, ClipSettings, choose_thresholds
+from ldp_core.blur.clip import ClipEstimator, ClipSettings
 from ldp_core.blur.clip_calibration import blur_views, calibrate
 from ldp_core.blur.clip_card import CellFormat
+from ldp_core.blur.clip_maps import choose_thresholds
 from ldp_core.blur.clip_model import ClipModel, load_clip
+from ldp_core.blur.clip_network import open_clip
 from ldp_core.blur.clip_scoring import score_cells
 from ldp_core.blur.clip_settings import RELEASED_PROMPT
 from ldp_core.blur.clip_shared import Window
-from ldp_core.blur.clip_sources import open_clip
 from ldp_core.errors import SettingsError, WeightsError
 from ldp_core.optics.kernels import KernelSpec, disparity_per_coc
 from ldp_core.types import BlurMapKind, Pair

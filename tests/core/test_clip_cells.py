@@ -74,7 +74,7 @@ def test_strips_hold_the_right_view_mirrored() -> None:
 @pytest.mark.parametrize("size", [224, 48])
 def test_scaling_and_cropping_is_that_of_pictures(size: int) -> None:
     """The pipeline of open_clip on 8-bit pictures, cell by cell, within a grey level almost everywhere."""
-    from ldp_core.blur.clip_sources import open_clip
+    from ldp_core.blur.clip_network import open_clip
 
     open_clip()
     from PIL import Image

@@ -11,9 +11,9 @@ import pytest
 import torch
 from clip_samples import CONFIG, TEXT, VISION, write_clip
 
-from ldp_core.blur import clip_model, clip_sources, make_estimator
+from ldp_core.blur import clip_model, clip_network, clip_sources, make_estimator
 from ldp_core.blur.clip_model import call_resized, encode_prompts, load_clip, random_clip
-from ldp_core.blur.clip_sources import build_network, open_clip
+from ldp_core.blur.clip_network import build_network, open_clip
 from ldp_core.errors import SettingsError, WeightsError
 from ldp_core.weights import pack_weights, read_weights
 
@@ -126,7 +126,7 @@ def test_without_a_network_a_tag_tells_both_ways_out(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(open_clip(), "create_model", refuse)
     with pytest.raises(WeightsError, match="no network") as caught:
         load_clip("ViT-B-16-quickgelu/openai")
-    assert caught.value.remedy == clip_sources.WAYS_OUT
+    assert caught.value.remedy == clip_network.WAYS_OUT
 
 
 def test_openai_weights_in_a_network_of_the_wrong_activation_are_refused() -> None:
