@@ -43,6 +43,8 @@ def drop_repeats(formats: Sequence[CellFormat], *, size: tuple[int, int]) -> tup
 
 
 def _resize(images: Tensor, size: tuple[int, int], *, peak: int) -> Tensor:
+    if tuple(images.shape[-2:]) == size:
+        return images
     scaled = F.interpolate(images, size=size, mode="bicubic", antialias=True)
     return (scaled.clamp(0, 1) * peak).round() / peak
 

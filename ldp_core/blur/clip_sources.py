@@ -26,7 +26,11 @@ def fetch_clip(weights: str, *, sha256: str, architecture: str) -> tuple[nn.Modu
         opened = open_weights(weights, sha256=sha256)
     except WeightsError as error:
         raise WeightsError(
-            error.what, where=error.where, expected=error.expected, got=error.got, remedy=WAYS_OUT
+            error.what,
+            where=error.where,
+            expected=error.expected,
+            got=error.got,
+            remedy=f"{error.remedy}; or {WAYS_OUT}",
         ) from error
     card = read_card(opened.metadata, weights=weights, architecture=architecture)
     network = build_network(card.model_cfg, where=weights)
@@ -82,7 +86,15 @@ def _is_tag(weights: str) -> bool:
 def _fetch_tag(weights: str, *, sha256: str) -> tuple[nn.Module, ClipCard]:
     architecture, tag = weights.split("/")
     card = card_of_architecture(architecture, where=weights)
-    published = open_clip().get_pretrained_cfg(architecture, tag) or {}
+    published = open_clip().get_pretrained_cfg(architecture, tag)
+    if not published:
+        raise WeightsError(
+            "open_clip knows no such tag",
+            where=weights,
+            expected=", ".join(open_clip().list_pretrained_tags_by_model(architecture)),
+            got=tag,
+            remedy=WAYS_OUT,
+        )
     if sha256 or bool(published.get("quick_gelu")) != bool(card.model_cfg.get("quick_gelu")):
         raise WeightsError(
             "a tag names its own file, and the activation it was trained with",

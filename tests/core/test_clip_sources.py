@@ -129,6 +129,12 @@ def test_without_a_network_a_tag_tells_both_ways_out(monkeypatch: pytest.MonkeyP
     assert caught.value.remedy == clip_network.WAYS_OUT
 
 
+def test_tags_that_open_clip_does_not_know_are_named_beside_those_it_knows() -> None:
+    with pytest.raises(WeightsError, match="openai") as caught:
+        load_clip("ViT-B-16-quickgelu/nonsense")
+    assert caught.value.remedy == clip_network.WAYS_OUT
+
+
 def test_openai_weights_in_a_network_of_the_wrong_activation_are_refused() -> None:
     with pytest.raises(WeightsError, match="activation"):
         load_clip("ViT-B-16/openai")
