@@ -26,7 +26,30 @@ def _make_disparity(settings: Mapping[str, Any]) -> BlurEstimator:
     return DisparityEstimator(DisparitySettings.parse(settings))
 
 
-_FACTORIES: Final[dict[str, Callable[[Mapping[str, Any]], BlurEstimator]]] = {"disparity": _make_disparity}
+def _make_clip(settings: Mapping[str, Any]) -> BlurEstimator:
+    from ldp_core.blur.clip import ClipEstimator, ClipSettings
+
+    return ClipEstimator(ClipSettings.parse(settings))
+
+
+def _make_random_clip(settings: Mapping[str, Any]) -> BlurEstimator:
+    from ldp_core.blur.clip import RandomClipEstimator, RandomClipSettings
+
+    return RandomClipEstimator(RandomClipSettings.parse(settings))
+
+
+def _make_zncc(settings: Mapping[str, Any]) -> BlurEstimator:
+    from ldp_core.blur.zncc import ZnccEstimator, ZnccSettings
+
+    return ZnccEstimator(ZnccSettings.parse(settings))
+
+
+_FACTORIES: Final[dict[str, Callable[[Mapping[str, Any]], BlurEstimator]]] = {
+    "clip": _make_clip,
+    "disparity": _make_disparity,
+    "random-clip": _make_random_clip,
+    "zncc": _make_zncc,
+}
 
 ESTIMATORS: Final[tuple[str, ...]] = tuple(sorted(_FACTORIES))
 """Names that `make_estimator` knows."""

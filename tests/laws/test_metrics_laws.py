@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from types import ModuleType
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 from skimage import metrics as skimage_metrics
 
+from ldp_core.blur.torchvision_shim import make_torchvision_importable
 from ldp_core.metrics import difference_interval, find_shift, mae, mean_interval, psnr_db, ssim
 from ldp_core.metrics.alignment import REACH_PX, align
 from ldp_core.metrics.blur_maps import ai1, ai2, auc, one_minus_rho
@@ -33,14 +33,7 @@ Array = NDArray[np.float64]
 @pytest.fixture(scope="module")
 def torchmetrics() -> ModuleType:
     """torchmetrics, also where torchvision was built for another torch and lacks two operators."""
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        for name in [name for name in sys.modules if name.split(".")[0] in ("torchvision", "torchmetrics")]:
-            del sys.modules[name]
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    make_torchvision_importable()
     import torchmetrics.functional
 
     return torchmetrics.functional
