@@ -7,13 +7,13 @@ Deblurring from a Single Dual-Pixel Image" (ICCV 2021) publish one of a Pixel 4.
 from __future__ import annotations
 
 import io
-import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ldp_core.errors import ObjectMissingError, SettingsError
+from ldp_core.optics.shapes import centre_on_moments
 from ldp_core.storage import join, read_bytes
 
 _NOISE_FLOOR = 0.03
@@ -40,18 +40,15 @@ def read_calibrated_pair(folder: str, *, cell: int) -> Tensor:
 def measure_unit_grid(pair: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Values (2, m, n) and coordinates y (m,), x (n,) in radii of the circle of confusion.
 
-    Our own convention: the origin is midway between the two centroids, the radius is that of the
-    uniform disc with the second moment of both views together, values under 3 % of the peak are
-    calibration noise, and samples are refined threefold so that enlarged kernels stay smooth.
+    Origin and radius are those of `centre_on_moments`. Our own choices: values under 3 % of the peak
+    are calibration noise, and samples are refined threefold so that enlarged kernels stay smooth.
     """
     kept = _refine(torch.where(pair >= _NOISE_FLOOR * pair.amax((1, 2), keepdim=True), pair, 0.0))
     values = kept / kept.sum((1, 2), keepdim=True)
     y, x = (torch.arange(n, dtype=torch.float64) for n in values.shape[1:])
-    both = values.mean(0)
-    y, x = y - both.sum(1) @ y, x - both.sum(0) @ x
-    radius = math.sqrt(2 * float(both.sum(1) @ y**2 + both.sum(0) @ x**2))
-    rows, columns = both.sum(1) > 0, both.sum(0) > 0
-    return values[:, rows][:, :, columns], y[rows] / radius, x[columns] / radius
+    y, x = centre_on_moments(values, y, x)
+    rows, columns = values.sum((0, 2)) > 0, values.sum((0, 1)) > 0
+    return values[:, rows][:, :, columns], y[rows], x[columns]
 
 
 def _refine(pair: Tensor) -> Tensor:
