@@ -158,7 +158,9 @@ def _right_view(spec: KernelSpec, *, x: Tensor, y: Tensor) -> Tensor:
         case KernelFamily.GAUSSIAN:
             return torch.exp(-2 * (x**2 + y**2))
         case KernelFamily.OFF_AXIS:
-            shape = spec.model_dump(include={"field_x", "field_y", "softness", "rim", "ring", "coma", "stretch"})
+            shape = spec.model_dump(
+                include={"field_x", "field_y", "softness", "rim", "ring", "coma", "stretch"}
+            )
             return off_axis_view(x, y, **shape)
     return _disc(x, y)
 

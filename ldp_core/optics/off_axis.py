@@ -33,7 +33,9 @@ def off_axis_view(
     """The right view (m, m), not normalised, at coordinates x (1, m) and y (m, 1) in radii."""
     field = math.hypot(field_x, field_y)
     outwards = x * field_x + y * field_y
-    along, across = (outwards / field, (x * field_y - y * field_x) / field) if field else (x + 0 * y, y + 0 * x)
+    along, across = (
+        (outwards / field, (x * field_y - y * field_x) / field) if field else (x + 0 * y, y + 0 * x)
+    )
     radius = torch.hypot(along / (1 + stretch * field**2), across)
     light = (1 + ring * (radius**2 - 0.5) - coma * outwards).clamp_min(0)
     disc = cover_disc(radius, spacing=spacing_of(x))
