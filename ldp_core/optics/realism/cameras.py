@@ -27,6 +27,7 @@ _CHART = ("dp", "canon_r6m2", "flat", "001")
 _DEFOCUS = "_defocus.png"
 _GRID = (2, 4)
 _STEP_PX = 72
+_SPARSE = 4
 _PER_SCENE = 3
 _KNOWN_SHARE = 0.97
 _SPREAD = 6 / 255
@@ -108,8 +109,8 @@ def _flat_corners(sharp: Tensor, defocus: Tensor) -> list[tuple[int, int]]:
     for top in tops:
         for left in lefts:
             window = slice(top, top + SIDE_PX), slice(left, left + SIDE_PX)
-            level, contrast = _constant_level(defocus[window]), texture(sharp[window])
-            if level is not None and contrast > _LEAST_TEXTURE:
+            level = _constant_level(defocus[window][::_SPARSE, ::_SPARSE])
+            if level is not None and (contrast := texture(sharp[window])) > _LEAST_TEXTURE:
                 found.setdefault(round(level * 12), []).append((contrast, (top, left)))
     ranked = [sorted(level, reverse=True) for _, level in sorted(found.items())]
     turns = chain.from_iterable(zip_longest(*ranked))

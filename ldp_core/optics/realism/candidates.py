@@ -14,8 +14,8 @@ _OFF_AXIS_VALUES: Mapping[str, Sequence[float]] = {
     "softness": _SOFTNESS,
     "crosstalk": _CROSSTALK,
     "rim": (0.0, 0.06, 0.12, 0.18, 0.25),
-    "coma": (-0.5, 0.0, 0.5, 1.0, 1.5),
-    "stretch": (0.0, 0.2, 0.4, 0.6),
+    "coma": (-0.5, 0.0, 0.5, 1.0, 1.5, 2.0),
+    "stretch": (0.0, 0.2, 0.4, 0.6, 0.8),
     "ring": (-0.5, 0.0, 0.5),
 }
 

@@ -76,9 +76,9 @@ def evaluate_optics(root: str, *, families: Sequence[str] = ()) -> OpticsReport:
         CatalogueError: the photographs are absent.
         SettingsError: there is no such family.
     """
-    require_photographs(root)
     calibration = join(root, *CALIBRATION)
     chosen = _choose(candidates(calibration), families)
+    require_photographs(root)
     cameras = {
         name: prepare_windows(read(root))
         for name, read in (("canon_r6m2", read_canon), ("pixel4", read_pixel4))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from ldp_core.optics.kernels import KernelSpec
 from ldp_core.optics.realism.matching import Placed
 
-_ROUNDS = 2
 _GAIN = 1e-6
 
 Loss = Callable[[KernelSpec], float]
@@ -25,27 +25,31 @@ class Candidate:
 
 
 def search(candidate: Candidate, loss: Loss) -> tuple[KernelSpec, float]:
-    """One parameter after the other, twice over its values, then once halfway to the neighbours."""
-    best, least = candidate.start, loss(candidate.start)
-    for _ in range(_ROUNDS if len(candidate.values) > 1 else 1):
-        for name, values in candidate.values.items():
-            best, least = _try(best, least, name, values, loss)
+    """Kernel of least loss, and that loss.
+
+    The first two parameters, which may stand in for each other, are tried in all combinations; then all
+    in turn, once over their values and once halfway to the neighbours.
+    """
+    state = candidate.start, loss(candidate.start)
+    names = list(candidate.values)
+    for combined in product(*(candidate.values[name] for name in names[:2])):
+        state = _try(state, dict(zip(names, combined, strict=False)), loss)
+    for name in names[2:] + names[:2] if len(names) > 2 else []:
+        for value in candidate.values[name]:
+            state = _try(state, {name: value}, loss)
     for name, values in candidate.values.items():
-        best, least = _try(best, least, name, _halfway(getattr(best, name), values), loss)
-    return best, least
+        for value in _halfway(getattr(state[0], name), values):
+            state = _try(state, {name: value}, loss)
+    return state
 
 
 def _try(
-    best: KernelSpec, least: float, name: str, values: Sequence[float], loss: Loss
+    state: tuple[KernelSpec, float], update: Mapping[str, float], loss: Loss
 ) -> tuple[KernelSpec, float]:
-    current = best
-    for value in values:
-        if value != getattr(current, name):
-            trial = current.model_copy(update={name: value})
-            found = loss(trial)
-            if found < least - _GAIN:
-                best, least = trial, found
-    return best, least
+    best, least = state
+    trial = best.model_copy(update=dict(update))
+    found = least if trial == best else loss(trial)
+    return (trial, found) if found < least - _GAIN else state
 
 
 def _halfway(value: float, values: Sequence[float]) -> list[float]:
