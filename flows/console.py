@@ -111,7 +111,7 @@ def print_optics(report: OpticsReport) -> None:
     _OUT.print(likeness)
     for camera, names in report.left_out.items():
         left_out = f"; left out, sharp and blurred do not match: {', '.join(names)}" if names else ""
-        _OUT.print(f"{camera}: {report.windows[camera]} windows{left_out}")
+        _OUT.print(f"{camera}: {report.windows[camera]} windows, every second one scored{left_out}")
 
 
 def _short_of_one(zncc: tuple[float, float]) -> str:

@@ -18,7 +18,7 @@ from ldp_core.optics.fourier import irfft2, rfft2
 from ldp_core.optics.realism import evaluate_optics
 from ldp_core.optics.realism.cameras import read_canon, read_pixel4
 from ldp_core.optics.realism.candidates import place_lens
-from ldp_core.optics.realism.evaluate import prepare_windows
+from ldp_core.optics.realism.evaluate import fit_camera, prepare_windows
 from ldp_core.optics.realism.likeness import Calibration
 from ldp_core.optics.realism.matching import compare, fit_coc, mismatch, register, simulate_windows
 from ldp_core.optics.realism.search import Candidate, search
@@ -107,6 +107,17 @@ def test_a_picture_of_something_else_is_left_out() -> None:
     assert ready.left_out == ("window 2",)
     assert ready.windows.names == ("window 1",)
     assert ready.coc_px.tolist() == pytest.approx([6.0], rel=0.2)
+
+
+def test_a_single_window_cannot_be_fitted_and_scored() -> None:
+    with pytest.raises(MetricError, match="too few windows"):
+        next(fit_camera("camera", prepare_windows([photograph(HALF, 6.0)]), []))
+
+
+def test_scores_are_of_windows_that_were_not_fitted_on() -> None:
+    ready = prepare_windows([photograph(HALF, coc, seed=n) for n, coc in enumerate((6.0, 7.0, 8.0, 9.0))])
+    (row,) = fit_camera("camera", ready, [])
+    assert list(row.coc_px) == ["group 1", "group 3"]
 
 
 def test_no_windows_are_refused() -> None:

@@ -25,10 +25,10 @@ PIXEL4_FRAME = 1.5
 _SCENES = ("dp", "pixel4")
 _CHART = ("dp", "canon_r6m2", "flat", "001")
 _DEFOCUS = "_defocus.png"
-_GRID = (2, 4)
+_GRID = (3, 3)
 _STEP_PX = 72
 _SPARSE = 4
-_PER_SCENE = 3
+_PER_SCENE = 5
 _KNOWN_SHARE = 0.97
 _SPREAD = 6 / 255
 _LEAST_TEXTURE = 0.006
@@ -96,7 +96,7 @@ def _pixel4_scenes(root: str) -> list[str]:
 
 def _corners(shape: Sequence[int], *, grid: tuple[int, int]) -> Iterator[tuple[int, int]]:
     rows, columns = (
-        torch.linspace(REACH_PX, length - SIDE_PX - REACH_PX, count).int().tolist()
+        dict.fromkeys(torch.linspace(REACH_PX, length - SIDE_PX - REACH_PX, count).int().tolist())
         for length, count in zip(shape, grid, strict=True)
     )
     return ((top, left) for top in rows for left in columns)
@@ -104,7 +104,7 @@ def _corners(shape: Sequence[int], *, grid: tuple[int, int]) -> Iterator[tuple[i
 
 def _flat_corners(sharp: Tensor, defocus: Tensor) -> list[tuple[int, int]]:
     """Corners of windows of constant defocus, the most textured of each level first, all levels in turn."""
-    tops, lefts = (range(REACH_PX, length - SIDE_PX - REACH_PX, _STEP_PX) for length in sharp.shape)
+    tops, lefts = (range(REACH_PX, length - SIDE_PX - REACH_PX + 1, _STEP_PX) for length in sharp.shape)
     found: dict[int, list[tuple[float, tuple[int, int]]]] = {}
     for top in tops:
         for left in lefts:
@@ -114,7 +114,7 @@ def _flat_corners(sharp: Tensor, defocus: Tensor) -> list[tuple[int, int]]:
                 found.setdefault(round(level * 12), []).append((contrast, (top, left)))
     ranked = [sorted(level, reverse=True) for _, level in sorted(found.items())]
     turns = chain.from_iterable(zip_longest(*ranked))
-    return [ranked_corner[1] for ranked_corner in turns if ranked_corner is not None]
+    return [turn[1] for turn in turns if turn is not None]
 
 
 def _constant_level(defocus: Tensor) -> float | None:

@@ -1,16 +1,20 @@
-"""The table kernel family x camera: how well each family, fitted, turns sharp into what a camera saw."""
+"""The table kernel family x camera: how well each family, fitted, turns sharp into what a camera saw.
+
+A family's parameters are fitted on every second window and scored on the others; the circle of
+confusion, unknown for either, is fitted on both.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ldp_core.errors import SettingsError
+from ldp_core.errors import MetricError, SettingsError
 from ldp_core.optics.kernels import KernelSpec
 from ldp_core.optics.realism.cameras import CALIBRATION, read_canon, read_pixel4, require_photographs
 from ldp_core.optics.realism.candidates import candidates, place_measured
@@ -61,7 +65,8 @@ class KernelLikeness:
 
 @dataclass(frozen=True, slots=True)
 class OpticsReport:
-    """`left_out` names the windows of each camera whose sharp picture does not belong to its views."""
+    """`windows` counts those of each camera, of which half are scored; `left_out` names those whose sharp
+    picture does not belong to its views."""
 
     fits: tuple[FamilyFit, ...]
     likeness: tuple[KernelLikeness, ...]
@@ -74,6 +79,7 @@ def evaluate_optics(root: str, *, families: Sequence[str] = ()) -> OpticsReport:
 
     Raises:
         CatalogueError: the photographs are absent.
+        MetricError: they hold too few windows that can be compared.
         SettingsError: there is no such family.
     """
     calibration = join(root, *CALIBRATION)
@@ -97,27 +103,51 @@ class Registered:
 
     windows: Windows
     coc_px: Tensor
-    left_out: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+    def part(self, chosen: Sequence[int]) -> Registered:
+        """Only the windows of these indices."""
+        windows = self.windows.kept(chosen)
+        coc_px = self.coc_px[[self.windows.groups.index(group) for group in windows.groups]]
+        return replace(self, windows=windows, coc_px=coc_px)
 
 
 def prepare_windows(found: Sequence[Window]) -> Registered:
     """Register windows and leave out those whose sharp picture does not show what the views show."""
     windows, coc_px = register(stack_windows(found))
     _, least = fit_coc(windows, KernelSpec(), coc_px)
-    alike = (least < MOST_MISMATCH)[windows.group_of]
-    kept = alike.nonzero().flatten().tolist()
-    left_out = tuple(name for name, like in zip(windows.names, alike.tolist(), strict=True) if not like)
-    return Registered(windows.kept(kept), coc_px[least < MOST_MISMATCH], left_out)
+    alike = (least < MOST_MISMATCH)[windows.group_of].tolist()
+    left_out = tuple(name for name, like in zip(windows.names, alike, strict=True) if not like)
+    kept = [index for index, like in enumerate(alike) if like]
+    return Registered(windows, coc_px, left_out).part(kept)
 
 
 def fit_camera(camera: str, ready: Registered, chosen: Sequence[Candidate]) -> Iterator[FamilyFit]:
-    """The unblurred picture, then each family with its best parameters."""
+    """The unblurred picture, then each family with its best parameters.
+
+    Raises:
+        MetricError: there are not two windows, one to fit and one to score.
+    """
+    fitted, scored = _halves(camera, ready)
     none = Candidate(UNBLURRED, KernelSpec(), {})
-    yield _row(camera, none, ready.windows, torch.zeros_like(ready.coc_px), KernelSpec())
+    yield _row(camera, none, scored.windows, torch.zeros_like(scored.coc_px), KernelSpec())
     for candidate in chosen:
-        spec, _ = search(candidate, partial(_least_mismatch, ready=ready, placed=candidate.placed))
-        coc_px, _ = fit_coc(ready.windows, spec, ready.coc_px, placed=candidate.placed)
-        yield _row(camera, candidate, ready.windows, coc_px, spec)
+        spec, _ = search(candidate, partial(_least_mismatch, ready=fitted, placed=candidate.placed))
+        coc_px, _ = fit_coc(scored.windows, spec, scored.coc_px, placed=candidate.placed)
+        yield _row(camera, candidate, scored.windows, coc_px, spec)
+
+
+def _halves(camera: str, ready: Registered) -> tuple[Registered, Registered]:
+    count = len(ready.windows)
+    if count < 2:
+        raise MetricError(
+            "too few windows to fit on one half and score on the other",
+            where=camera,
+            expected="2 or more whose sharp picture belongs to their views",
+            got=str(count),
+            remedy="check that pictures, defocus maps and their sizes belong together",
+        )
+    return ready.part(range(0, count, 2)), ready.part(range(1, count, 2))
 
 
 def _least_mismatch(spec: KernelSpec, *, ready: Registered, placed: Placed | None) -> float:
