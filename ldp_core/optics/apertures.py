@@ -70,13 +70,13 @@ class KernelSpec(Settings):
     field_x: float = Field(default=0.0, ge=-1.5, le=1.5)
     field_y: float = Field(default=0.0, ge=-1.5, le=1.5)
     """Where in the frame the off-axis lens is looked through; y down."""
-    rim: float = Field(default=0.12, ge=0.0, le=0.5)
+    rim: float = Field(default=0.1, ge=0.0, le=0.5)
     """Gaussian blur of the off-axis lens's kernel, rim and edge alike."""
-    ring: float = Field(default=0.0, ge=-1.0, le=1.0)
+    ring: float = Field(default=0.5, ge=-1.0, le=1.0)
     """Light moved from the centre of the off-axis lens's kernel to its rim, per squared radius."""
-    coma: float = Field(default=0.8, ge=-2.0, le=2.0)
+    coma: float = Field(default=1.2, ge=-2.0, le=2.0)
     """Slope of its light towards the frame's centre, per half width off the axis."""
-    stretch: float = Field(default=0.4, ge=0.0, le=1.0)
+    stretch: float = Field(default=0.5, ge=0.0, le=1.0)
     """Its elongation away from the frame's centre, per squared half width off the axis."""
     measured_path: str = ""
     """Folder or URL with `blur_kernels_left.npy` and `blur_kernels_right.npy`, each (n, k, k)."""

@@ -144,7 +144,7 @@ def test_light_off_the_axis_leans_to_the_centre_of_the_frame() -> None:
 
 
 def test_on_its_axis_and_ideal_the_lens_is_the_half_disc() -> None:
-    ideal = KernelSpec(family=KernelFamily.OFF_AXIS, rim=0.0)
+    ideal = KernelSpec(family=KernelFamily.OFF_AXIS, rim=0.0, ring=0.0)
     for found, expected in zip(kernel_pair(ideal, 15.0), kernel_pair(KernelSpec(), 15.0), strict=True):
         torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
 
