@@ -17,6 +17,8 @@ from ldp_core.optics.shapes import centre_on_moments
 from ldp_core.storage import join, read_bytes
 
 _NOISE_FLOOR = 0.03
+_ROWS, _COLUMNS = 6, 8
+_ASPECT = 0.75
 _FILES = ("blur_kernels_left.npy", "blur_kernels_right.npy")
 
 
@@ -35,6 +37,18 @@ def read_calibrated_pair(folder: str, *, cell: int) -> Tensor:
             remedy="name the folder, or choose another kernel family",
         )
     return torch.stack([_read_kernel(join(folder, name), cell=cell) for name in _FILES])
+
+
+def cell_at(x: float, y: float) -> int:
+    """Cell of the Pixel 4 grid, 6 rows of 8 over a frame of 4:3, at a place in half widths from its centre."""
+    column, row = int((x + 1) / 2 * _COLUMNS), int((y / _ASPECT + 1) / 2 * _ROWS)
+    return _COLUMNS * min(max(row, 0), _ROWS - 1) + min(max(column, 0), _COLUMNS - 1)
+
+
+def place_of_cell(cell: int) -> tuple[float, float]:
+    """Centre x, y of a cell of that grid, in half widths from the frame's centre."""
+    row, column = divmod(cell, _COLUMNS)
+    return 2 * (column + 0.5) / _COLUMNS - 1, _ASPECT * (2 * (row + 0.5) / _ROWS - 1)
 
 
 def measure_unit_grid(pair: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ldp_core.optics.calibration import cell_at
 from ldp_core.optics.kernels import KernelFamily, KernelSpec
 from ldp_core.optics.realism.search import Candidate
 
@@ -56,7 +57,5 @@ def place_lens(spec: KernelSpec, x: float, y: float) -> KernelSpec:
 
 
 def place_measured(spec: KernelSpec, x: float, y: float) -> KernelSpec:
-    """The cell of the Pixel 4 calibration, 6 rows of 8 over a frame of 4:3, at a place of the frame."""
-    column, row = ((place + 1) / 2 * cells for place, cells in ((x, 8), (y / 0.75, 6)))
-    cell = 8 * min(max(int(row), 0), 5) + min(max(int(column), 0), 7)
-    return spec.model_copy(update={"measured_cell": cell})
+    """The calibrated kernel at a place of the frame."""
+    return spec.model_copy(update={"measured_cell": cell_at(x, y)})

@@ -1,7 +1,7 @@
 """How alike the kernels of a family and those of the Pixel 4 calibration are.
 
-The measure is the Pearson correlation over the pixels of the kernel, as published comparisons of
-simulated point spread functions use it; the grid, which just holds the measured kernel, is ours.
+Our own measure: the Pearson correlation over the pixels of the square that just holds the measured
+kernel, at one diameter for all cells.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ldp_core.optics.calibration import place_of_cell
 from ldp_core.optics.kernels import KernelFamily, KernelSpec, kernel_bank
 from ldp_core.optics.realism.matching import Placed, fit_scale
 
 CELLS = range(48)
-_COLUMNS, _ROWS = 8, 6
 _STEPS = (0.08,)
 _COC_PX = 22.0
 """About the diameter the calibration was taken at."""
@@ -29,7 +29,7 @@ class Calibration:
         measured = KernelSpec(family=KernelFamily.MEASURED, measured_path=folder)
         specs = [measured.model_copy(update={"measured_cell": cell}) for cell in cells]
         self._kernels = [_draw(spec, torch.tensor([_COC_PX])) for spec in specs]
-        self._places = [_place(cell) for cell in cells]
+        self._places = [place_of_cell(cell) for cell in cells]
 
     def likeness(self, spec: KernelSpec, coc_px: Tensor, *, placed: Placed | None = None) -> Tensor:
         """Correlation (n, 2) of a family's kernels at a diameter (1,) with each measured one."""
@@ -51,12 +51,6 @@ class Calibration:
             return 1 - self.likeness(spec, coc_px, placed=placed).mean()[None]
 
         return fit_scale(mismatch, torch.tensor([_COC_PX]), steps=_STEPS)
-
-
-def _place(cell: int) -> tuple[float, float]:
-    """Centre of a cell of the 6 x 8 grid over a frame of 4:3, in half widths from the frame's centre."""
-    row, column = divmod(cell, _COLUMNS)
-    return 2 * (column + 0.5) / _COLUMNS - 1, 0.75 * (2 * (row + 0.5) / _ROWS - 1)
 
 
 def _draw(spec: KernelSpec, coc_px: Tensor) -> Tensor:
