@@ -40,7 +40,7 @@ def read_calibrated_pair(folder: str, *, cell: int) -> Tensor:
 
 
 def cell_at(x: float, y: float) -> int:
-    """Cell of the Pixel 4 grid, 6 rows of 8 over a frame of 4:3, at a place in half widths from its centre."""
+    """Cell of the Pixel 4 grid, 6 x 8 over a frame of 4:3, at a place in half widths from the centre."""
     column, row = int((x + 1) / 2 * _COLUMNS), int((y / _ASPECT + 1) / 2 * _ROWS)
     return _COLUMNS * min(max(row, 0), _ROWS - 1) + min(max(column, 0), _COLUMNS - 1)
 
