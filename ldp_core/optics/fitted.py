@@ -14,6 +14,7 @@ FITTED_KERNELS: Mapping[str, KernelSpec] = {
 }
 """By camera, as `ldp evaluate optics` finds them.
 
-Canon EOS R6 II with RF 50 mm at f/4: no kernel that depends on the place in the frame fits better. Pixel 4: to be put at
-its place by `field_x` and `field_y`, within about 0.6 half widths, where the photographs lie.
+Canon EOS R6 II with RF 50 mm at f/4: no kernel that depends on the place in the frame fits better.
+Pixel 4: to be put at its place by `field_x` and `field_y`, within about 0.6 half widths, where the
+photographs lie.
 """
