@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ldp_core.errors import LdpError, SettingsError, TooManyBadItemsError
-
-EXIT_ERROR, EXIT_BAD_ITEMS, EXIT_STOPPED, EXIT_INTERRUPTED = 1, 3, 4, 130
+from flows import evaluate
+from flows.exits import EXIT_BAD_ITEMS, exits, print_json
+from ldp_core.errors import SettingsError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done, 1 error, 3 done but items set aside, 4 too many bad items, 130 interrupted.",
 )
+app.add_typer(evaluate.app, name="evaluate")
 
 Source = Annotated[str, typer.Argument(help="Folder or manifest of the dataset: a path or any fsspec URL.")]
 LayoutOption = Annotated[str, typer.Option("--layout", help="pixel4, canon-dpdd, folders or manifest.")]
@@ -61,7 +61,7 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Restore every pair of a dataset and report on it. What is archived is not computed again."""
-    with _exits():
+    with exits():
         chosen = _parse_settings(settings)
         summary = _run_restore(
             as_json=as_json,
@@ -98,7 +98,7 @@ def plan(
     from flows.console import print_plan
     from flows.preview import preview_run
 
-    with _exits():
+    with exits():
         chosen = _parse_settings(settings)
         preview = preview_run(
             source,
@@ -109,7 +109,7 @@ def plan(
             deblurrer=(deblurrer, chosen["deblurrer"]),
             processes=workers,
         )
-    _print_json(preview) if as_json else print_plan(preview)
+    print_json(preview) if as_json else print_plan(preview)
 
 
 @app.command()
@@ -123,7 +123,7 @@ def catalogue(
     from ldp_core.catalogue import catalogue_to_jsonl, read_catalogue
     from ldp_core.storage import write_bytes
 
-    with _exits():
+    with exits():
         found = read_catalogue(source, layout=layout, dataset=dataset)
         text = catalogue_to_jsonl(found)
         typer.echo(text, nl=False) if output is None else write_bytes(str(output), text.encode())
@@ -144,7 +144,7 @@ def simulate(
     from flows.engine import prefect_engine
     from flows.simulate import simulate_dataset
 
-    with _exits(), prefect_engine(), _progress():
+    with exits(), prefect_engine(), _progress():
         width, height = _parse_size(size)
         options = _parse_settings(settings)["simulate"] | {"width": width, "height": height}
         simulate_dataset(output, count, seed=seed, settings=options, processes=workers)
@@ -162,7 +162,7 @@ def demo(
     from flows.engine import prefect_engine
     from flows.simulate import simulate_dataset
 
-    with _exits(), prefect_engine():
+    with exits(), prefect_engine():
         source = str(folder / "dataset")
         with _progress():
             simulate_dataset(source, count, seed=1, settings={"width": 720, "height": 480})
@@ -181,7 +181,7 @@ def report(
     from flows.engine import prefect_engine
     from flows.report import report_dataset
 
-    with _exits(), prefect_engine(), _progress():
+    with exits(), prefect_engine(), _progress():
         address = report_dataset(archive, run_id, cluster, workers, report_items)
     typer.echo(address)
 
@@ -203,7 +203,7 @@ def _run_restore(*, as_json: bool, **options: Any) -> dict[str, Any]:
 
     with prefect_engine(), _progress():
         summary: dict[str, Any] = restore_dataset(**options)
-    _print_json(summary) if as_json else print_summary(summary)
+    print_json(summary) if as_json else print_summary(summary)
     return summary
 
 
@@ -214,19 +214,6 @@ def _progress() -> Iterator[None]:
 
     with live_progress() as listener, listening(listener):
         yield
-
-
-@contextmanager
-def _exits() -> Iterator[None]:
-    """Turn errors made on purpose into a message and an exit code."""
-    try:
-        yield
-    except LdpError as error:
-        typer.echo(f"ldp: [{error.kind}] {error}", err=True)
-        raise typer.Exit(EXIT_STOPPED if isinstance(error, TooManyBadItemsError) else EXIT_ERROR) from None
-    except KeyboardInterrupt:
-        typer.echo("ldp: interrupted; give the same command again to go on", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _parse_settings(assignments: list[str] | None) -> dict[str, dict[str, Any]]:
@@ -258,8 +245,3 @@ def _parse_size(text: str) -> tuple[int, int]:
     if not (width.isdigit() and height.isdigit()):
         raise SettingsError("not a size", where="--size", expected="WIDTHxHEIGHT, such as 840x560", got=text)
     return int(width), int(height)
-
-
-def _print_json(content: Any) -> None:
-    json.dump(content, sys.stdout, indent=2, default=str)
-    sys.stdout.write("\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -20,6 +20,9 @@ from rich.progress import (
 from rich.table import Table
 
 from tasks.progress import Listener
+
+if TYPE_CHECKING:
+    from ldp_core.optics.realism import OpticsReport
 
 _OUT, _ERR = Console(), Console(stderr=True)
 
@@ -90,6 +93,33 @@ def print_summary(summary: Mapping[str, Any]) -> None:
         line = f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}"
         _OUT.print(line, markup=False, style="red")
     _OUT.print(f"report: {summary['report']}", soft_wrap=True)
+
+
+def print_optics(report: OpticsReport) -> None:
+    """Kernel families by camera for people: fitted parameters, and how close each view comes."""
+    table = Table("camera", "kernels", "fitted", "PSNR dB L / R", "1 - ZNCC, % L / R", "by field", box=None)
+    for fit in report.fits:
+        sides = (f"{name} {_short_of_one(pair)}" for name, pair in fit.zncc_by_field.items())
+        psnr = " / ".join(f"{value:.2f}" for value in fit.psnr_db)
+        fitted = _name_values(fit.kernel)
+        table.add_row(fit.camera, fit.family, fitted, psnr, _short_of_one(fit.zncc), ", ".join(sides))
+    _OUT.print(table)
+    likeness = Table("kernels", "fitted", "correlation with 48 Pixel 4 kernels L / R", "worst", box=None)
+    for row in report.likeness:
+        views = " / ".join(f"{value:.3f}" for value in row.correlation)
+        likeness.add_row(row.family, _name_values(row.kernel), views, f"{row.least:.3f}")
+    _OUT.print(likeness)
+    for camera, names in report.left_out.items():
+        left_out = f"; left out, sharp and blurred do not match: {', '.join(names)}" if names else ""
+        _OUT.print(f"{camera}: {report.windows[camera]} windows, every second one scored{left_out}")
+
+
+def _short_of_one(zncc: tuple[float, float]) -> str:
+    return " / ".join(f"{100 * (1 - value):.2f}" for value in zncc)
+
+
+def _name_values(kernel: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in kernel.items())
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """The camera: thin lens, dual-pixel kernels, renderer, sensor, and scenes to point it at."""
 
+from ldp_core.optics.fitted import FITTED_KERNELS
 from ldp_core.optics.kernels import (
     DEFAULT_KERNEL,
     KernelFamily,
@@ -17,6 +18,7 @@ from ldp_core.optics.transfer import Transfer, decode_light, encode_light
 
 __all__ = [
     "DEFAULT_KERNEL",
+    "FITTED_KERNELS",
     "KernelFamily",
     "KernelSpec",
     "Lens",

@@ -2,12 +2,12 @@
 
 Coordinates are in radii of the circle of confusion, x to the right, y down. The right view is given
 for content behind the focal plane; there it leans to +x. The left view is its mirror image about
-the vertical axis, except where both were measured.
+the vertical axis, except where both were measured; off the lens's axis it mirrors the right view at
+the opposite place in the frame.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -17,6 +17,8 @@ from pydantic import Field
 from torch import Tensor
 
 from ldp_core.optics.calibration import measure_unit_grid, read_calibrated_pair
+from ldp_core.optics.off_axis import off_axis_extent, off_axis_view
+from ldp_core.optics.shapes import centre_on_moments, cover_disc, smooth, soft_edge, spacing_of
 from ldp_core.settings import Settings
 
 SAMPLES = 128
@@ -36,6 +38,8 @@ class KernelFamily(StrEnum):
     """Full disc in both views: no dual-pixel split."""
     GAUSSIAN = "gaussian"
     """Gaussian of the disc's second moment in both views: no dual-pixel split."""
+    OFF_AXIS = "off_axis"
+    """Half disc of a real lens at one place in the frame: blurred rim, coma, elongation (our own)."""
     MEASURED = "measured"
     """Calibrated kernels of a real camera, read from `measured_path`."""
 
@@ -44,7 +48,9 @@ class KernelSpec(Settings):
     """A kernel family and its parameters; those of other families are ignored.
 
     Lengths are in radii of the circle of confusion. Defaults of `order`, `cutoff`, `beta` and
-    `smoothing` lie within the ranges of RDPD; `softness` and `crosstalk` are our own parameters.
+    `smoothing` lie within the ranges of RDPD; `softness`, `crosstalk` and those of the off-axis lens are
+    our own parameters, the latter's defaults between what photographs and calibration of a Pixel 4 ask
+    for. Places in the frame are in half widths from its centre.
     """
 
     family: KernelFamily = KernelFamily.HALF_DISC
@@ -62,6 +68,17 @@ class KernelSpec(Settings):
     """Value the Butterworth is lifted to at the centre; 1 = a flat disc."""
     smoothing: float = Field(default=7.0, ge=2.0, le=64.0)
     """Gaussian window as a divisor of the diameter: k / smoothing in RDPD."""
+    field_x: float = Field(default=0.0, ge=-1.5, le=1.5)
+    field_y: float = Field(default=0.0, ge=-1.5, le=1.5)
+    """Where in the frame the off-axis lens is looked through; y down."""
+    rim: float = Field(default=0.1, ge=0.0, le=0.5)
+    """Gaussian blur of the off-axis lens's kernel, rim and edge alike."""
+    ring: float = Field(default=0.5, ge=-1.0, le=1.0)
+    """Light moved from the centre of the off-axis lens's kernel to its rim, per squared radius."""
+    coma: float = Field(default=1.2, ge=-2.0, le=2.0)
+    """Slope of its light towards the frame's centre, per half width off the axis."""
+    stretch: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Its elongation away from the frame's centre, per squared half width off the axis."""
     measured_path: str = ""
     """Folder or URL with `blur_kernels_left.npy` and `blur_kernels_right.npy`, each (n, k, k)."""
     measured_cell: int = Field(default=27, ge=0)
@@ -111,9 +128,13 @@ def unit_psf(spec: KernelSpec) -> UnitPsf:
 def _model_unit_grid(spec: KernelSpec) -> tuple[Tensor, Tensor, Tensor]:
     extent = _extent(spec)
     axis = extent * ((2 * torch.arange(SAMPLES, dtype=torch.float64) + 1) / SAMPLES - 1)
-    right = _right_view(spec, x=axis[None, :], y=axis[:, None])
-    values = torch.stack([right.flip(1), right])
-    return values / values.sum((1, 2), keepdim=True), axis, axis
+    opposite = spec.model_copy(update={"field_x": -spec.field_x})
+    left, right = (_right_view(side, x=axis[None, :], y=axis[:, None]) for side in (opposite, spec))
+    values = torch.stack([left.flip(1), right])
+    values = values / values.sum((1, 2), keepdim=True)
+    if spec.family is KernelFamily.OFF_AXIS:
+        return values, *centre_on_moments(values, axis, axis)
+    return values, axis, axis
 
 
 def _extent(spec: KernelSpec) -> float:
@@ -122,32 +143,31 @@ def _extent(spec: KernelSpec) -> float:
             return _GAUSSIAN_EXTENT
         case KernelFamily.BUTTERWORTH:
             return 1 + 1 / spec.smoothing
+        case KernelFamily.OFF_AXIS:
+            return off_axis_extent(spec.field_x, spec.field_y, stretch=spec.stretch, rim=spec.rim)
     return 1.0
 
 
 def _right_view(spec: KernelSpec, *, x: Tensor, y: Tensor) -> Tensor:
     match spec.family:
         case KernelFamily.HALF_DISC:
-            return _disc(x, y) * _soft_edge(x, softness=spec.softness)
+            return _disc(x, y) * soft_edge(x, softness=spec.softness)
         case KernelFamily.BUTTERWORTH:
             return _butterworth(spec, x=x, y=y)
         case KernelFamily.TRANSLATING_DISC:
             return _disc(x, y) * (x + (1 - y**2).clamp_min(0).sqrt()).clamp_min(0)
         case KernelFamily.GAUSSIAN:
             return torch.exp(-2 * (x**2 + y**2))
+        case KernelFamily.OFF_AXIS:
+            shape = spec.model_dump(
+                include={"field_x", "field_y", "softness", "rim", "ring", "coma", "stretch"}
+            )
+            return off_axis_view(x, y, **shape)
     return _disc(x, y)
 
 
 def _disc(x: Tensor, y: Tensor) -> Tensor:
-    """Coverage of each sample cell by the unit disc, 0..1."""
-    spacing = float(x[0, 1] - x[0, 0])
-    return ((1 - torch.hypot(x, y)) / spacing + 0.5).clamp(0, 1)
-
-
-def _soft_edge(x: Tensor, *, softness: float) -> Tensor:
-    """Ramp from 0 at -softness to 1 at +softness; its mirror image adds up to 1 with it."""
-    half_width = max(softness, float(x[0, 1] - x[0, 0]) / 2)
-    return (0.5 + x / (2 * half_width)).clamp(0, 1)
+    return cover_disc(torch.hypot(x, y), spacing=spacing_of(x))
 
 
 def _butterworth(spec: KernelSpec, *, x: Tensor, y: Tensor) -> Tensor:
@@ -158,10 +178,4 @@ def _butterworth(spec: KernelSpec, *, x: Tensor, y: Tensor) -> Tensor:
     high_pass = power / (1 + power) * (1 + corner) / corner
     lifted = _disc(x, y) * (spec.beta + (1 - spec.beta) * high_pass)
     edge = float(-x.min())
-    return _smooth(lifted, axis=x.flatten(), sigma=0.3 / spec.smoothing) * (x + edge)
-
-
-def _smooth(values: Tensor, *, axis: Tensor, sigma: float) -> Tensor:
-    weights = torch.exp(-((axis[:, None] - axis[None, :]) ** 2) / (2 * sigma**2))
-    weights = weights / (sigma * math.sqrt(2 * math.pi)) * float(axis[1] - axis[0])
-    return weights @ values @ weights.T
+    return smooth(lifted, axis=x.flatten(), sigma=0.3 / spec.smoothing) * (x + edge)

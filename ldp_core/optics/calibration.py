@@ -7,16 +7,18 @@ Deblurring from a Single Dual-Pixel Image" (ICCV 2021) publish one of a Pixel 4.
 from __future__ import annotations
 
 import io
-import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ldp_core.errors import ObjectMissingError, SettingsError
+from ldp_core.optics.shapes import centre_on_moments
 from ldp_core.storage import join, read_bytes
 
 _NOISE_FLOOR = 0.03
+_ROWS, _COLUMNS = 6, 8
+_ASPECT = 0.75
 _FILES = ("blur_kernels_left.npy", "blur_kernels_right.npy")
 
 
@@ -37,21 +39,30 @@ def read_calibrated_pair(folder: str, *, cell: int) -> Tensor:
     return torch.stack([_read_kernel(join(folder, name), cell=cell) for name in _FILES])
 
 
+def cell_at(x: float, y: float) -> int:
+    """Cell of the Pixel 4 grid, 6 x 8 over a frame of 4:3, at a place in half widths from the centre."""
+    column, row = int((x + 1) / 2 * _COLUMNS), int((y / _ASPECT + 1) / 2 * _ROWS)
+    return _COLUMNS * min(max(row, 0), _ROWS - 1) + min(max(column, 0), _COLUMNS - 1)
+
+
+def place_of_cell(cell: int) -> tuple[float, float]:
+    """Centre x, y of a cell of that grid, in half widths from the frame's centre."""
+    row, column = divmod(cell, _COLUMNS)
+    return 2 * (column + 0.5) / _COLUMNS - 1, _ASPECT * (2 * (row + 0.5) / _ROWS - 1)
+
+
 def measure_unit_grid(pair: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Values (2, m, n) and coordinates y (m,), x (n,) in radii of the circle of confusion.
 
-    Our own convention: the origin is midway between the two centroids, the radius is that of the
-    uniform disc with the second moment of both views together, values under 3 % of the peak are
-    calibration noise, and samples are refined threefold so that enlarged kernels stay smooth.
+    Origin and radius are those of `centre_on_moments`. Our own choices: values under 3 % of the peak
+    are calibration noise, and samples are refined threefold so that enlarged kernels stay smooth.
     """
     kept = _refine(torch.where(pair >= _NOISE_FLOOR * pair.amax((1, 2), keepdim=True), pair, 0.0))
     values = kept / kept.sum((1, 2), keepdim=True)
     y, x = (torch.arange(n, dtype=torch.float64) for n in values.shape[1:])
-    both = values.mean(0)
-    y, x = y - both.sum(1) @ y, x - both.sum(0) @ x
-    radius = math.sqrt(2 * float(both.sum(1) @ y**2 + both.sum(0) @ x**2))
-    rows, columns = both.sum(1) > 0, both.sum(0) > 0
-    return values[:, rows][:, :, columns], y[rows] / radius, x[columns] / radius
+    y, x = centre_on_moments(values, y, x)
+    rows, columns = values.sum((0, 2)) > 0, values.sum((0, 1)) > 0
+    return values[:, rows][:, :, columns], y[rows], x[columns]
 
 
 def _refine(pair: Tensor) -> Tensor:

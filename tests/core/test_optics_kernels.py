@@ -11,6 +11,7 @@ import torch
 
 from ldp_core.errors import ObjectMissingError, SettingsError
 from ldp_core.optics import KernelFamily, KernelSpec, disparity_per_coc, kernel_bank, kernel_pair
+from ldp_core.optics.calibration import cell_at, place_of_cell
 
 
 def half_disc_calibration(folder: Path, *, size: int = 31, radius: float = 9.0) -> Path:
@@ -91,6 +92,11 @@ def test_calibrated_kernels_are_reflected_for_near_content(tmp_path: Path) -> No
     spec = KernelSpec(family=KernelFamily.MEASURED, measured_path=folder, measured_cell=0)
     far, near = kernel_bank(spec, torch.tensor([12.0, -12.0]))
     torch.testing.assert_close(near, far.flip(1, 2), atol=1e-6, rtol=0)
+
+
+def test_places_and_cells_of_the_calibration_belong_together() -> None:
+    assert [cell_at(*place_of_cell(cell)) for cell in range(48)] == list(range(48))
+    assert (cell_at(-2, -2), cell_at(2, 2)) == (0, 47)
 
 
 def test_calibrated_kernels_without_a_folder_are_refused() -> None:

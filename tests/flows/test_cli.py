@@ -28,7 +28,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_every_command_has_help() -> None:
     _, text, _ = run("--help")
-    for command in ("demo", "simulate", "catalogue", "plan", "restore", "report"):
+    for command in ("demo", "simulate", "catalogue", "plan", "restore", "report", "evaluate"):
         assert command in text
         assert run(command, "--help")[0] == 0
 

@@ -1,0 +1,98 @@
+"""`ldp evaluate` as a shell sees it."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from typer.testing import CliRunner
+
+from flows.cli import app
+from ldp_core.images import encode_image
+from ldp_core.optics import KernelSpec, kernel_pair
+from ldp_core.optics.chance import Chance
+from ldp_core.optics.realism.windows import REACH_PX, SIDE_PX
+from ldp_core.optics.render import render_views
+from ldp_core.optics.textures import spectral_noise
+
+CLI = CliRunner()
+KERNEL = KernelSpec(softness=0.4)
+HEIGHT, WIDTH = SIDE_PX + 2 * REACH_PX, SIDE_PX + 2 * REACH_PX + 4
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CLI.invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def write(path: Path, plane: Tensor) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = (255 * plane.clamp(0, 1)).round().to(torch.uint8).numpy()[..., None]
+    path.write_bytes(encode_image(pixels, format="png"))
+
+
+def photograph(seed: int, coc_px: float) -> tuple[Tensor, Tensor, Tensor]:
+    """A flat, textured target (h, w) of a window or two: sharp, and as both views see it."""
+    sharp = 0.5 + 0.1 * spectral_noise(Chance.from_seed(seed), HEIGHT, WIDTH, exponent=1.0)
+    left, right = render_views(sharp[None, None], torch.full((1, HEIGHT, WIDTH), coc_px), KERNEL)
+    return sharp, left[0, 0], right[0, 0]
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Both cameras and a calibration in miniature, all of them seen through one half disc."""
+    for distance, coc_px in (("0600", -8.0), ("1500", 6.0)):
+        chart = tmp_path / "dp" / "canon_r6m2" / "flat" / "001" / distance
+        sharp, left, right = photograph(int(distance), coc_px)
+        for name, plane in (("f20/l", sharp), ("f20/r", sharp), ("f4/l", left), ("f4/r", right)):
+            write(chart / f"{name}.png", plane)
+    for scene in (1, 2):
+        planes = (*photograph(scene, 14.0), torch.full((HEIGHT, WIDTH), 0.7))
+        for part, plane in zip(("gt", "l", "r", "defocus"), planes, strict=True):
+            write(tmp_path / "dp" / "pixel4" / f"00{scene}_{part}.png", plane)
+    folder = tmp_path / "dp" / "pixel4_raw" / "calibration"
+    folder.mkdir(parents=True)
+    for side, kernel in zip(("left", "right"), kernel_pair(KERNEL, 22.0), strict=True):
+        file = io.BytesIO()
+        np.save(file, kernel.expand(48, -1, -1).numpy())
+        (folder / f"blur_kernels_{side}.npy").write_bytes(file.getvalue())
+    return tmp_path
+
+
+def test_the_split_family_is_reported_closest_to_both_cameras(photographs: Path) -> None:
+    families = ("--family", "disc", "--family", "measured")
+    code, out, err = run("evaluate", "optics", photographs, *families, "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    for camera in ("canon_r6m2", "pixel4"):
+        found = {fit["family"]: fit["zncc"] for fit in report["fits"] if fit["camera"] == camera}
+        for view in (0, 1):
+            assert found["unblurred"][view] < found["disc"][view] < found["measured"][view]
+    signs = {fit["camera"]: fit["coc_px"] for fit in report["fits"] if fit["family"] == "measured"}
+    assert signs["canon_r6m2"] == {"600 mm": pytest.approx(-8, rel=0.1), "1500 mm": pytest.approx(6, rel=0.1)}
+    assert [row["family"] for row in report["likeness"]] == ["disc", "measured"]
+
+
+def test_people_see_a_table(photographs: Path) -> None:
+    code, out, _ = run("evaluate", "optics", photographs, "--family", "disc")
+    assert code == 0
+    assert "canon_r6m2" in out
+    assert "pixel4: 2 windows" in out
+
+
+def test_absent_photographs_exit_with_1_and_a_remedy(tmp_path: Path) -> None:
+    code, _, err = run("evaluate", "optics", tmp_path)
+    assert code == 1
+    assert "[catalogue]" in err
+    assert "dp/canon_r6m2" in err
+
+
+def test_an_unknown_family_exits_with_1(tmp_path: Path) -> None:
+    code, _, err = run("evaluate", "optics", tmp_path, "--family", "square")
+    assert code == 1
+    assert "half_disc" in err
