@@ -25,7 +25,14 @@ from ldp_core.training.layouts import draw_layout, draw_picture
 from ldp_core.training.sources import Image, Photo, Sources, read_nearness, read_photo
 
 T = TypeVar("T")
-_SPLIT_FAMILIES = (KernelFamily.HALF_DISC, KernelFamily.BUTTERWORTH, KernelFamily.TRANSLATING_DISC)
+_MEASURED_CELLS = 48
+_LEAST_DISPARITY_PER_COC = 0.08
+_CAMERA_MIX = (
+    *(KernelFamily.OFF_AXIS,) * 9,
+    *(KernelFamily.HALF_DISC,) * 7,
+    *(KernelFamily.BUTTERWORTH,) * 2,
+    *(KernelFamily.TRANSLATING_DISC,) * 2,
+)
 
 
 class SceneSettings(Settings):
@@ -33,14 +40,13 @@ class SceneSettings(Settings):
 
     height: int = Field(default=256, ge=64)
     width: int = Field(default=384, ge=64)
-    fitted_share: float = Field(default=0.5, ge=0, le=1)
-    """How often the lens is a half-disc with the soft edge that was fitted to real cameras."""
-    families: tuple[KernelFamily, ...] = _SPLIT_FAMILIES
+    families: tuple[KernelFamily, ...] = _CAMERA_MIX
+    """One of these each scene. The mix is our choice from what fits two cameras."""
     measured_path: str = ""
     """Folder of calibrated kernels, for the family `measured`."""
     largest_disparity_px: float = Field(default=6.5, gt=0)
     smallest_disparity_px: float = Field(default=-2.5, le=0)
-    largest_coc_px: float = Field(default=26.0, gt=0)
+    largest_coc_px: float = Field(default=31.0, gt=0)
     sharp_share: float = Field(default=0.03, ge=0, le=1)
     flat_share: float = Field(default=0.07, ge=0, le=1)
     registered_share: float = Field(default=0.2, ge=0, le=1)
@@ -86,21 +92,41 @@ def render_scene(scene: Scene, *, slices: int, device: str = "cpu") -> tuple[Ten
 
 
 def draw_kernel(rng: np.random.Generator, settings: SceneSettings) -> KernelSpec:
-    """One lens: near what fits real cameras, or any family over and beyond its published ranges."""
-    if rng.random() < settings.fitted_share:
-        softness, crosstalk = np.exp(rng.uniform(np.log(0.7), np.log(1.6))), rng.uniform(0, 0.2)
-        return KernelSpec(softness=float(softness), crosstalk=float(crosstalk))
-    cells = 48
-    return KernelSpec(
-        family=_choose(rng, settings.families),
-        softness=float(np.exp(rng.uniform(np.log(0.2), np.log(1.6)))),
-        order=int(rng.choice([1, 3, 6, 9])),
-        cutoff=float(rng.uniform(1.8, 2.8)),
-        beta=float(rng.uniform(0.1, 0.5)),
-        smoothing=float(rng.uniform(4, 9)),
-        measured_path=settings.measured_path,
-        measured_cell=int(rng.integers(cells)),
-    )
+    """One lens of a family, with parameters around those fitted to cameras (`ldp evaluate optics`)."""
+    family = _choose(rng, settings.families)
+    crosstalk = rng.uniform(0, 0.35)
+    match family:
+        case KernelFamily.OFF_AXIS:
+            return KernelSpec(
+                family=family,
+                field_x=rng.uniform(-1, 1),
+                field_y=rng.uniform(-0.75, 0.75),
+                softness=_draw_log(rng, 0.7, 2.0),
+                crosstalk=_choose(rng, (0.0, crosstalk * 0.85)),
+                rim=rng.uniform(0, 0.16),
+                ring=rng.uniform(-0.2, 0.7),
+                coma=rng.uniform(0, 1.3),
+                stretch=rng.uniform(0, 0.7),
+            )
+        case KernelFamily.HALF_DISC:
+            return KernelSpec(family=family, softness=_draw_log(rng, 0.5, 1.6), crosstalk=crosstalk)
+        case KernelFamily.BUTTERWORTH:
+            return KernelSpec(
+                family=family,
+                order=_choose(rng, (1, 3)),
+                beta=rng.uniform(0.4, 1.0),
+                cutoff=rng.uniform(2.0, 2.8),
+                smoothing=rng.uniform(4, 8),
+                crosstalk=crosstalk,
+            )
+        case KernelFamily.MEASURED:
+            cell = int(rng.integers(_MEASURED_CELLS))
+            return KernelSpec(family=family, measured_path=settings.measured_path, measured_cell=cell)
+    return KernelSpec(family=family, crosstalk=crosstalk)
+
+
+def _draw_log(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +152,7 @@ def draw_range(rng: np.random.Generator, kernel: KernelSpec, settings: SceneSett
     near = _choose(rng, (in_focus, in_focus, before, behind))
     if kind < settings.sharp_share + settings.flat_share:
         near = far = rng.uniform(low, high)
-    px_per_disparity = 1 / max(disparity_per_coc(kernel), 0.1)
+    px_per_disparity = 1 / max(disparity_per_coc(kernel), _LEAST_DISPARITY_PER_COC)
     limit = settings.largest_coc_px
     return CocRange(*(float(np.clip(end * px_per_disparity, -limit, limit)) for end in (far, near)))
 
