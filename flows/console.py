@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from rich.table import Table
 from tasks.progress import Listener
 
 if TYPE_CHECKING:
+    from ldp_core.evaluation import FamilyScore
     from ldp_core.optics.realism import OpticsReport
 
 _OUT, _ERR = Console(), Console(stderr=True)
@@ -93,6 +94,15 @@ def print_summary(summary: Mapping[str, Any]) -> None:
         line = f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}"
         _OUT.print(line, markup=False, style="red")
     _OUT.print(f"report: {summary['report']}", soft_wrap=True)
+
+
+def print_families(scores: Sequence[FamilyScore]) -> None:
+    """Kernel families by subject, for people."""
+    table = Table("kernels", "subject", "scenes", "PSNR dB", "SSIM", box=None)
+    for score in scores:
+        values = f"{score.psnr_db:.2f}", f"{score.ssim:.3f}"
+        table.add_row(score.family, score.subject, str(score.scenes), *values)
+    _OUT.print(table)
 
 
 def print_optics(report: OpticsReport) -> None:

@@ -15,6 +15,7 @@ from ldp_core.blur import make_estimator
 from ldp_core.deblur import make_deblurrer
 from ldp_core.metrics.fidelity import psnr_db, ssim
 from ldp_core.metrics.scoring import input_image
+from ldp_core.optics.fitted import FITTED_KERNELS
 from ldp_core.optics.kernels import KernelFamily, KernelSpec
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.types import Pair, Pixels
@@ -27,6 +28,7 @@ FAMILIES: Mapping[str, KernelSpec] = MappingProxyType(
         "Butterworth, order 3": KernelSpec(family=KernelFamily.BUTTERWORTH, order=3, beta=0.2),
         "Butterworth, order 9": KernelSpec(family=KernelFamily.BUTTERWORTH, order=9, beta=0.1),
         "translating disc": KernelSpec(family=KernelFamily.TRANSLATING_DISC),
+        "off-axis, as the Pixel 4": FITTED_KERNELS["pixel4"].model_copy(update={"field_x": 0.4}),
     }
 )
 SEED = 70_000
@@ -53,6 +55,8 @@ def evaluate_families(
         SettingsError: there is no such deblurrer.
         WeightsError: a deblurrer's weights are absent.
     """
+    for name in deblurrers:
+        make_deblurrer(name)
     for family, kernel in families.items():
         settings = SimulationSettings.parse({"kernels": (kernel,), "seed": SEED, **_SIZE})
         pairs = [simulate_pair(number, settings, item_id=f"{SEED}/{number}") for number in range(scenes)]

@@ -13,6 +13,8 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from flows.cli import app
+from ldp_core.deblur import DEBLURRERS
+from ldp_core.evaluation import FamilyScore
 from ldp_core.images import encode_image
 from ldp_core.optics import KernelSpec, kernel_pair
 from ldp_core.optics.chance import Chance
@@ -96,3 +98,25 @@ def test_an_unknown_family_exits_with_1(tmp_path: Path) -> None:
     code, _, err = run("evaluate", "optics", tmp_path, "--family", "square")
     assert code == 1
     assert "half_disc" in err
+
+
+def test_families_are_listed_with_every_subject(monkeypatch: pytest.MonkeyPatch) -> None:
+    def score(deblurrers: list[str], *, scenes: int) -> list[FamilyScore]:
+        return [FamilyScore("half-disc", name, scenes, 21.5, 0.75) for name in ("input", *deblurrers)]
+
+    monkeypatch.setattr("ldp_core.evaluation.evaluate_families", score)
+    code, out, _ = run("evaluate", "families", "--deblurrer", "wiener", "--scenes", 2)
+    assert code == 0
+    assert [line.split()[1:] for line in out.splitlines()[1:]] == [
+        ["input", "2", "21.50", "0.750"],
+        ["wiener", "2", "21.50", "0.750"],
+    ]
+    code, out, _ = run("evaluate", "families", "--scenes", 3, "--json")
+    assert code == 0
+    assert [row["subject"] for row in json.loads(out)] == ["input", *DEBLURRERS]
+
+
+def test_families_of_an_unknown_method_are_an_error() -> None:
+    code, _, err = run("evaluate", "families", "--deblurrer", "wizard")
+    assert code == 1
+    assert "no such deblurrer" in err
