@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from ldp_core.blur.clip_sources import open_clip
 from ldp_core.training.fit import Schedule, Step, learning_rate
 from ldp_core.training.tiny.cells import Cells
 from ldp_core.training.tiny.model import CONTEXT_LENGTH, TinySettings, build_model, standardise
@@ -40,14 +41,12 @@ class TinyTrainer:
     """Both towers in training; `state` and `restore` carry them across processes."""
 
     def __init__(self, model: TinySettings, fit: TinyFitSettings, *, device: str = "cpu") -> None:
-        from open_clip import SimpleTokenizer
-
         self.settings, self.fit, self.device, self.step = model, fit, device, 0
         self.model = build_model(model, seed=fit.seed).to(device)
         generator = torch.Generator().manual_seed(fit.seed)
         meanings = torch.randn(len(SHIFTS_PX) + len(STATEMENTS), model.embed_dim, generator=generator)
         self.meanings = nn.Parameter(meanings.to(device))
-        self.tokenize = SimpleTokenizer(context_length=CONTEXT_LENGTH)
+        self.tokenize = open_clip().SimpleTokenizer(context_length=CONTEXT_LENGTH)
         self.optimiser = torch.optim.AdamW(
             [*self.model.parameters(), self.meanings],
             lr=fit.learning_rate,
@@ -82,16 +81,17 @@ class TinyTrainer:
         tokens = self.tokenize([*said.ladder, *said.statements]).to(self.device)
         words = self.model.encode_text(tokens, normalize=True)
         vectors = F.normalize(self.meanings, dim=-1)[said.meaning_numbers]
-        contrasts = sum(self._contrast(seen, texts, cells, said) for texts in (words, vectors))
-        return contrasts / 2 + (1 - (words * vectors.detach()).sum(-1)).mean()
+        asked = [self._contrast(seen, texts, cells, said) for texts in (words, vectors)]
+        apart: Tensor = 1 - (words * vectors.detach()).sum(-1)
+        return torch.stack(asked).mean() + apart.mean()
 
     def _contrast(self, seen: Tensor, texts: Tensor, cells: Cells, said: Said) -> Tensor:
-        logits = self.model.logit_scale.exp() * seen @ texts.T
+        logits: Tensor = self.model.logit_scale.exp() * seen @ texts.T
         ladder, statements = logits.split([len(said.ladder), len(said.statements)], dim=1)
         disparity, coc = cells.disparity_px.to(self.device), cells.coc_px.to(self.device)
-        shifts = -(weigh_ladder(disparity) * ladder.log_softmax(-1)).sum(-1).mean()
+        shifts: Tensor = -(weigh_ladder(disparity) * ladder.log_softmax(-1)).sum(-1)
         truth = said.judge(disparity, coc).sigmoid()
-        return shifts + F.binary_cross_entropy_with_logits(statements, truth)
+        return shifts.mean() + F.binary_cross_entropy_with_logits(statements, truth)
 
     def state(self) -> dict[str, Any]:
         """All that resuming needs, as plain values and tensors."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from ldp_core.blur.clip_sources import open_clip
 from ldp_core.settings import Settings
 from ldp_core.training.tiny.cells import CELL_PX
 
@@ -59,11 +60,9 @@ def build_model(settings: TinySettings, *, seed: int) -> Any:
 
     Words start as zeros: what was never learned says nothing.
     """
-    from open_clip.model import CLIP
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = CLIP(**settings.model_cfg)
+        model = open_clip().CLIP(**settings.model_cfg)
     nn.init.zeros_(model.token_embedding.weight)
     start_as_stereo(model.visual, np.random.default_rng(seed))
     return model

@@ -107,8 +107,8 @@ def cut_picture(rng: np.random.Generator, picture: Bytes, side: int) -> Image:
     scale = 1.0 if rng.random() < 0.4 else rng.uniform(0.4, 1)
     reach = min(round(side / scale), *picture.shape[:2])
     top, left = (int(rng.integers(n - reach + 1)) for n in picture.shape[:2])
-    square = picture[top : top + reach, left : left + reach].astype(np.float32) / 255
-    square = resize(square, (side, side))
+    cut = picture[top : top + reach, left : left + reach].astype(np.float32) / np.float32(255)
+    square = resize(cut, (side, side))
     square = square[:, ::-1] if rng.random() < 0.5 else square
     return square if rng.random() < 0.8 else square.transpose(1, 0, 2)
 

@@ -13,8 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-PUBLISHED_PROMPT = "A symmetric image at pixel level"
-"""The prompt of LDP, CVPR 2024."""
 SHIFTS_PX: tuple[int, ...] = tuple(range(-8, 9))
 _CERTAIN = 6.0
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight")
@@ -81,8 +79,20 @@ _ASYMMETRIC = (
     "the two views are different",
     "the left view and the right view are not the same",
 )
-_IN_FOCUS = ("in focus", "a sharp image", "a sharp image in focus", "no defocus blur", "a crisp detailed photo")
-_OUT_OF_FOCUS = ("out of focus", "a blurry image", "a blurred image out of focus", "defocus blur", "a blurry photo")
+_IN_FOCUS = (
+    "in focus",
+    "a sharp image",
+    "a sharp image in focus",
+    "no defocus blur",
+    "a crisp detailed photo",
+)
+_OUT_OF_FOCUS = (
+    "out of focus",
+    "a blurry image",
+    "a blurred image out of focus",
+    "defocus blur",
+    "a blurry photo",
+)
 _SLIGHTLY = ("slightly blurred", "a slightly blurry image", "slightly out of focus", "a little defocus blur")
 _STRONGLY = ("strongly blurred", "a very blurry image", "strongly out of focus", "strong defocus blur")
 _BEHIND = (
