@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import math
 import sys
 import time
@@ -20,7 +22,7 @@ from ldp_core.training.tiny.measure import print_table, read_measured, simulate_
 from ldp_core.training.tiny.model import TinySettings
 from ldp_core.training.tiny.patches import PatchMaker, PatchSettings
 from ldp_core.training.tiny.pool import PatchPool
-from ldp_core.training.tiny.publish import NAME, export_weights
+from ldp_core.training.tiny.publish import NAME, export_weights, write_card
 from ldp_core.training.tiny.session import CHECKPOINT, TinySession
 
 
@@ -43,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_patches(steps.add_parser("patches", help="make a pool of patches in a folder, or go on"))
     _add_fit(steps.add_parser("fit", help="train, or go on training, in a folder"))
     _add_export(steps.add_parser("export", help="write the model of a run as safetensors"))
+    _add_card(steps.add_parser("card", help="write the model card beside the weights"))
     _add_evaluate(steps.add_parser("evaluate", help="compare it with its controls"))
     return parser
 
@@ -73,6 +76,13 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, help="safetensors file to write")
 
 
+def _add_card(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(step=describe_weights)
+    parser.add_argument("folder", type=Path, help="folder of the run")
+    parser.add_argument("weights", type=Path, help="what was exported from it")
+    parser.add_argument("--scores", type=Path, required=True, help="tables that evaluate wrote")
+
+
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(step=evaluate)
     parser.add_argument("--measured", type=Path, metavar="FOLDER", help="pairs with *_defocus.png")
@@ -81,6 +91,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stride", type=int, default=40, choices=(40, 20, 10), help="of the cells, in px")
     parser.add_argument("--weights", default=NAME, help="name of a shipped model, or a file")
     parser.add_argument("--sha256", default="", help="digest of the file")
+    parser.add_argument("--scores", type=Path, help="JSON file to write the tables to")
 
 
 def make_patches(options: argparse.Namespace) -> Iterator[str]:
@@ -107,14 +118,27 @@ def export(options: argparse.Namespace) -> Iterator[str]:
     yield export_weights(load_checkpoint(options.folder / CHECKPOINT), options.weights)
 
 
+def describe_weights(options: argparse.Namespace) -> Iterator[str]:
+    path = options.weights.with_suffix(".json")
+    digest = hashlib.sha256(options.weights.read_bytes()).hexdigest()
+    state, scores = load_checkpoint(options.folder / CHECKPOINT), json.loads(options.scores.read_text())
+    write_card(path, state, sha256=digest, scores=scores)
+    yield str(path)
+
+
 def evaluate(options: argparse.Namespace) -> Iterator[str]:
     asked = {"weights": options.weights, "sha256": options.sha256, "stride_px": options.stride}
+    sets = {}
     if options.measured:
-        rows = tabulate(read_measured(options.measured), clip=asked)
-        yield print_table(f"measured: {options.measured.name}", rows)
+        sets[options.measured.name] = read_measured(options.measured)
     if options.simulated:
-        rows = tabulate(simulate_pairs(options.simulated, seed=options.seed), clip=asked)
-        yield print_table(f"simulated: {options.simulated} pairs", rows)
+        sets[f"{options.simulated} simulated pairs"] = simulate_pairs(options.simulated, seed=options.seed)
+    tables = {}
+    for name, pairs in sets.items():
+        tables[name] = tabulate(pairs, clip=asked)
+        yield print_table(name, tables[name])
+    if options.scores:
+        options.scores.write_text(json.dumps(tables))
 
 
 if __name__ == "__main__":

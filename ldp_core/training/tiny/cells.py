@@ -26,7 +26,7 @@ CELL_PX = 40
 class CellSettings(Settings):
     """How cells are degraded. Shares are probabilities per cell."""
 
-    batch: int = Field(default=128, ge=2)
+    batch: int = Field(default=64, ge=2)
     grey_share: float = Field(default=0.4, ge=0, le=1)
     noise_share: float = Field(default=0.7, ge=0, le=1)
     largest_noise: float = Field(default=0.03, ge=0)

@@ -29,6 +29,10 @@ ESTIMATORS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 """Rows of the table: an estimator and its settings."""
 
 
+Table = dict[str, dict[str, float | None]]
+"""Mean of each measure by row; None where no pair has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """How one map follows its truth, without its sign and, where it has one, with it.
@@ -95,7 +99,7 @@ def simulate_pairs(count: int, *, seed: int) -> Iterator[Pair]:
         )
 
 
-def tabulate(pairs: Iterable[Pair], *, clip: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+def tabulate(pairs: Iterable[Pair], *, clip: Mapping[str, Any]) -> Table:
     """Mean ranking of each of `ESTIMATORS`; `clip` are settings of all rows named clip."""
     rows: dict[str, list[Ranking]] = {name: [] for name in ESTIMATORS}
     for pair in pairs:
@@ -105,16 +109,21 @@ def tabulate(pairs: Iterable[Pair], *, clip: Mapping[str, Any]) -> dict[str, dic
     return {name: _mean(rankings) for name, rankings in rows.items()}
 
 
-def _mean(rankings: list[Ranking]) -> dict[str, float]:
+def _mean(rankings: list[Ranking]) -> dict[str, float | None]:
     columns = {key: [asdict(ranking)[key] for ranking in rankings] for key in asdict(rankings[0])}
-    return {key: round(float(np.mean(values)), 4) for key, values in columns.items()}
+    return {key: _mean_known(values) for key, values in columns.items()}
 
 
-def print_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
+def _mean_known(values: list[float]) -> float | None:
+    known = [value for value in values if not np.isnan(value)]
+    return round(float(np.mean(known)), 4) if known else None
+
+
+def print_table(title: str, rows: Table) -> str:
     """The table as text; a dash where there is nothing to compare."""
     names = list(next(iter(rows.values())))
     lines = [f"{title:28}" + "".join(f"{name:>12}" for name in names)]
     for row, values in rows.items():
-        cells = ("-" if np.isnan(value) else f"{value:.3f}" for value in values.values())
+        cells = ("-" if value is None else f"{value:.3f}" for value in values.values())
         lines.append(f"{row:28}" + "".join(f"{cell:>12}" for cell in cells))
     return "\n".join(lines)

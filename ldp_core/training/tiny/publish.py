@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.scenes import SceneKind, make_scene
 from ldp_core.storage import write_bytes
 from ldp_core.training.card import ModelCard
+from ldp_core.training.tiny.cells import CellSettings
 from ldp_core.training.tiny.model import IMAGE_MEAN, IMAGE_STD, TinySettings
+from ldp_core.training.tiny.patches import PatchSettings
 from ldp_core.training.tiny.sentences import SHIFTS_PX, say_ladder
 from ldp_core.weights import pack_weights
 
@@ -39,9 +41,18 @@ ANTONYMS = (
     (RELEASED_PROMPT, "An asymmetric image at pixel level"),
     ("A sharp image", "A blurry image"),
 )
-_PICTURES = tuple(
-    (kind, seed) for seed in range(2) for kind in (SceneKind.LEAVES, SceneKind.CHART, SceneKind.ROOM)
+_SUMMARY = (
+    "Two towers in open_clip's format that tell of a 40 x 40 px cell of both views how far the right one "
+    "is shifted, and whether it is in focus; trained on simulated cells against sentences."
 )
+_COMMANDS = (
+    "python -m ldp_core.training.tiny patches POOL --photos KODAK24 --count 10000 --seed 11",
+    "python -m ldp_core.training.tiny fit RUN --patches POOL --steps 5000 --seed 7",
+    "python -m ldp_core.training.tiny export RUN ldp-tiny.safetensors",
+    "python -m ldp_core.training.tiny evaluate --measured PIXEL4 --simulated 12 --scores SCORES",
+    "python -m ldp_core.training.tiny card RUN ldp-tiny.safetensors --scores SCORES",
+)
+_PICTURES = ((SceneKind.LEAVES, 0), (SceneKind.CHART, 1), (SceneKind.ROOM, 2))
 _PICTURE_SIZE = (240, 320)
 
 
@@ -83,13 +94,13 @@ def describe(tensors: Mapping[str, Tensor], settings: TinySettings) -> dict[str,
     network = build_network(settings.model_cfg, where=NAME)
     network.load_state_dict({name: value.float() for name, value in tensors.items()})
     model = ClipModel(network, ClipCard.model_validate(card))
-    limits = {prompt: _fit_thresholds(model, prompt) for prompt in SINGLE_PROMPTS}
+    pictures = [make_scene(seed, size=_PICTURE_SIZE, kind=kind).sharp for kind, seed in _PICTURES]
+    limits = {prompt: _fit_thresholds(model, prompt, pictures) for prompt in SINGLE_PROMPTS}
     thresholds = [{"format": CellFormat.WIDE, "prompt": prompt, **limit} for prompt, limit in limits.items()]
     return {**card, "as_released": limits[RELEASED_PROMPT], "thresholds": thresholds}
 
 
-def _fit_thresholds(model: ClipModel, prompt: str) -> dict[str, float]:
-    pictures = [make_scene(seed, size=_PICTURE_SIZE, kind=kind).sharp for kind, seed in _PICTURES]
+def _fit_thresholds(model: ClipModel, prompt: str, pictures: Sequence[Tensor]) -> dict[str, float]:
     limits = calibrate(
         model,
         pictures,
@@ -101,13 +112,27 @@ def _fit_thresholds(model: ClipModel, prompt: str) -> dict[str, float]:
     return {"A": round(limits.sharp_logit, 4), "B": round(limits.blurred_logit, 4)}
 
 
-def count_parameters(settings: TinySettings) -> int:
-    network = build_network(settings.model_cfg, where=NAME)
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def write_card(path: Path, card: ModelCard, *, sha256: str) -> None:
-    """The card as JSON, with the digest of its weights and the number of parameters."""
-    parameters = count_parameters(TinySettings.parse(card.network))
+def write_card(path: Path, state: Mapping[str, Any], *, sha256: str, scores: Mapping[str, Any]) -> None:
+    """The card of a shipped model as JSON: `scores` are the tables of `evaluate`."""
+    settings = TinySettings.parse(state["model_settings"])
+    parameters = sum(value.numel() for value in state["model"].values())
+    card = ModelCard(
+        name=NAME,
+        summary=_SUMMARY,
+        commands=_COMMANDS,
+        seed=int(state["fit_settings"]["seed"]),
+        steps=int(state["step"]),
+        network=settings.model_cfg,
+        training={
+            "fit": state["fit_settings"],
+            "cells": CellSettings().model_dump(mode="json"),
+            "patches": PatchSettings().model_dump(mode="json"),
+        },
+        sources=("Kodak Lossless True Color Image Suite, 24 photographs", "procedural pictures"),
+        source_licences="the photographs were released by Kodak for unrestricted use",
+        not_trained_on=("pixel4", "simulated scenes of ldp_core.optics"),
+        scores=scores,
+        licence="as the code: nothing it was trained on restricts it",
+    )
     content = {"sha256": sha256, "parameters": parameters, **asdict(card)}
     write_bytes(str(path), (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
