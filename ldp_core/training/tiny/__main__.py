@@ -81,6 +81,9 @@ def _add_card(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="folder of the run")
     parser.add_argument("weights", type=Path, help="what was exported from it")
     parser.add_argument("--scores", type=Path, required=True, help="tables that evaluate wrote")
+    parser.add_argument(
+        "--note", action="append", default=[], help="what the settings do not tell of the run"
+    )
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -122,7 +125,7 @@ def describe_weights(options: argparse.Namespace) -> Iterator[str]:
     path = options.weights.with_suffix(".json")
     digest = hashlib.sha256(options.weights.read_bytes()).hexdigest()
     state, scores = load_checkpoint(options.folder / CHECKPOINT), json.loads(options.scores.read_text())
-    write_card(path, state, sha256=digest, scores=scores)
+    write_card(path, state, sha256=digest, scores=scores, notes=options.note)
     yield str(path)
 
 

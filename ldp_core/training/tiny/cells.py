@@ -30,6 +30,10 @@ class CellSettings(Settings):
     grey_share: float = Field(default=0.4, ge=0, le=1)
     noise_share: float = Field(default=0.7, ge=0, le=1)
     largest_noise: float = Field(default=0.03, ge=0)
+    """Of values 0..1; noise is drawn between this and a hundredth of it."""
+    faint_share: float = Field(default=0.4, ge=0, le=1)
+    """Share of cells whose contrast is lowered, as that of most cells of a photograph is low."""
+    lowest_contrast: float = Field(default=0.06, gt=0, le=1)
     gain_deviation: float = Field(default=0.03, ge=0)
     darkest_gain: float = Field(default=0.35, gt=0, le=1)
 
@@ -73,11 +77,15 @@ def _degrade(rng: np.random.Generator, views: Sequence[Bytes], settings: CellSet
     order = np.array([1]) if grey else rng.permutation(3)
     brightness = np.exp(rng.uniform(np.log(settings.darkest_gain), 0.1))
     ratio = 1 + rng.normal(0, settings.gain_deviation)
-    read, shot = settings.largest_noise * np.exp(rng.uniform(-3, 0, 2))
+    faint = rng.random() < settings.faint_share
+    contrast = np.float32(settings.lowest_contrast ** rng.uniform(0, 1) if faint else 1)
+    mean = np.mean(views, axis=(0, 1, 2), dtype=np.float32)
+    read, shot = settings.largest_noise * 100.0 ** rng.uniform(-1, 0, 2)
     noisy = rng.random() < settings.noise_share
     degraded = []
     for view, gain in zip(views, (ratio, 2 - ratio), strict=True):
-        planes = (view[..., order] * np.float32(brightness * gain / 255)).clip(0, 1)
+        planes = (mean + contrast * (view - mean))[..., order] * np.float32(brightness * gain / 255)
+        planes = planes.clip(0, 1)
         planes = add_noise(rng, planes, read=read, shot=shot) if noisy else planes
         planes = to_bytes(planes).astype(np.float32) / np.float32(255)
         degraded.append(np.repeat(planes, 3, axis=2) if grey else planes)

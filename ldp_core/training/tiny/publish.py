@@ -47,7 +47,7 @@ _SUMMARY = (
 )
 _COMMANDS = (
     "python -m ldp_core.training.tiny patches POOL --photos KODAK24 --count 10000 --seed 11",
-    "python -m ldp_core.training.tiny fit RUN --patches POOL --steps 5000 --seed 7",
+    "python -m ldp_core.training.tiny fit RUN --patches POOL --steps 4700 --seed 7",
     "python -m ldp_core.training.tiny export RUN ldp-tiny.safetensors",
     "python -m ldp_core.training.tiny evaluate --measured PIXEL4 --simulated 12 --scores SCORES",
     "python -m ldp_core.training.tiny card RUN ldp-tiny.safetensors --scores SCORES",
@@ -112,8 +112,10 @@ def _fit_thresholds(model: ClipModel, prompt: str, pictures: Sequence[Tensor]) -
     return {"A": round(limits.sharp_logit, 4), "B": round(limits.blurred_logit, 4)}
 
 
-def write_card(path: Path, state: Mapping[str, Any], *, sha256: str, scores: Mapping[str, Any]) -> None:
-    """The card of a shipped model as JSON: `scores` are the tables of `evaluate`."""
+def write_card(
+    path: Path, state: Mapping[str, Any], *, sha256: str, scores: Mapping[str, Any], notes: Sequence[str] = ()
+) -> None:
+    """The card of a shipped model as JSON; `scores` are the tables of `evaluate`."""
     settings = TinySettings.parse(state["model_settings"])
     parameters = sum(value.numel() for value in state["model"].values())
     card = ModelCard(
@@ -127,12 +129,13 @@ def write_card(path: Path, state: Mapping[str, Any], *, sha256: str, scores: Map
             "fit": state["fit_settings"],
             "cells": CellSettings().model_dump(mode="json"),
             "patches": PatchSettings().model_dump(mode="json"),
+            "notes": list(notes),
         },
         sources=("Kodak Lossless True Color Image Suite, 24 photographs", "procedural pictures"),
         source_licences="the photographs were released by Kodak for unrestricted use",
         not_trained_on=("pixel4", "simulated scenes of ldp_core.optics"),
         scores=scores,
-        licence="as the code: nothing it was trained on restricts it",
+        licence="Apache-2.0, as the code",
     )
     content = {"sha256": sha256, "parameters": parameters, **asdict(card)}
     write_bytes(str(path), (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
