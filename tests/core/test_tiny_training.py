@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from ldp_core.blur.clip import ClipEstimator, ClipSettings
+from ldp_core.blur.clip_network import open_clip
 from ldp_core.blur.clip_settings import MapMode
-from ldp_core.blur.clip_sources import open_clip
 from ldp_core.errors import SettingsError, WeightsError
 from ldp_core.optics.scenes import SceneKind
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
@@ -20,7 +20,7 @@ from ldp_core.training.tiny.__main__ import main
 from ldp_core.training.tiny.cells import CELL_PX, CellSettings, draw_cells
 from ldp_core.training.tiny.fit import TinyFitSettings, TinyTrainer
 from ldp_core.training.tiny.measure import rank, spearman
-from ldp_core.training.tiny.model import CONTEXT_LENGTH, TinySettings
+from ldp_core.training.tiny.model import CONTEXT_LENGTH, TinySettings, build_model
 from ldp_core.training.tiny.patches import PatchMaker, PatchSettings
 from ldp_core.training.tiny.pool import PatchPool
 from ldp_core.training.tiny.sentences import (
@@ -79,6 +79,15 @@ def test_four_steps_are_two_and_two(tmp_path: Path, pool: PatchPool, trained: Ti
         torch.testing.assert_close(
             second.trainer.state()[part], trained.trainer.state()[part], rtol=0, atol=0
         )
+
+
+def test_both_views_start_with_the_same_filters() -> None:
+    """A cell beside its own mirror image excites the units of either view alike."""
+    filters = build_model(SMALL, seed=1).visual.conv1
+    cell = torch.rand(1, 3, CELL_PX, CELL_PX)
+    seen = filters(torch.cat([cell, cell.flip(-1)], dim=-1))
+    left, right = seen[:, : SMALL.width // 2], seen[:, SMALL.width // 2 :]
+    torch.testing.assert_close(left, right, rtol=0, atol=1e-5)
 
 
 def test_words_that_were_never_said_stay_zero(trained: TinySession) -> None:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ldp_core.blur.clip_sources import open_clip
+from ldp_core.blur.clip_network import open_clip
 from ldp_core.training.fit import Schedule, Step, learning_rate
 from ldp_core.training.tiny.cells import Cells
 from ldp_core.training.tiny.model import CONTEXT_LENGTH, TinySettings, build_model, standardise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -22,7 +23,7 @@ _REPORT_EVERY = 100
 class PatchPool:
     """Patches of a folder, in order of their numbers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, mode: Literal["r", "r+"] = "r") -> None:
         if not (folder / _HEADER).is_file():
             raise SettingsError(
                 "there is no pool of patches",
@@ -32,7 +33,7 @@ class PatchPool:
             )
         self.folder = folder
         self._views, self._coc, self._per_coc = (
-            np.load(folder / f"{name}.npy", mmap_mode="r+") for name in ("views", "coc", "per_coc")
+            np.load(folder / f"{name}.npy", mmap_mode=mode) for name in ("views", "coc", "per_coc")
         )
 
     @classmethod
@@ -44,7 +45,7 @@ class PatchPool:
             _reserve(folder / "coc.npy", np.float16, (capacity, PATCH_PX, PATCH_PX))
             _reserve(folder / "per_coc.npy", np.float32, (capacity,))
             _write_count(folder, 0)
-        return cls(folder)
+        return cls(folder, mode="r+")
 
     def __len__(self) -> int:
         """Patches that are complete now."""
