@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from ldp_core.blur import make_estimator
+from ldp_core.errors import MetricError
 from ldp_core.images import read_image
-from ldp_core.metrics.blur_maps import ai1, ai2, auc, sample_blur
+from ldp_core.metrics.blur_maps import Samples, ai1, ai2, auc, sample_blur
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair
 
@@ -52,9 +54,13 @@ class Ranking:
 
 
 def rank(blur_map: BlurMap, pair: Pair) -> Ranking:
-    """Compare a map with its pair's truth at every 4th row and column; what cannot be computed is nan."""
+    """Compare a map with its pair's truth at every 4th row and column; what cannot be computed is nan.
+
+    Raises:
+        MetricError: the pair has no truth.
+    """
     if pair.blur_truth is None:
-        raise ValueError(f"{pair.id} has no truth")
+        raise MetricError("a pair without a truth ranks nothing", where=pair.id)
     thinned = BlurMap(blur_map.values[_EVERY], blur_map.kind)
     samples = sample_blur(thinned, pair.blur_truth[_EVERY], kind=pair.blur_truth_kind)
     amount, truth = samples.amount, np.abs(samples.truth)
@@ -70,10 +76,8 @@ def rank(blur_map: BlurMap, pair: Pair) -> Ranking:
     )
 
 
-def spearman(estimate: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> float:
+def spearman(estimate: Samples, truth: Samples) -> float:
     """Spearman's rank correlation; nan where either is constant."""
-    from scipy.stats import rankdata
-
     if not np.ptp(estimate) or not np.ptp(truth):
         return float("nan")
     return float(np.corrcoef(rankdata(estimate), rankdata(truth))[0, 1])
