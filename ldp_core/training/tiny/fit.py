@@ -30,7 +30,7 @@ from ldp_core.training.tiny.sentences import SHIFTS_PX, STATEMENTS, Said, draw_s
 class TinyFitSettings(Schedule):
     """How to train."""
 
-    steps: int = Field(default=6_000, ge=1)
+    steps: int = Field(default=5_200, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
     """Three times as much and the image tower learns nothing."""
     weight_decay: float = Field(default=0.02, ge=0)

@@ -47,7 +47,7 @@ _SUMMARY = (
 )
 _COMMANDS = (
     "python -m ldp_core.training.tiny patches POOL --photos KODAK24 --count 10000 --seed 11",
-    "python -m ldp_core.training.tiny fit RUN --patches POOL --steps 4700 --seed 7",
+    "python -m ldp_core.training.tiny fit RUN --patches POOL --steps 5200 --seed 7",
     "python -m ldp_core.training.tiny export RUN ldp-tiny.safetensors",
     "python -m ldp_core.training.tiny evaluate --measured PIXEL4 --simulated 12 --scores SCORES",
     "python -m ldp_core.training.tiny card RUN ldp-tiny.safetensors --scores SCORES",
