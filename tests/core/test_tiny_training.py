@@ -19,7 +19,7 @@ from ldp_core.training.tiny import publish
 from ldp_core.training.tiny.__main__ import main
 from ldp_core.training.tiny.cells import CELL_PX, CellSettings, draw_cells
 from ldp_core.training.tiny.fit import TinyFitSettings, TinyTrainer
-from ldp_core.training.tiny.measure import rank, spearman
+from ldp_core.training.tiny.measure import Table, print_table, rank, spearman
 from ldp_core.training.tiny.model import CONTEXT_LENGTH, TinySettings, build_model
 from ldp_core.training.tiny.patches import PatchMaker, PatchSettings
 from ldp_core.training.tiny.pool import PatchPool
@@ -208,6 +208,14 @@ def test_a_file_over_its_limit_is_refused(
     monkeypatch.setattr(publish, "LARGEST_BYTES", 1000)
     with pytest.raises(WeightsError, match="too large"):
         publish.export_weights(trained.trainer.state(), tmp_path / "tiny.safetensors")
+
+
+def test_a_table_shows_a_dash_where_nothing_was_measured() -> None:
+    rows: Table = {"one": {"auc": 0.5, "rho_signed": None}, "two": {"auc": 1.0, "rho_signed": -0.25}}
+    title, one, two = print_table("set", rows).splitlines()
+    assert title.split() == ["set", "auc", "rho_signed"]
+    assert one.split() == ["one", "0.500", "-"]
+    assert two.split() == ["two", "1.000", "-0.250"]
 
 
 def test_a_map_that_is_the_truth_ranks_perfectly() -> None:

@@ -32,7 +32,7 @@ class TinyFitSettings(Schedule):
 
     steps: int = Field(default=5_200, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
-    """Three times as much and the image tower learns nothing."""
+    """At 1e-3 the image tower had learned nothing after 500 steps."""
     weight_decay: float = Field(default=0.02, ge=0)
     largest_gradient: float = Field(default=1.0, gt=0)
     seed: int = 0
