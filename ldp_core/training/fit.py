@@ -27,13 +27,18 @@ from ldp_core.training.team import Team
 ALONE = Team()
 
 
-class FitSettings(Settings):
-    """How to train. `steps` may be changed on resume; the learning rate follows the new length."""
+class Schedule(Settings):
+    """How long, and how fast. `steps` may be changed on resume; the learning rate follows the new length."""
 
     steps: int = Field(default=10_000, ge=1)
     learning_rate: float = Field(default=8e-4, gt=0)
     last_learning_rate: float = Field(default=1e-6, gt=0)
     warmup_steps: int = Field(default=100, ge=0)
+
+
+class FitSettings(Schedule):
+    """How to train."""
+
     weight_decay: float = Field(default=1e-4, ge=0)
     largest_gradient: float = Field(default=1.0, gt=0)
     average_decay: float = Field(default=0.999, ge=0, lt=1)
@@ -143,7 +148,7 @@ class Trainer:
         self.step = int(state["step"])
 
 
-def learning_rate(fit: FitSettings, step: int) -> float:
+def learning_rate(fit: Schedule, step: int) -> float:
     """Linear warm-up, then a cosine from `learning_rate` to `last_learning_rate`."""
     progress = min(step / fit.steps, 1.0)
     cosine = (1 + math.cos(math.pi * progress)) / 2

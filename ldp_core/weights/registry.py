@@ -23,7 +23,13 @@ class ShippedModel:
         return str(resources.files("ldp_core.weights") / "shipped" / self.file)
 
 
-SHIPPED: Mapping[str, ShippedModel] = MappingProxyType({})
+SHIPPED: Mapping[str, ShippedModel] = MappingProxyType(
+    {
+        "ldp-tiny": ShippedModel(
+            "ldp-tiny.safetensors", "73a07ac327d4418941a36664da253911a1f20216d8183cea5907b2fc85cc7584"
+        )
+    }
+)
 """Shipped models by name."""
 
 

@@ -1,0 +1,231 @@
+"""How LDP-tiny is trained: its sentences, its cells, its exact resume."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ldp_core.blur.clip import ClipEstimator, ClipSettings
+from ldp_core.blur.clip_network import open_clip
+from ldp_core.blur.clip_settings import MapMode
+from ldp_core.errors import SettingsError, WeightsError
+from ldp_core.optics.scenes import SceneKind
+from ldp_core.optics.simulate import SimulationSettings, simulate_pair
+from ldp_core.training.tiny import publish
+from ldp_core.training.tiny.__main__ import main
+from ldp_core.training.tiny.cells import CELL_PX, CellSettings, draw_cells
+from ldp_core.training.tiny.fit import TinyFitSettings, TinyTrainer
+from ldp_core.training.tiny.measure import Table, print_table, rank, spearman
+from ldp_core.training.tiny.model import CONTEXT_LENGTH, TinySettings, build_model
+from ldp_core.training.tiny.patches import PatchMaker, PatchSettings
+from ldp_core.training.tiny.pool import PatchPool
+from ldp_core.training.tiny.sentences import (
+    SHIFTS_PX,
+    STATEMENTS,
+    draw_sentences,
+    expect_shift,
+    say_ladder,
+    say_shift,
+    weigh_ladder,
+)
+from ldp_core.training.tiny.session import TinySession
+from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair
+from ldp_core.weights import read_weights
+
+SMALL = TinySettings(embed_dim=16, patch_rows=10, width=32, layers=1, text_width=8, text_layers=1)
+PATCHES = PatchSettings(lenses=3, procedural_pictures=1, edge_share=0, palette_share=0.3)
+CELLS = CellSettings(batch=6)
+
+
+@pytest.fixture
+def one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "_PICTURES", ((SceneKind.LEAVES, 0),))
+    monkeypatch.setattr(publish, "_PICTURE_SIZE", (80, 80))
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> PatchPool:
+    pool = PatchPool.create(tmp_path_factory.mktemp("patches"), capacity=6)
+    assert list(pool.fill(PatchMaker((), PATCHES, seed=3))) == [6]
+    return pool
+
+
+def make_session(folder: Path, pool: PatchPool, *, steps: int = 4) -> TinySession:
+    trainer = TinyTrainer(SMALL, TinyFitSettings(steps=steps, warmup_steps=1, seed=5))
+    return TinySession(folder, trainer, pool, CELLS, log_every=1, save_every=2)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, pool: PatchPool) -> TinySession:
+    session = make_session(tmp_path_factory.mktemp("run"), pool)
+    assert [entry["step"] for entry in session.run()] == [1, 2, 3, 4]
+    return session
+
+
+def test_four_steps_are_two_and_two(tmp_path: Path, pool: PatchPool, trained: TinySession) -> None:
+    first = make_session(tmp_path, pool)
+    for _ in first.run():
+        if first.trainer.step == 2:
+            break
+    first.save()
+    second = make_session(tmp_path, pool)
+    assert second.resume()
+    list(second.run())
+    for part in ("model", "meanings"):
+        torch.testing.assert_close(
+            second.trainer.state()[part], trained.trainer.state()[part], rtol=0, atol=0
+        )
+
+
+def test_both_views_start_with_the_same_filters() -> None:
+    """A cell beside its own mirror image excites the units of either view alike."""
+    filters = build_model(SMALL, seed=1).visual.conv1
+    cell = torch.rand(1, 3, CELL_PX, CELL_PX)
+    seen = filters(torch.cat([cell, cell.flip(-1)], dim=-1))
+    left, right = seen[:, : SMALL.width // 2], seen[:, SMALL.width // 2 :]
+    torch.testing.assert_close(left, right, rtol=0, atol=1e-5)
+
+
+def test_words_that_were_never_said_stay_zero(trained: TinySession) -> None:
+    words = trained.trainer.model.token_embedding.weight
+    tokenize = open_clip().SimpleTokenizer(context_length=CONTEXT_LENGTH)
+    said, unsaid = (tokenize([text])[0, 1] for text in ("right", "zebra"))
+    assert words[said].any()
+    assert not words[unsaid].any()
+
+
+def test_patches_are_a_function_of_seed_and_number(pool: PatchPool) -> None:
+    again, other = (PatchMaker((), PATCHES, seed=seed).make(4) for seed in (3, 4))
+    np.testing.assert_array_equal(again.views, pool[4].views)
+    np.testing.assert_array_equal(again.coc_px, pool[4].coc_px)
+    assert (other.views != pool[4].views).any()
+
+
+def test_a_patch_with_edges_is_blurred_by_depth() -> None:
+    maker = PatchMaker((), PATCHES.model_copy(update={"edge_share": 1.0, "lenses": 1}), seed=3)
+    assert max(float(np.ptp(maker.make(number).coc_px)) for number in range(3)) > 1
+
+
+def test_a_folder_without_patches_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no pool of patches"):
+        PatchPool(tmp_path)
+
+
+def test_cells_of_a_step_repeat_and_steps_differ(pool: PatchPool) -> None:
+    first, again, later = (
+        draw_cells(pool, CELLS, seed=1, step=step, patches=6).composites for step in (0, 0, 1)
+    )
+    assert first.shape == (6, 3, CELL_PX, 2 * CELL_PX)
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    assert not torch.equal(first, later)
+
+
+def test_a_disparity_says_where_the_right_half_lies(pool: PatchPool) -> None:
+    """Correlation of both halves, the right one turned back, peaks at the labelled shift."""
+    clean = CellSettings(batch=60, noise_share=0, gain_deviation=0)
+    cells = draw_cells(pool, clean, seed=2, step=0, patches=6)
+    grey = cells.composites.mean(1)
+    left, right = grey[..., :CELL_PX], grey[..., CELL_PX:].flip(-1)
+    textured = (left.std((1, 2)) > 0.05) & (cells.disparity_px.abs() > 1)
+    assert textured.sum() >= 5
+    for a, b, shift in zip(left[textured], right[textured], cells.disparity_px[textured], strict=True):
+        found = max(range(-9, 10), key=lambda s: float(_correlate(a, b, s)))
+        assert found == pytest.approx(float(shift), abs=2)
+
+
+def _correlate(left: torch.Tensor, right: torch.Tensor, shift: int) -> torch.Tensor:
+    width = CELL_PX - 10
+    a = left[:, 5 : 5 + width]
+    columns = torch.arange(5 + shift, 5 + shift + width).clamp(0, CELL_PX - 1)
+    pair = torch.stack([a.flatten(), right[:, columns].flatten()])
+    return torch.corrcoef(pair)[0, 1]
+
+
+def test_a_ladder_names_every_shift_once() -> None:
+    for wording in range(8):
+        assert len(set(say_ladder(wording=wording))) == len(SHIFTS_PX)
+    assert say_shift(2) == "the right view is shifted 2 pixels to the right"
+    assert say_shift(-1, spelled=True) == "the right view is shifted one pixel to the left"
+    assert say_shift(0) == "the right view is not shifted"
+
+
+def test_sentences_fit_the_context() -> None:
+    tokenize = open_clip().SimpleTokenizer(context_length=77)
+    texts = [text for meaning in STATEMENTS for text in meaning.wordings]
+    texts += [text for wording in range(8) for text in say_ladder(wording=wording, spelled=True)]
+    assert int((tokenize(texts) > 0).sum(1).max()) <= CONTEXT_LENGTH
+
+
+@pytest.mark.parametrize("disparity", [-8.0, -2.3, 0.0, 0.4, 7.9])
+def test_the_mean_of_the_ladder_is_the_disparity(disparity: float) -> None:
+    weights = weigh_ladder(torch.tensor([disparity]))
+    assert float(weights.sum()) == pytest.approx(1)
+    assert float(expect_shift(weights.clamp_min(1e-9).log())) == pytest.approx(disparity, abs=1e-3)
+
+
+def test_a_statement_and_its_opposite_cannot_both_hold() -> None:
+    symmetric, asymmetric, sharp, blurred, _, strong, behind, before = STATEMENTS
+    disparity, coc = torch.tensor([-6.0, 0.0, 6.0]), torch.tensor([-26.0, 0.0, 26.0])
+    for one, other in ((symmetric, asymmetric), (sharp, blurred)):
+        torch.testing.assert_close(one.judge(disparity, coc), -other.judge(disparity, coc))
+        assert (one.judge(disparity, coc) > 0).tolist() == [False, True, False]
+    assert (behind.judge(disparity, coc) > 0).tolist() == [False, False, True]
+    assert (before.judge(disparity, coc) > 0).tolist() == [True, False, False]
+    assert (strong.judge(disparity, coc) > 0).tolist() == [True, False, True]
+
+
+def test_the_words_of_a_step_are_a_function_of_its_generator() -> None:
+    first, again = (draw_sentences(np.random.default_rng(3)) for _ in range(2))
+    assert first == again
+    assert len(first.meaning_numbers) == len(first.ladder) + len(first.statements)
+    assert first.judge(torch.zeros(5), torch.zeros(5)).shape == (5, len(first.statements))
+
+
+@pytest.mark.usefixtures("one_picture")
+def test_what_is_exported_is_what_the_estimator_opens(
+    tmp_path: Path, trained: TinySession, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tiny.safetensors"
+    assert main(["--threads", "1", "export", str(trained.folder), str(path)]) == 0
+    digest = capsys.readouterr().out.strip()
+    card = json.loads(read_weights(str(path), sha256=digest).metadata["clip"])
+    assert card["as_released"]["A"] != card["as_released"]["B"]
+    view = np.zeros((80, 80, 3), np.uint8)
+    signed = ClipEstimator(ClipSettings(weights=str(path), sha256=digest, mode=MapMode.SIGNED))
+    found = signed.estimate(Pair("flat", view, view))
+    assert found.kind is BlurMapKind.SIGNED_COC_PX
+    assert found.values.shape == (80, 80)
+
+
+@pytest.mark.usefixtures("one_picture")
+def test_a_file_over_its_limit_is_refused(
+    tmp_path: Path, trained: TinySession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "LARGEST_BYTES", 1000)
+    with pytest.raises(WeightsError, match="too large"):
+        publish.export_weights(trained.trainer.state(), tmp_path / "tiny.safetensors")
+
+
+def test_a_table_shows_a_dash_where_nothing_was_measured() -> None:
+    rows: Table = {"one": {"auc": 0.5, "rho_signed": None}, "two": {"auc": 1.0, "rho_signed": -0.25}}
+    title, one, two = print_table("set", rows).splitlines()
+    assert title.split() == ["set", "auc", "rho_signed"]
+    assert one.split() == ["one", "0.500", "-"]
+    assert two.split() == ["two", "1.000", "-0.250"]
+
+
+def test_a_map_that_is_the_truth_ranks_perfectly() -> None:
+    pair = simulate_pair(0, SimulationSettings(height=80, width=80, sharp_share=0, blurred_share=0))
+    truth = pair.blur_truth
+    assert truth is not None
+    known = Pair("x", pair.left, pair.right, blur_truth=truth, blur_truth_kind=BlurTruthKind.SIGNED_COC_PX)
+    found = rank(BlurMap(truth, BlurMapKind.SIGNED_COC_PX), known)
+    assert (found.rho, found.rho_signed) == pytest.approx((1, 1))
+    assert (found.ai1, found.ai2) == pytest.approx((0, 0), abs=1e-6)
+    values = truth.ravel().astype(np.float64)
+    assert spearman(values, -values) == pytest.approx(-1)
+    assert np.isnan(spearman(values, 0 * values))
