@@ -190,10 +190,15 @@ def report(
 def train(
     arguments: Annotated[list[str], typer.Argument(help="NAME FOLDER and its options.", metavar="NAME ...")],
 ) -> None:
-    """Train a network, or go on training: `ldp train ldp FOLDER`; `ldp train --help` has the options."""
-    from ldp_core.training.__main__ import main as train_network
+    """Train a network, or go on training: `ldp train ldp FOLDER`; `ldp train --help` has the options.
 
-    raise typer.Exit(train_network(arguments))
+    `ldp train ldp-tiny ...` takes the steps of the small CLIP.
+    """
+    from ldp_core.training.__main__ import main as train_ldp
+    from ldp_core.training.tiny.__main__ import main as train_tiny
+
+    name, *rest = arguments
+    raise typer.Exit(train_tiny(rest) if name == "ldp-tiny" else train_ldp(arguments))
 
 
 def _run_restore(*, as_json: bool, **options: Any) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows.exits import exits, print_json
+
+MAPS_SEED = 90_000
+"""Of simulated pairs that no training has seen."""
 
 app = typer.Typer(no_args_is_help=True, help="Measure parts of the system.")
 
@@ -50,3 +54,28 @@ def families(
     with exits():
         scores = list(evaluate_families(deblurrer or list(DEBLURRERS), scenes=scenes))
         print_json([asdict(score) for score in scores]) if as_json else print_families(scores)
+
+
+@app.command()
+def maps(
+    measured: Annotated[
+        Path | None, typer.Argument(help="Folder of pairs with a measured NAME_defocus.png, as pixel4.")
+    ] = None,
+    simulated: Annotated[int, typer.Option(min=0, help="Simulated pairs.")] = 12,
+    weights: Annotated[str, typer.Option(help="CLIP weights: a shipped model, a file, a tag.")] = "ldp-tiny",
+    sha256: Annotated[str, typer.Option(help="Digest of that file.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """How well every estimator ranks blur, beside its controls, on photographs and on simulated scenes."""
+    from ldp_core.evaluation.maps import print_table, read_measured, simulate_pairs, tabulate
+
+    with exits():
+        sets = {measured.name: read_measured(measured)} if measured else {}
+        if simulated:
+            sets[f"{simulated} simulated pairs"] = simulate_pairs(simulated, seed=MAPS_SEED)
+        asked = {"weights": weights, "sha256": sha256}
+        tables = {name: tabulate(pairs, clip=asked) for name, pairs in sets.items()}
+        if as_json:
+            print_json(tables)
+        else:
+            typer.echo("\n\n".join(print_table(name, table) for name, table in tables.items()))

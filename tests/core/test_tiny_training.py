@@ -13,13 +13,13 @@ from ldp_core.blur.clip import ClipEstimator, ClipSettings
 from ldp_core.blur.clip_network import open_clip
 from ldp_core.blur.clip_settings import MapMode
 from ldp_core.errors import SettingsError, WeightsError
+from ldp_core.evaluation.maps import Table, print_table, rank, spearman
 from ldp_core.optics.scenes import SceneKind
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.training.tiny import publish
 from ldp_core.training.tiny.__main__ import main
 from ldp_core.training.tiny.cells import CELL_PX, CellSettings, draw_cells
 from ldp_core.training.tiny.fit import TinyFitSettings, TinyTrainer
-from ldp_core.training.tiny.measure import Table, print_table, rank, spearman
 from ldp_core.training.tiny.model import CONTEXT_LENGTH, TinySettings, build_model
 from ldp_core.training.tiny.patches import PatchMaker, PatchSettings
 from ldp_core.training.tiny.pool import PatchPool

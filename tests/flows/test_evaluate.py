@@ -120,3 +120,18 @@ def test_families_of_an_unknown_method_are_an_error() -> None:
     code, _, err = run("evaluate", "families", "--deblurrer", "wizard")
     assert code == 1
     assert "no such deblurrer" in err
+
+
+def test_maps_are_ranked_beside_their_controls() -> None:
+    code, out, _ = run("evaluate", "maps", "--simulated", 1, "--json")
+    assert code == 0
+    (table,) = json.loads(out).values()
+    assert {"random CLIP", "1 - ZNCC", "disparity", "LDP-tiny, as released"} <= table.keys()
+    assert table["disparity"]["rho"] > table["random CLIP"]["rho"] + 0.2
+
+
+def test_training_takes_its_steps_from_the_shell(tmp_path: Path) -> None:
+    code, _, _ = run("train", "fit", tmp_path, "--cache", tmp_path / "none")
+    assert code == 1
+    code, _, _ = run("train", "ldp-tiny", "fit", tmp_path, "--patches", tmp_path / "none")
+    assert code == 1

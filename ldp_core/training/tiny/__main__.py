@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from ldp_core.errors import LdpError
+from ldp_core.evaluation.maps import print_table, read_measured, simulate_pairs, tabulate
 from ldp_core.training.checkpoints import load_checkpoint
 from ldp_core.training.sources import find_sources
 from ldp_core.training.tiny.cells import CellSettings
 from ldp_core.training.tiny.fit import TinyFitSettings, TinyTrainer
-from ldp_core.training.tiny.measure import print_table, read_measured, simulate_pairs, tabulate
 from ldp_core.training.tiny.model import TinySettings
 from ldp_core.training.tiny.patches import PatchMaker, PatchSettings
 from ldp_core.training.tiny.pool import PatchPool
