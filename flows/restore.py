@@ -44,7 +44,7 @@ def restore_dataset(
     dataset: str | None = None,
     estimator: str = "disparity",
     estimator_settings: Mapping[str, Any] | None = None,
-    deblurrer: str = "wiener",
+    deblurrer: str = "ldp",
     deblurrer_settings: Mapping[str, Any] | None = None,
     cluster: str | None = None,
     processes: int | None = None,

@@ -36,7 +36,7 @@ class Job:
 
     archive: str
     estimator: Method = field(default_factory=lambda: Method("disparity"))
-    deblurrer: Method = field(default_factory=lambda: Method("wiener"))
+    deblurrer: Method = field(default_factory=lambda: Method("ldp"))
     torch_threads: int = 0
 
 

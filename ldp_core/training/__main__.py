@@ -82,6 +82,10 @@ def _add_fit(parser: argparse.ArgumentParser, *, step: object) -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--blur-weight", type=float, default=0.0, help="weight of L_bwl")
     parser.add_argument("--reblur-weight", type=float, default=0.0, help="weight of the reblur loss")
+    parser.add_argument("--balance-weight", type=float, default=0.0, help="weight of L_bal")
+    parser.add_argument("--balance-clip", default="ViT-B-16-quickgelu/openai", help="CLIP weights for L_bal")
+    parser.add_argument("--balance-sha256", default="", help="digest of that file, where it is one")
+    parser.add_argument("--balance-architecture", default="", help="its network, where it does not say")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--compile", action="store_true", help="compile the network; helps on a GPU")
     parser.add_argument("--measure-every", type=int, default=500, metavar="STEPS")
@@ -100,6 +104,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="folder of a run")
     parser.add_argument("weights", type=Path, help="safetensors file to write")
     parser.add_argument("--full", action="store_true", help="float32 instead of float16")
+    parser.add_argument("--note", action="append", default=[], help="what the card should say besides")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from ldp_core.errors import WeightsError
 from ldp_core.storage import write_bytes
 from ldp_core.weights.files import pack_weights
 
+_WEIGHED = ("learning_rate", "blur_weight", "reblur_weight", "balance_weight")
 LARGEST_BYTES = 16 * 2**20
 SOURCE_LICENCES = "kodak24 unrestricted; BSDS500, Middlebury, Sintel, NYUv2, TUM, SUN, Redwood: research"
 
@@ -41,6 +42,7 @@ class ModelCard:
     source_licences: str
     not_trained_on: Sequence[str]
     scores: Mapping[str, Any]
+    notes: Sequence[str] = ()
     licence: str = "research use: the photographs it was trained on allow no more"
     environment: Mapping[str, str] = field(
         default_factory=lambda: {
@@ -72,14 +74,14 @@ def export_weights(state: Mapping[str, Any], path: Path, *, half: bool = True) -
     return hashlib.sha256(content).hexdigest()
 
 
-def describe_run(state: Mapping[str, Any], *, name: str, summary: str) -> ModelCard:
-    """The card of the weights in a checkpoint."""
-    folders = " ".join(f"--{kind} {path}" for kind, paths in state["sources"].items() for path in paths)
+def describe_run(state: Mapping[str, Any], *, name: str, notes: Sequence[str] = ()) -> ModelCard:
+    """The card of the weights in a checkpoint; `notes` say what its settings do not tell."""
     fit, batch = state["fit_settings"], state["batch_settings"]
     return ModelCard(
         name=name,
-        summary=summary,
-        commands=[f"ldp train ldp RUN {folders} --frames {state['frames']['count']} --steps {fit['steps']}"],
+        summary="Deblurs dual-pixel pairs; trained on simulation.",
+        notes=notes,
+        commands=[write_command(state)],
         seed=fit["seed"],
         steps=state["step"],
         network=state["network_settings"],
@@ -92,6 +94,16 @@ def describe_run(state: Mapping[str, Any], *, name: str, summary: str) -> ModelC
             for set_name, value in state["scores"].items()
         },
     )
+
+
+def write_command(state: Mapping[str, Any]) -> str:
+    """What to type to train as the run of this checkpoint was; folders by their last names."""
+    fit, batch = state["fit_settings"], state["batch_settings"]
+    options = [(kind, path) for kind, paths in state["sources"].items() for path in paths]
+    options += [("frames", state["frames"]["count"]), ("steps", fit["steps"]), ("seed", fit["seed"])]
+    options += [("batch", batch["batch"]), ("crop", batch["crop_px"]), ("map", batch["map_source"])]
+    options += [(name.replace("_", "-"), fit[name]) for name in _WEIGHED]
+    return "ldp train ldp RUN " + " ".join(f"--{name} {value}" for name, value in options)
 
 
 def write_card(path: Path, card: ModelCard, *, sha256: str) -> None:

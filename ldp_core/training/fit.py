@@ -20,6 +20,7 @@ from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.render import render_views
 from ldp_core.settings import Settings
+from ldp_core.training.balance import Balance
 from ldp_core.training.batches import Batch
 from ldp_core.training.losses import blur_weighted, charbonnier, reblur
 from ldp_core.training.team import Team
@@ -46,6 +47,8 @@ class FitSettings(Schedule):
     """Weight of L_bwl."""
     reblur_weight: float = Field(default=0.0, ge=0)
     """Weight of the reblur loss, with the true circle of confusion."""
+    balance_weight: float = Field(default=0.0, ge=0)
+    """Weight of L_bal, for which a CLIP has to be given."""
     seed: int = 0
 
 
@@ -70,9 +73,11 @@ class Trainer:
         device: str = "cpu",
         team: Team = ALONE,
         compiled: bool = False,
+        balance: Balance | None = None,
     ) -> None:
         torch.manual_seed(fit.seed)
         self.fit, self.device, self.team, self.step = fit, device, team, 0
+        self.balance = balance
         self.network = LdpNetwork(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._forward = torch.compile(self.network) if compiled else self.network
         self.average = deepcopy(self.network).eval().requires_grad_(False)
@@ -119,6 +124,8 @@ class Trainer:
             to_views = partial(render_views, coc_px=batch.coc_px[:, 0], kernel=DEFAULT_KERNEL)
             again = reblur(restored.clamp(0, 1), left=batch.left, right=batch.right, blur=to_views)
             loss = loss + self.fit.reblur_weight * again
+        if self.fit.balance_weight and self.balance is not None:
+            loss = loss + self.fit.balance_weight * self.balance.loss(restored)
         return loss
 
     @torch.no_grad()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
+from ldp_core.blur.clip_model import load_clip
 from ldp_core.deblur.ldp_network import LIGHT, PUBLISHED, SMALL, NetworkSettings
+from ldp_core.training.balance import Balance
 from ldp_core.training.batches import BatchSettings
 from ldp_core.training.card import describe_run, export_weights, write_card
 from ldp_core.training.checkpoints import load_checkpoint
@@ -48,7 +51,7 @@ def fit(options: Namespace) -> None:
 
 
 def export(options: Namespace) -> None:
-    _export(options.folder, options.weights, half=not options.full)
+    _export(options.folder, options.weights, half=not options.full, notes=options.note)
 
 
 def open_session(options: Namespace) -> Session:
@@ -62,11 +65,13 @@ def open_session(options: Namespace) -> Session:
             learning_rate=options.learning_rate,
             blur_weight=options.blur_weight,
             reblur_weight=options.reblur_weight,
+            balance_weight=options.balance_weight,
             seed=options.seed,
         ),
         device=own_device(options.device, team),
         team=team,
         compiled=options.compile,
+        balance=open_balance(options) if options.balance_weight else None,
     )
     trials = dict(read_set(text) for text in options.measure)
     trials |= {folder.name: frame_trials(FrameCache(folder)) for folder in options.hold_out}
@@ -78,6 +83,16 @@ def open_session(options: Namespace) -> Session:
         trials=trials,
         rhythm=Rhythm(measure=options.measure_every),
     )
+
+
+def open_balance(options: Namespace) -> Balance:
+    model = load_clip(
+        options.balance_clip,
+        sha256=options.balance_sha256,
+        architecture=options.balance_architecture,
+        device=options.device,
+    )
+    return Balance(model)
 
 
 def read_set(text: str) -> tuple[str, list[Trial]]:
@@ -100,12 +115,10 @@ def _render(folder: Path, sources: Sources, options: Namespace, *, frames: int, 
             print(f"{index + 1} frames", flush=True)
 
 
-def _export(run: Path, weights: Path, *, half: bool = True) -> None:
+def _export(run: Path, weights: Path, *, half: bool = True, notes: Sequence[str] = ()) -> None:
     state = load_checkpoint(run / CHECKPOINT)
     digest = export_weights(state, weights, half=half)
-    card = describe_run(
-        state, name=weights.stem, summary="Dual-pixel deblurring network, trained on simulation"
-    )
+    card = describe_run(state, name=weights.stem, notes=notes)
     write_card(weights.with_suffix(".json"), card, sha256=digest)
     print(f"{weights}: sha256 {digest}")
 

@@ -60,7 +60,7 @@ def test_the_same_command_again_computes_nothing(dataset: Path, archive: Path) -
 
 def test_another_deblur_setting_reuses_the_blur_maps(dataset: Path, archive: Path) -> None:
     restore(dataset, archive)
-    other = restore(dataset, archive, deblurrer_settings={"noise_signal": 0.02})
+    other = restore(dataset, archive, deblurrer="ldp", deblurrer_settings={"use_map": False})
 
     assert other["items"]["computed"] == 3
     assert "blur" not in other["seconds"]
@@ -126,3 +126,14 @@ def test_a_report_can_be_made_again(dataset: Path, archive: Path) -> None:
     run_id = page.parents[1].name
     assert report_dataset(str(archive), run_id, processes=1) == str(page)
     assert page.read_bytes() == before
+
+
+@pytest.mark.parametrize("mode", ["similarity", "signed"])
+def test_language_driven_maps_guide_the_network(dataset: Path, tmp_path: Path, mode: str) -> None:
+    options = {"estimator": "clip", "estimator_settings": {"mode": mode}, "deblurrer": "ldp"}
+    summary = restore(dataset, tmp_path / "archive", **options)
+
+    assert summary["items"]["computed"] == 3
+    subjects = {(mean["metric"], mean["subject"]) for mean in summary["metrics"]}
+    assert ("psnr_db", "restored") in subjects
+    assert (("reblur_psnr_db", "restored") in subjects) == (mode == "signed")

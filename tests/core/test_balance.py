@@ -1,0 +1,57 @@
+"""L_bal: a sentence about blur as a term of the loss."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from clip_samples import write_clip
+
+from ldp_core.blur.cells import CellGrid, PaddedViews
+from ldp_core.blur.clip_card import CellFormat
+from ldp_core.blur.clip_model import load_clip
+from ldp_core.blur.clip_scoring import score_cells
+from ldp_core.deblur.ldp_network import NetworkSettings
+from ldp_core.training.balance import CELL_PX, PROMPT, Balance, cut_cells
+from ldp_core.training.batches import Batch
+from ldp_core.training.fit import FitSettings, Trainer
+
+TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
+
+
+@pytest.fixture(scope="module")
+def balance(tmp_path_factory: pytest.TempPathFactory) -> Balance:
+    return Balance(load_clip(**write_clip(tmp_path_factory.mktemp("clip"))))
+
+
+@pytest.mark.parametrize("size", [(40, 40), (64, 97)])
+def test_nine_cells_reach_every_border(size: tuple[int, int]) -> None:
+    images = torch.arange(2 * 3 * size[0] * size[1], dtype=torch.float32).view(2, 3, *size)
+    cells = cut_cells(images)
+    assert cells.shape == (18, 3, CELL_PX, CELL_PX)
+    torch.testing.assert_close(cells[0], images[0, :, :CELL_PX, :CELL_PX])
+    torch.testing.assert_close(cells[17], images[1, :, -CELL_PX:, -CELL_PX:])
+
+
+def test_the_score_of_a_cell_is_that_of_the_estimator(balance: Balance) -> None:
+    image = torch.rand(3, 120, 120, generator=torch.Generator().manual_seed(0))
+    grid = CellGrid(120, 120, CELL_PX, CELL_PX)
+    views = PaddedViews.of(image, image, grid=grid, peak=65535, device=torch.device("cpu"))
+    expected = score_cells(balance.model, views, prompts=[PROMPT], layout=CellFormat.SINGLE).flatten()
+    torch.testing.assert_close(balance.score(image[None])[0], expected, atol=1e-2, rtol=0)
+
+
+def test_it_moves_the_network_and_never_the_clip(balance: Balance) -> None:
+    generator = torch.Generator().manual_seed(1)
+    left, right, sharp = torch.rand(3, 1, 3, 48, 48, generator=generator)
+    batch = Batch(left, right, sharp, torch.zeros(1, 1, 48, 48), planes=None, wiener=None)
+    trainer = Trainer(TINY, FitSettings(balance_weight=10.0), balance=balance)
+    with torch.no_grad():
+        term = float(balance.loss((left + right) / 2))
+    loss = trainer.loss(batch)
+    loss.backward()
+    plain = Trainer(TINY, FitSettings()).loss(batch)
+    assert float(loss.detach()) == pytest.approx(float(plain.detach()) + 10 * term, rel=1e-3)
+    gradient = trainer.network.head.weight.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
+    assert all(parameter.grad is None for parameter in balance.model.network.parameters())
