@@ -56,6 +56,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=1000, help="how many scenes are rendered")
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=384)
+    parser.add_argument("--lenses", choices=("broad", "cameras"), default="broad", help="mix of kernels")
     for kind, content in _FOLDERS.items():
         parser.add_argument(
             f"--{kind}",

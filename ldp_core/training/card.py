@@ -74,14 +74,14 @@ def export_weights(state: Mapping[str, Any], path: Path, *, half: bool = True) -
     return hashlib.sha256(content).hexdigest()
 
 
-def describe_run(state: Mapping[str, Any], *, name: str, notes: Sequence[str] = ()) -> ModelCard:
+def describe_run(state: Mapping[str, Any], *, name: str, size: str, notes: Sequence[str] = ()) -> ModelCard:
     """The card of the weights in a checkpoint; `notes` say what its settings do not tell."""
     fit, batch = state["fit_settings"], state["batch_settings"]
     return ModelCard(
         name=name,
         summary="Deblurs dual-pixel pairs; trained on simulation.",
         notes=notes,
-        commands=[write_command(state)],
+        commands=[write_command(state, size=size)],
         seed=fit["seed"],
         steps=state["step"],
         network=state["network_settings"],
@@ -96,11 +96,16 @@ def describe_run(state: Mapping[str, Any], *, name: str, notes: Sequence[str] = 
     )
 
 
-def write_command(state: Mapping[str, Any]) -> str:
+def write_command(state: Mapping[str, Any], *, size: str) -> str:
     """What to type to train as the run of this checkpoint was; folders by their last names."""
     fit, batch = state["fit_settings"], state["batch_settings"]
     options = [(kind, path) for kind, paths in state["sources"].items() for path in paths]
-    options += [("frames", state["frames"]["count"]), ("steps", fit["steps"]), ("seed", fit["seed"])]
+    options += [
+        ("size", size),
+        ("frames", state["frames"]["count"]),
+        ("steps", fit["steps"]),
+        ("seed", fit["seed"]),
+    ]
     options += [("batch", batch["batch"]), ("crop", batch["crop_px"]), ("map", batch["map_source"])]
     options += [(name.replace("_", "-"), fit[name]) for name in _WEIGHED]
     return "ldp train ldp RUN " + " ".join(f"--{name} {value}" for name, value in options)

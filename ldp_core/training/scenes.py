@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,22 +16,15 @@ from PIL import Image as PilImage
 from pydantic import Field
 from torch import Tensor
 
-from ldp_core.optics.kernels import KernelFamily, KernelSpec, disparity_per_coc
+from ldp_core.optics.kernels import KernelSpec, disparity_per_coc
 from ldp_core.optics.render import render_views
 from ldp_core.optics.transfer import Transfer
 from ldp_core.settings import Settings
 from ldp_core.training.layouts import draw_layout, draw_picture
+from ldp_core.training.lenses import LensSettings, choose, draw_kernel
 from ldp_core.training.sources import Image, Photo, Sources, read_nearness, read_photo
 
-T = TypeVar("T")
-_MEASURED_CELLS = 48
 _LEAST_DISPARITY_PER_COC = 0.08
-_CAMERA_MIX = (
-    *(KernelFamily.OFF_AXIS,) * 9,
-    *(KernelFamily.HALF_DISC,) * 7,
-    *(KernelFamily.BUTTERWORTH,) * 2,
-    *(KernelFamily.TRANSLATING_DISC,) * 2,
-)
 
 
 class SceneSettings(Settings):
@@ -40,13 +32,10 @@ class SceneSettings(Settings):
 
     height: int = Field(default=256, ge=64)
     width: int = Field(default=384, ge=64)
-    families: tuple[KernelFamily, ...] = _CAMERA_MIX
-    """One of these each scene. The mix is our choice from what fits two cameras."""
-    measured_path: str = ""
-    """Folder of calibrated kernels, for the family `measured`."""
+    lens: LensSettings = LensSettings()
     largest_disparity_px: float = Field(default=6.5, gt=0)
     smallest_disparity_px: float = Field(default=-2.5, le=0)
-    largest_coc_px: float = Field(default=31.0, gt=0)
+    largest_coc_px: float = Field(default=26.0, gt=0)
     sharp_share: float = Field(default=0.03, ge=0, le=1)
     flat_share: float = Field(default=0.07, ge=0, le=1)
     registered_share: float = Field(default=0.2, ge=0, le=1)
@@ -69,7 +58,7 @@ def draw_scene(rng: np.random.Generator, sources: Sources, settings: SceneSettin
     sharp, nearness = _draw_world(rng, sources, settings)
     if rng.random() < 0.5:
         sharp, nearness = sharp[:, ::-1], nearness[:, ::-1]
-    kernel = draw_kernel(rng, settings)
+    kernel = draw_kernel(rng, settings.lens)
     coc_px = draw_range(rng, kernel, settings).spread(nearness)
     return Scene(
         sharp=torch.from_numpy(np.ascontiguousarray(sharp.transpose(2, 0, 1))),
@@ -89,44 +78,6 @@ def render_scene(scene: Scene, *, slices: int, device: str = "cpu") -> tuple[Ten
         transfer=scene.transfer,
     )
     return left[0], right[0]
-
-
-def draw_kernel(rng: np.random.Generator, settings: SceneSettings) -> KernelSpec:
-    """One lens of a family, with parameters around those fitted to cameras (`ldp evaluate optics`)."""
-    family = _choose(rng, settings.families)
-    crosstalk = rng.uniform(0, 0.35)
-    match family:
-        case KernelFamily.OFF_AXIS:
-            return KernelSpec(
-                family=family,
-                field_x=rng.uniform(-1, 1),
-                field_y=rng.uniform(-0.75, 0.75),
-                softness=_draw_log(rng, 0.7, 2.0),
-                crosstalk=_choose(rng, (0.0, crosstalk * 0.85)),
-                rim=rng.uniform(0, 0.16),
-                ring=rng.uniform(-0.2, 0.7),
-                coma=rng.uniform(0, 1.3),
-                stretch=rng.uniform(0, 0.7),
-            )
-        case KernelFamily.HALF_DISC:
-            return KernelSpec(family=family, softness=_draw_log(rng, 0.5, 1.6), crosstalk=crosstalk)
-        case KernelFamily.BUTTERWORTH:
-            return KernelSpec(
-                family=family,
-                order=_choose(rng, (1, 3)),
-                beta=rng.uniform(0.4, 1.0),
-                cutoff=rng.uniform(2.0, 2.8),
-                smoothing=rng.uniform(4, 8),
-                crosstalk=crosstalk,
-            )
-        case KernelFamily.MEASURED:
-            cell = int(rng.integers(_MEASURED_CELLS))
-            return KernelSpec(family=family, measured_path=settings.measured_path, measured_cell=cell)
-    return KernelSpec(family=family, crosstalk=crosstalk)
-
-
-def _draw_log(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +100,7 @@ def draw_range(rng: np.random.Generator, kernel: KernelSpec, settings: SceneSett
     low, high = settings.smallest_disparity_px, settings.largest_disparity_px
     far = high * rng.uniform(0.05, 1) ** 0.7
     in_focus, before, behind = rng.uniform(-0.5, 0.5), rng.uniform(low, 0), rng.uniform(0, far)
-    near = _choose(rng, (in_focus, in_focus, before, behind))
+    near = choose(rng, (in_focus, in_focus, before, behind))
     if kind < settings.sharp_share + settings.flat_share:
         near = far = rng.uniform(low, high)
     px_per_disparity = 1 / max(disparity_per_coc(kernel), _LEAST_DISPARITY_PER_COC)
@@ -162,11 +113,11 @@ def _draw_world(rng: np.random.Generator, sources: Sources, settings: SceneSetti
     shape = (settings.height, settings.width)
     kind = rng.random()
     if sources.registered and kind < settings.registered_share:
-        return _draw_registered(rng, _choose(rng, sources.registered), shape)
+        return _draw_registered(rng, choose(rng, sources.registered), shape)
     if not sources.photos or kind > 1 - settings.procedural_share:
         sharp = draw_picture(rng, shape)
     else:
-        sharp = _frame(rng, read_photo(_choose(rng, sources.photos).path), shape)[0]
+        sharp = _frame(rng, read_photo(choose(rng, sources.photos).path), shape)[0]
     return sharp, _draw_nearness(rng, sources, shape)
 
 
@@ -182,7 +133,7 @@ def _draw_registered(rng: np.random.Generator, photo: Photo, shape: tuple[int, i
 def _draw_nearness(rng: np.random.Generator, sources: Sources, shape: tuple[int, int]) -> Image:
     if not sources.layouts or rng.random() < 0.25:
         return draw_layout(rng, shape)
-    nearness = read_nearness(_choose(rng, sources.layouts))
+    nearness = read_nearness(choose(rng, sources.layouts))
     return _frame(rng, nearness[..., None], shape)[0][..., 0]
 
 
@@ -215,7 +166,3 @@ def _resize_plane(plane: Image, size: tuple[int, int]) -> NDArray[np.float32]:
     image = PilImage.fromarray(np.ascontiguousarray(plane))
     resized = np.asarray(image.resize(size, PilImage.Resampling.BICUBIC), dtype=np.float32)
     return np.clip(resized, np.float32(0), np.float32(1))
-
-
-def _choose(rng: np.random.Generator, options: Sequence[T]) -> T:
-    return options[int(rng.integers(len(options)))]

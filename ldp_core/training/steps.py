@@ -108,7 +108,8 @@ def _find(options: Namespace) -> Sources:
 
 
 def _render(folder: Path, sources: Sources, options: Namespace, *, frames: int, seed: int) -> None:
-    settings = FrameSettings.parse({"scene": {"height": options.height, "width": options.width}})
+    scene = {"height": options.height, "width": options.width, "lens": {"mix": options.lenses}}
+    settings = FrameSettings.parse({"scene": scene})
     cache = FrameCache.create(folder, capacity=frames, seed=seed, settings=settings, sources=sources)
     for index in cache.fill(sources, device=options.device):
         if (index + 1) % 100 == 0:
@@ -118,7 +119,9 @@ def _render(folder: Path, sources: Sources, options: Namespace, *, frames: int, 
 def _export(run: Path, weights: Path, *, half: bool = True, notes: Sequence[str] = ()) -> None:
     state = load_checkpoint(run / CHECKPOINT)
     digest = export_weights(state, weights, half=half)
-    card = describe_run(state, name=weights.stem, notes=notes)
+    shapes = {str(network.model_dump(mode="json")): size for size, network in SIZES.items()}
+    size = shapes.get(str(state["network_settings"]), "small")
+    card = describe_run(state, name=weights.stem, size=size, notes=notes)
     write_card(weights.with_suffix(".json"), card, sha256=digest)
     print(f"{weights}: sha256 {digest}")
 

@@ -26,7 +26,7 @@ class ShippedModel:
 SHIPPED: Mapping[str, ShippedModel] = MappingProxyType(
     {
         "ldp": ShippedModel(
-            "ldp.safetensors", "e512835a5a2b281cae3d3033c206f37802f42be7204ec80cf7754e0c09022c22"
+            "ldp.safetensors", "2985a7ad5ae9d17ffe86294401a092ee8b9ac9279e4203fb26ec12eecc5b8f38"
         ),
         "ldp-tiny": ShippedModel(
             "ldp-tiny.safetensors", "73a07ac327d4418941a36664da253911a1f20216d8183cea5907b2fc85cc7584"

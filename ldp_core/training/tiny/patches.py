@@ -21,7 +21,8 @@ from ldp_core.optics.transfer import Transfer, decode_light, encode_light
 from ldp_core.settings import Settings
 from ldp_core.training.degrade import reduce_palette
 from ldp_core.training.layouts import draw_layout, draw_picture
-from ldp_core.training.scenes import SceneSettings, draw_kernel, resize
+from ldp_core.training.lenses import LensSettings, draw_kernel
+from ldp_core.training.scenes import resize
 from ldp_core.training.sources import Image, Photo, read_photo
 
 PATCH_PX = 64
@@ -62,7 +63,7 @@ class PatchMaker:
     def __init__(self, photos: Sequence[Photo], settings: PatchSettings, *, seed: int) -> None:
         self.settings, self.seed = settings, seed
         rng = np.random.default_rng([seed, 0])
-        self._lenses = [draw_kernel(rng, SceneSettings()) for _ in range(settings.lenses)]
+        self._lenses = [draw_kernel(rng, LensSettings()) for _ in range(settings.lenses)]
         self._photos = [to_bytes(read_photo(photo.path)) for photo in photos]
         self._procedural = [
             to_bytes(draw_picture(rng, (256, 256))) for _ in range(settings.procedural_pictures)
