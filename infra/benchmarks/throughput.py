@@ -56,7 +56,7 @@ def compute_bare(dataset: Path, count: int) -> dict[int, float]:
     from ldp_core.metrics import score_item
 
     items = read_catalogue(str(dataset), layout="folders").items[:count]
-    estimator, deblurrer = make_estimator("disparity"), make_deblurrer("wiener")
+    estimator, deblurrer = make_estimator("disparity"), make_deblurrer("ldp")
     seconds = {}
     for threads in (1, torch.get_num_threads()):
         torch.set_num_threads(threads)
