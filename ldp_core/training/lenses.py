@@ -47,7 +47,7 @@ def choose(rng: np.random.Generator, options: Sequence[T]) -> T:
 
 def _draw_broad(rng: np.random.Generator, settings: LensSettings) -> KernelSpec:
     """Near a half-disc of fitted softness, or any family over and beyond its published ranges."""
-    if rng.random() < settings.fitted_share:
+    if settings.fitted_share and rng.random() < settings.fitted_share:
         return KernelSpec(softness=_draw_log(rng, 0.7, 1.6), crosstalk=rng.uniform(0, 0.2))
     return KernelSpec(
         family=choose(rng, settings.families),

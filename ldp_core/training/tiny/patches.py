@@ -57,13 +57,16 @@ class Patch:
     disparity_per_coc: float
 
 
+_LENSES = LensSettings(fitted_share=0.0)
+
+
 class PatchMaker:
     """Patches by number, from photographs and procedural pictures."""
 
     def __init__(self, photos: Sequence[Photo], settings: PatchSettings, *, seed: int) -> None:
         self.settings, self.seed = settings, seed
         rng = np.random.default_rng([seed, 0])
-        self._lenses = [draw_kernel(rng, LensSettings()) for _ in range(settings.lenses)]
+        self._lenses = [draw_kernel(rng, _LENSES) for _ in range(settings.lenses)]
         self._photos = [to_bytes(read_photo(photo.path)) for photo in photos]
         self._procedural = [
             to_bytes(draw_picture(rng, (256, 256))) for _ in range(settings.procedural_pictures)
