@@ -23,6 +23,7 @@ from tasks.progress import Listener
 
 if TYPE_CHECKING:
     from ldp_core.evaluation import FamilyScore
+    from ldp_core.evaluation.maps import Table as MapTable
     from ldp_core.optics.realism import OpticsReport
 
 _OUT, _ERR = Console(), Console(stderr=True)
@@ -103,6 +104,15 @@ def print_families(scores: Sequence[FamilyScore]) -> None:
         values = f"{score.psnr_db:.2f}", f"{score.ssim:.3f}"
         table.add_row(score.family, score.subject, str(score.scenes), *values)
     _OUT.print(table)
+
+
+def print_maps(tables: Mapping[str, MapTable]) -> None:
+    """Estimators by measure, a table per set, for people; a dash where there is nothing to compare."""
+    for title, rows in tables.items():
+        table = Table(title, *next(iter(rows.values())), box=None)
+        for row, values in rows.items():
+            table.add_row(row, *("-" if value is None else f"{value:.3f}" for value in values.values()))
+        _OUT.print(table)
 
 
 def print_optics(report: OpticsReport) -> None:

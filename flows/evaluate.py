@@ -67,7 +67,8 @@ def maps(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """How well every estimator ranks blur, beside its controls, on photographs and on simulated scenes."""
-    from ldp_core.evaluation.maps import print_table, read_measured, simulate_pairs, tabulate
+    from flows.console import print_maps
+    from ldp_core.evaluation.maps import read_measured, simulate_pairs, tabulate
 
     with exits():
         sets = {measured.name: read_measured(measured)} if measured else {}
@@ -75,7 +76,4 @@ def maps(
             sets[f"{simulated} simulated pairs"] = simulate_pairs(simulated, seed=MAPS_SEED)
         asked = {"weights": weights, "sha256": sha256}
         tables = {name: tabulate(pairs, clip=asked) for name, pairs in sets.items()}
-        if as_json:
-            print_json(tables)
-        else:
-            typer.echo("\n\n".join(print_table(name, table) for name, table in tables.items()))
+        print_json(tables) if as_json else print_maps(tables)

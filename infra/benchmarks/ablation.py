@@ -3,52 +3,83 @@
     python infra/benchmarks/ablation.py RUNS --cache FRAMES --hold-out FRAMES --measure FOLDER:44
 
 Every arm gets the same frames, the same steps and the same order of crops; arms that are done are not
-trained again. The network is small (under a million parameters) so that a CPU is enough.
+trained again. The network is small (200,000 parameters) so that a CPU is enough. A map from CLIP is that
+of LDP-tiny; like every map without a sign it is given without wiener, so it is compared with the arms
+that start from the mean of the views.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import torch
 
+from ldp_core.blur import make_estimator
+from ldp_core.blur.clip_model import load_clip
+from ldp_core.deblur.ldp_map import COC_SCALE_PX, coc_planes, hide_sign
 from ldp_core.deblur.ldp_network import NetworkSettings
+from ldp_core.training.balance import Balance
 from ldp_core.training.batches import BatchSettings
 from ldp_core.training.fit import FitSettings, Trainer
-from ldp_core.training.frames import FrameCache
+from ldp_core.training.frames import Frame, FrameCache
 from ldp_core.training.session import Rhythm, Session
 from ldp_core.training.steps import read_set
 from ldp_core.training.validate import Trial, frame_trials, mean_floors
+from ldp_core.types import Pair
 
-NETWORK = {"encoder": (1, 1), "middle": 2, "decoder": (1, 1), "stem": 2, "guided_scales": 1}
+NETWORK = {"width": 16, "encoder": (1, 1), "middle": 2, "decoder": (1, 1), "stem": 2, "guided_scales": 1}
+UNSIGNED = {"unsigned_share": 1}
+HOLD_OUT = "hold-out"
 
 
 @dataclass(frozen=True)
 class Arm:
+    """What one arm changes; `map` is `disparity`, `truth` or `clip`."""
+
     network: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] = field(default_factory=dict)
     batch: Mapping[str, Any] = field(default_factory=dict)
+    map: str = "disparity"
 
 
-PLAIN = {"residual": "mean"}
+MEAN = {"residual": "mean", "bpa": "spatial"}
+WIENER = {"residual": "wiener", "bpa": "spatial"}
 ARMS = {
-    "no map": Arm({**PLAIN, "bpa": "none"}),
-    "map concatenated": Arm({**PLAIN, "bpa": "concat"}),
-    "map by released BPA": Arm({**PLAIN, "bpa": "released"}),
-    "map by spatial BPA": Arm({**PLAIN, "bpa": "spatial"}),
-    "spatial BPA, true map": Arm({**PLAIN, "bpa": "spatial"}, batch={"map_source": "truth"}),
-    "spatial BPA, L_bwl": Arm({**PLAIN, "bpa": "spatial"}, fit={"blur_weight": 0.5}),
-    "spatial BPA, reblur loss": Arm({**PLAIN, "bpa": "spatial"}, fit={"reblur_weight": 0.2}),
-    "no residual, spatial BPA": Arm({"residual": "none", "bpa": "spatial"}),
-    "wiener, no map": Arm({"residual": "wiener", "bpa": "none"}),
-    "wiener, spatial BPA": Arm({"residual": "wiener", "bpa": "spatial"}),
+    "mean, no map": Arm({**MEAN, "bpa": "none"}),
+    "mean, map concatenated": Arm({**MEAN, "bpa": "concat"}),
+    "mean, released BPA": Arm({**MEAN, "bpa": "released"}),
+    "mean, spatial BPA": Arm(MEAN),
+    "mean, spatial BPA, sign hidden": Arm(MEAN, batch=UNSIGNED),
+    "mean, spatial BPA, map from CLIP": Arm(MEAN, batch=UNSIGNED, map="clip"),
+    "mean, spatial BPA, true map": Arm(MEAN, batch={"map_source": "truth"}, map="truth"),
+    "no residual, spatial BPA": Arm({**MEAN, "residual": "none"}),
+    "wiener, no map": Arm({**WIENER, "bpa": "none"}),
+    "wiener, map concatenated": Arm({**WIENER, "bpa": "concat"}),
+    "wiener, released BPA": Arm({**WIENER, "bpa": "released"}),
+    "wiener, spatial BPA": Arm(WIENER),
+    "wiener, spatial BPA, L_bwl": Arm(WIENER, fit={"blur_weight": 0.5}),
+    "wiener, spatial BPA, reblur loss": Arm(WIENER, fit={"reblur_weight": 0.2}),
+    "wiener, spatial BPA, L_bal": Arm(WIENER, fit={"balance_weight": 0.003}),
 }
+
+
+class ClipFrames(FrameCache):
+    """Frames whose estimated map is that of the small CLIP, as if it were a circle of confusion."""
+
+    def __getitem__(self, index: int) -> Frame:
+        frame = super().__getitem__(index)
+        path = self.folder / "clip" / f"{index}.npy"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            np.save(path, clip_map(frame.views[0], frame.views[1]).astype(np.float16))
+        return replace(frame, maps=np.stack([frame.maps[0], np.load(path) * np.float32(COC_SCALE_PX)]))
 
 
 def main() -> None:
@@ -57,17 +88,18 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--hold-out", type=Path, required=True)
     parser.add_argument("--measure", action="append", default=[], metavar="FOLDER[:TOP[:SHIFT]]")
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--frames", type=int, default=700, help="use the first so many, as all arms must")
+    parser.add_argument("--arm", action="append", choices=ARMS, help="only this one; may be repeated")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     trials = dict(read_set(text) for text in options.measure)
-    trials["hold-out"] = frame_trials(FrameCache(options.hold_out))
-    for name, arm in ARMS.items():
+    trials[HOLD_OUT] = frame_trials(FrameCache(options.hold_out))
+    for name in options.arm or ARMS:
         folder = options.runs / name.replace(" ", "-").replace(",", "")
         if not (folder / "result.json").exists():
-            result = run_arm(arm, folder, trials, options)
+            result = run_arm(ARMS[name], folder, trials, options)
             (folder / "result.json").write_text(json.dumps(result))
         print_row(name, json.loads((folder / "result.json").read_text()))
     for floor in ("input", "wiener"):
@@ -75,24 +107,48 @@ def main() -> None:
 
 
 def run_arm(
-    arm: Arm, folder: Path, trials: Mapping[str, list[Trial]], options: argparse.Namespace
+    arm: Arm, folder: Path, trials: Mapping[str, Sequence[Trial]], options: argparse.Namespace
 ) -> dict[str, float]:
     """Mean PSNR in dB by set after training one arm."""
-    trainer = Trainer(
-        NetworkSettings.parse({**NETWORK, **arm.network}),
-        FitSettings.parse({"steps": options.steps, "average_decay": 0.99, **arm.fit}),
-    )
+    fit = FitSettings.parse({"steps": options.steps, "average_decay": 0.99, **arm.fit})
+    balance = Balance(load_clip("ldp-tiny")) if fit.balance_weight else None
     session = Session(
         folder,
-        trainer,
-        FrameCache(options.cache),
+        Trainer(NetworkSettings.parse({**NETWORK, **arm.network}), fit, balance=balance),
+        (ClipFrames if arm.map == "clip" else FrameCache)(options.cache),
         BatchSettings.parse({"batch": 6, "mapless_share": 0, "unsigned_share": 0, **arm.batch}),
-        trials,
+        {name: show_map(arm, kept, options) for name, kept in trials.items() if has_map(arm, name)},
         Rhythm(measure=options.steps + 1),
         frames=options.frames,
     )
     *_, last = session.run()
     return {name: mean(scores.values()) for name, scores in last["psnr_db"].items()}
+
+
+def has_map(arm: Arm, name: str) -> bool:
+    """Photographs have no true map."""
+    return arm.map != "truth" or name == HOLD_OUT
+
+
+def show_map(arm: Arm, trials: Sequence[Trial], options: argparse.Namespace) -> list[Trial]:
+    """The trials with the map of this arm."""
+    if arm.map == "truth":
+        truths = FrameCache(options.hold_out)
+        maps = [torch.from_numpy(truths[index].maps[0])[None, None] for index in range(len(trials))]
+        return [replace(trial, planes=coc_planes(coc)) for trial, coc in zip(trials, maps, strict=True)]
+    if arm.map == "clip":
+        trials = [replace(trial, planes=read_clip_planes(trial)) for trial in trials]
+    return [replace(t, planes=hide_sign(t.planes)) for t in trials] if arm.batch == UNSIGNED else [*trials]
+
+
+def read_clip_planes(trial: Trial) -> torch.Tensor:
+    left, right = ((255 * view[0]).byte().permute(1, 2, 0).numpy() for view in (trial.left, trial.right))
+    return coc_planes(torch.from_numpy(clip_map(left, right))[None, None] * COC_SCALE_PX)
+
+
+def clip_map(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The small CLIP's map (h, w) in 0..1 of 8-bit views (h, w, 3)."""
+    return make_estimator("clip").estimate(Pair("ablation", left, right)).values
 
 
 def print_row(name: str, means: Mapping[str, float]) -> None:

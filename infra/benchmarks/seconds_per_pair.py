@@ -17,7 +17,7 @@ import torch
 
 from ldp_core.blur import make_estimator
 from ldp_core.deblur import make_deblurrer
-from ldp_core.deblur.ldp import choose_device, restore_views
+from ldp_core.deblur.ldp import LdpSettings, choose_device, restore_views
 from ldp_core.deblur.ldp_network import PUBLISHED, LdpNetwork
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.types import Pair
@@ -49,8 +49,9 @@ def main() -> None:
 
 def published_network(pair: Pair) -> Callable[[], object]:
     network = LdpNetwork(PUBLISHED).eval().to(choose_device())
+    settings = LdpSettings(tile_px=max(pair.left.shape))
     left, right = (to_planes(view) for view in (pair.left, pair.right))
-    return lambda: restore_views(network, left=left, right=right, plane=torch.zeros_like(left[:1]))
+    return lambda: restore_views(network, settings, left=left, right=right, plane=torch.zeros_like(left[:1]))
 
 
 def to_planes(view: np.ndarray) -> torch.Tensor:

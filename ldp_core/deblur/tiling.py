@@ -34,16 +34,22 @@ class Tile:
 
 
 def apply_tiled(
-    function: Callable[..., Tensor], arrays: Sequence[Tensor], *, tile_px: int, overlap_px: int
+    function: Callable[..., Tensor],
+    arrays: Sequence[Tensor],
+    *,
+    tile_px: int,
+    overlap_px: int,
+    at_once: int = 1,
 ) -> Tensor:
     """Apply a picture function tile by tile and blend what it returns.
 
     Args:
-        function: takes as many (..., th, tw) tensors as there are arrays, returns one of the same
-            last two sides; it must not measure anything that belongs to the whole picture.
+        function: takes as many stacks (n, ..., th, tw) of tiles as there are arrays, returns one of
+            the same last two sides; it must not measure anything that belongs to the whole picture.
         arrays: tensors (..., h, w) of one height and width.
         tile_px: largest side of a tile, overlaps included.
         overlap_px: pixels shared by neighbours; at least twice the reach of the function.
+        at_once: largest n.
 
     Returns:
         (..., h, w), of what `function` returns; with one tile exactly that.
@@ -54,22 +60,23 @@ def apply_tiled(
     height, width = arrays[0].shape[-2:]
     tiles = list(plan_tiles(height, width, tile_px=tile_px, overlap_px=overlap_px))
     if len(tiles) == 1:
-        return function(*arrays)
+        return function(*(array[None] for array in arrays))[0]
     weight = torch.zeros(height, width)
     total = torch.zeros(())
-    for tile in tiles:
-        where = (..., *tile.slices)
-        part = function(*(array[where] for array in arrays))
-        mask = _blend_mask(tile, height=height, width=width, overlap_px=overlap_px)
+    for start in range(0, len(tiles), at_once):
+        stack = tiles[start : start + at_once]
+        parts = function(*(torch.stack([array[(..., *tile.slices)] for tile in stack]) for array in arrays))
         if not total.shape:
-            total = part.new_zeros((*part.shape[:-2], height, width))
-        total[where] += part * mask
-        weight[tile.slices] += mask
+            total = parts.new_zeros((*parts.shape[1:-2], height, width))
+        for tile, part in zip(stack, parts, strict=True):
+            mask = _blend_mask(tile, height=height, width=width, overlap_px=overlap_px)
+            total[(..., *tile.slices)] += part * mask
+            weight[tile.slices] += mask
     return total / weight
 
 
 def plan_tiles(height: int, width: int, *, tile_px: int, overlap_px: int) -> Iterator[Tile]:
-    """Tiles that cover a picture row by row, of nearly equal sides, neighbours overlapping.
+    """Tiles of one size that cover a picture row by row, neighbours overlapping.
 
     Raises:
         SettingsError: the overlap leaves no room in a tile.

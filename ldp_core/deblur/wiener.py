@@ -14,7 +14,6 @@ in the shadows stay small.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import torch
@@ -90,8 +89,14 @@ class WienerDeblurrer:
         with torch.inference_mode():
             left, right = (_to_tensor(view, peak=pair.peak) for view in (pair.left, pair.right))
             margin = kernel_size(s.kernel, float(coc.abs().max())) + _MARGIN_PX
+            noise = measure_noise(left, right)
+
+            def restore_tile(*stacks: Tensor) -> Tensor:
+                left, right, coc = (stack[0] for stack in stacks)
+                return restore_views(left, right, coc, settings=s, noise=noise)[None]
+
             restored = apply_tiled(
-                partial(restore_views, settings=s, noise=measure_noise(left, right)),
+                restore_tile,
                 [left, right, coc],
                 tile_px=max(s.tile_px, 4 * margin),
                 overlap_px=2 * margin,

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from ldp_core.blur import make_estimator
 from ldp_core.errors import MetricError
 from ldp_core.images import read_image
-from ldp_core.metrics.blur_maps import Samples, ai1, ai2, auc, sample_blur
+from ldp_core.metrics.blur_maps import ai1, ai2, auc, sample_blur, spearman
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair
 
-ESTIMATORS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "random CLIP": ("random-clip", {}),
     "1 - ZNCC": ("zncc", {}),
     "disparity": ("disparity", {}),
@@ -29,7 +28,6 @@ ESTIMATORS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "LDP-tiny, signed": ("clip", {"mode": "signed"}),
 }
 """Rows of the table: an estimator and its settings."""
-
 
 _EVERY = (slice(2, None, 4), slice(2, None, 4))
 
@@ -76,13 +74,6 @@ def rank(blur_map: BlurMap, pair: Pair) -> Ranking:
     )
 
 
-def spearman(estimate: Samples, truth: Samples) -> float:
-    """Spearman's rank correlation; nan where either is constant."""
-    if not np.ptp(estimate) or not np.ptp(truth):
-        return float("nan")
-    return float(np.corrcoef(rankdata(estimate), rankdata(truth))[0, 1])
-
-
 def read_measured(folder: Path) -> Iterator[Pair]:
     """Pairs `NAME_l.png`, `NAME_r.png` with a measured unsigned truth `NAME_defocus.png`, 0 = unknown."""
     for path in sorted(folder.glob("*_defocus.png")):
@@ -95,22 +86,14 @@ def read_measured(folder: Path) -> Iterator[Pair]:
 def simulate_pairs(count: int, *, seed: int) -> Iterator[Pair]:
     """Photographs of procedural scenes that vary in blur, with their signed circle of confusion."""
     settings = SimulationSettings(seed=seed, sharp_share=0, blurred_share=0)
-    for number in range(count):
-        pair = simulate_pair(number, settings)
-        yield Pair(
-            pair.id,
-            pair.left,
-            pair.right,
-            blur_truth=pair.blur_truth,
-            blur_truth_kind=BlurTruthKind.SIGNED_COC_PX,
-        )
+    return (simulate_pair(number, settings) for number in range(count))
 
 
 def tabulate(pairs: Iterable[Pair], *, clip: Mapping[str, Any]) -> Table:
-    """Mean ranking of each of `ESTIMATORS`; `clip` are settings of all rows named clip."""
-    rows: dict[str, list[Ranking]] = {name: [] for name in ESTIMATORS}
+    """Mean ranking of each of `ROWS`; `clip` are settings of all rows named clip."""
+    rows: dict[str, list[Ranking]] = {name: [] for name in ROWS}
     for pair in pairs:
-        for name, (estimator, settings) in ESTIMATORS.items():
+        for name, (estimator, settings) in ROWS.items():
             chosen = {**settings, **clip} if estimator == "clip" else settings
             rows[name].append(rank(make_estimator(estimator, chosen).estimate(pair), pair))
     return {name: _mean(rankings) for name, rankings in rows.items()}
@@ -124,13 +107,3 @@ def _mean(rankings: list[Ranking]) -> dict[str, float | None]:
 def _mean_known(values: list[float]) -> float | None:
     known = [value for value in values if not np.isnan(value)]
     return round(float(np.mean(known)), 4) if known else None
-
-
-def print_table(title: str, rows: Table) -> str:
-    """The table as text; a dash where there is nothing to compare."""
-    names = list(next(iter(rows.values())))
-    lines = [f"{title:28}" + "".join(f"{name:>12}" for name in names)]
-    for row, values in rows.items():
-        cells = ("-" if value is None else f"{value:.3f}" for value in values.values())
-        lines.append(f"{row:28}" + "".join(f"{cell:>12}" for cell in cells))
-    return "\n".join(lines)

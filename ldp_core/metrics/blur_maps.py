@@ -154,10 +154,16 @@ def _affine_residual(estimate: Samples, truth: Samples, weights: Samples) -> Sam
 
 def one_minus_rho(estimate: Samples, truth: Samples) -> float:
     """1 - |Spearman's rank correlation|, 0..1; 1 for a constant estimate, which ranks nothing."""
+    rho = spearman(estimate, truth)
+    return 1.0 if np.isnan(rho) else 1 - abs(rho)
+
+
+def spearman(estimate: Samples, truth: Samples) -> float:
+    """Spearman's rank correlation, -1..1; nan where either is constant."""
     x, y = (_ranks(samples) for samples in (estimate, truth))
     x, y = x - x.mean(), y - y.mean()
     norm = np.sqrt((x @ x) * (y @ y))
-    return float(1 - abs(x @ y) / norm) if norm > 0 else 1.0
+    return float(x @ y / norm) if norm > 0 else float("nan")
 
 
 def auc(estimate: Samples, blurred: NDArray[np.bool_]) -> float:

@@ -18,7 +18,7 @@ from ldp_core.optics.render import render_views
 from ldp_core.optics.scenes import Scene, SceneKind, make_scene
 from ldp_core.optics.sensor import Sensor, expose_views, quantise
 from ldp_core.settings import Settings
-from ldp_core.types import Pair
+from ldp_core.types import BlurTruthKind, Pair
 
 DEFAULT_MIX = (
     KernelSpec(),
@@ -130,6 +130,7 @@ def simulate_pair(number: int, settings: SimulationSettings | None = None, *, it
         right=right,
         target=target,
         blur_truth=batch.coc_px[0].cpu().numpy(),
+        blur_truth_kind=BlurTruthKind.SIGNED_COC_PX,
     )
 
 

@@ -7,10 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from ldp_core.errors import LdpError
+from ldp_core.optics.kernels import KernelFamily
 from ldp_core.training import steps
+from ldp_core.training.command import Step, add_device, add_threads, run_step
 
 _FOLDERS = {
     "photos": "sharp photographs",
@@ -20,14 +19,7 @@ _FOLDERS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    try:
-        options.step(options)
-    except LdpError as error:
-        print(f"{error.kind}: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_step(build_parser(), arguments)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -46,9 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_export(names.add_parser("export", help="write the averaged weights and their card"))
     for named in (whole, cache, fit):
         named.add_argument("folder", type=Path, help="where the work lies")
-        named.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+        add_device(named)
     for named in names.choices.values():
-        named.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+        add_threads(named)
     return parser
 
 
@@ -57,6 +49,14 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--lenses", choices=("broad", "cameras"), default="broad", help="mix of kernels")
+    parser.add_argument(
+        "--family",
+        type=KernelFamily,
+        action="append",
+        default=[],
+        choices=list(KernelFamily),
+        help="only kernels of this form of the mix; may be repeated",
+    )
     for kind, content in _FOLDERS.items():
         parser.add_argument(
             f"--{kind}",
@@ -68,7 +68,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def _add_fit(parser: argparse.ArgumentParser, *, step: object) -> None:
+def _add_fit(parser: argparse.ArgumentParser, *, step: Step) -> None:
     parser.set_defaults(step=step)
     parser.add_argument("--size", choices=steps.SIZES, default="small")
     parser.add_argument("--bpa", choices=("released", "spatial", "concat", "none"), help="how the map enters")

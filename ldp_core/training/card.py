@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ldp_core import __version__
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings, count_parameters
@@ -37,6 +38,7 @@ class ModelCard:
     seed: int
     steps: int
     network: Mapping[str, Any]
+    parameters: int
     training: Mapping[str, Any]
     sources: Sequence[str]
     source_licences: str
@@ -61,12 +63,27 @@ def export_weights(state: Mapping[str, Any], path: Path, *, half: bool = True) -
     """
     dtype = torch.float16 if half else torch.float32
     tensors = {name: value.to(dtype) for name, value in state["average"].items()}
-    content = pack_weights(tensors, metadata={"network": json.dumps(state["network_settings"])})
-    if len(content) > LARGEST_BYTES:
+    return write_weights(path, tensors, metadata={"network": json.dumps(state["network_settings"])})
+
+
+def write_weights(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    *,
+    metadata: Mapping[str, str],
+    largest_bytes: int = LARGEST_BYTES,
+) -> str:
+    """Write weights small enough to ship, and return the file's sha256.
+
+    Raises:
+        WeightsError: the file would exceed `largest_bytes`.
+    """
+    content = pack_weights(tensors, metadata=metadata)
+    if len(content) > largest_bytes:
         raise WeightsError(
             "these weights are too large to ship",
             where=str(path),
-            expected=f"at most {LARGEST_BYTES} bytes",
+            expected=f"at most {largest_bytes} bytes",
             got=f"{len(content)} bytes",
             remedy="train a smaller network",
         )
@@ -85,6 +102,7 @@ def describe_run(state: Mapping[str, Any], *, name: str, size: str, notes: Seque
         seed=fit["seed"],
         steps=state["step"],
         network=state["network_settings"],
+        parameters=count_parameters(LdpNetwork(NetworkSettings.parse(state["network_settings"]))),
         training={"fit": fit, "batch": batch, "frames": state["frames"]},
         sources=[path for paths in state["sources"].values() for path in paths],
         source_licences=SOURCE_LICENCES,
@@ -112,7 +130,6 @@ def write_command(state: Mapping[str, Any], *, size: str) -> str:
 
 
 def write_card(path: Path, card: ModelCard, *, sha256: str) -> None:
-    """The card as JSON, with the digest of its weights and the number of parameters."""
-    network = LdpNetwork(NetworkSettings.parse(card.network))
-    content = {"sha256": sha256, "parameters": count_parameters(network), **asdict(card)}
+    """The card as JSON, with the digest of its weights."""
+    content = {"sha256": sha256, **asdict(card)}
     write_bytes(str(path), (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())

@@ -28,8 +28,8 @@ class LensSettings(Settings):
     mix: Literal["broad", "cameras"] = "broad"
     """Half of them near one fitted half-disc and the rest of any form, or forms and ranges as
     `ldp evaluate optics` fits them to two cameras."""
-    families: tuple[KernelFamily, ...] = Field(default=_SPLIT_FAMILIES, min_length=1)
-    """Forms of the broad mix."""
+    families: tuple[KernelFamily, ...] = ()
+    """Forms of the mix; its own, if none are named. One named more often is drawn more often."""
     fitted_share: float = Field(default=0.5, ge=0, le=1)
     """How often a lens of the broad mix is the fitted half-disc."""
     measured_path: str = ""
@@ -38,7 +38,9 @@ class LensSettings(Settings):
 
 def draw_kernel(rng: np.random.Generator, settings: LensSettings) -> KernelSpec:
     """One lens."""
-    return _draw_camera(rng) if settings.mix == "cameras" else _draw_broad(rng, settings)
+    if settings.mix == "cameras":
+        return _draw_camera(rng, choose(rng, settings.families or _CAMERA_FAMILIES))
+    return _draw_broad(rng, settings)
 
 
 def choose(rng: np.random.Generator, options: Sequence[T]) -> T:
@@ -50,7 +52,7 @@ def _draw_broad(rng: np.random.Generator, settings: LensSettings) -> KernelSpec:
     if settings.fitted_share and rng.random() < settings.fitted_share:
         return KernelSpec(softness=_draw_log(rng, 0.7, 1.6), crosstalk=rng.uniform(0, 0.2))
     return KernelSpec(
-        family=choose(rng, settings.families),
+        family=choose(rng, settings.families or _SPLIT_FAMILIES),
         softness=_draw_log(rng, 0.2, 1.6),
         order=int(rng.choice([1, 3, 6, 9])),
         cutoff=rng.uniform(1.8, 2.8),
@@ -61,8 +63,8 @@ def _draw_broad(rng: np.random.Generator, settings: LensSettings) -> KernelSpec:
     )
 
 
-def _draw_camera(rng: np.random.Generator) -> KernelSpec:
-    family, crosstalk = choose(rng, _CAMERA_FAMILIES), rng.uniform(0, 0.35)
+def _draw_camera(rng: np.random.Generator, family: KernelFamily) -> KernelSpec:
+    crosstalk = rng.uniform(0, 0.35)
     match family:
         case KernelFamily.OFF_AXIS:
             return KernelSpec(

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from ldp_core.training.batches import Batch, BatchSettings, draw_batch
-from ldp_core.training.checkpoints import load_checkpoint, save_checkpoint
 from ldp_core.training.fit import Trainer
+from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import FrameCache
 from ldp_core.training.pictures import draw_sheet
 from ldp_core.training.validate import Trial, mean_floors, measure
-
-CHECKPOINT = "checkpoint.pt"
-LOG = "log.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +33,7 @@ class Session:
     `trials` are named sets to measure; nothing is selected by them.
     """
 
-    folder: Path
+    folder: RunFolder
     trainer: Trainer
     cache: FrameCache
     batch: BatchSettings
@@ -50,11 +45,9 @@ class Session:
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint, if there is one."""
-        path = self.folder / CHECKPOINT
-        if not path.exists():
-            return False
-        self.trainer.restore(load_checkpoint(path))
-        return True
+        if self.folder.begun:
+            self.trainer.restore(self.folder.load())
+        return self.folder.begun
 
     def run(self, *, minutes: float = math.inf) -> Iterator[dict[str, Any]]:
         """Train; yield each log entry, which is also appended to `log.jsonl`."""
@@ -79,7 +72,7 @@ class Session:
     def save(self) -> None:
         """Write the checkpoint, where this process leads its team."""
         if self.trainer.team.leads:
-            save_checkpoint(self.folder / CHECKPOINT, {**self.trainer.state(), **self._describe()})
+            self.folder.save({**self.trainer.state(), **self._describe()})
 
     def measure(self) -> dict[str, dict[str, float]]:
         """PSNR in dB of the averaged network, by set and picture; nothing where another process leads."""
@@ -103,7 +96,7 @@ class Session:
         """Write a contact sheet of each set into `pictures/`, where this process leads its team."""
         if self.trainer.team.leads:
             for name, trials in self.trials.items():
-                path = self.folder / "pictures" / f"{name}-{self.trainer.step:07d}.png"
+                path = self.folder.pictures / f"{name}-{self.trainer.step:07d}.png"
                 draw_sheet(path, self.trainer.average, trials)
 
     def _draw(self, step: int) -> Batch:
@@ -118,9 +111,5 @@ class Session:
         )
 
     def _log(self, **content: Any) -> dict[str, Any]:
-        entry = {"time": time.strftime("%H:%M:%S"), "step": self.trainer.step, **content}
-        if self.trainer.team.leads:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / LOG).open("a") as file:
-                file.write(json.dumps(entry) + "\n")
-        return entry
+        step = self.trainer.step
+        return self.folder.log(step=step, **content) if self.trainer.team.leads else {"step": step, **content}

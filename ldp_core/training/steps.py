@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ldp_core.blur.clip_model import load_clip
@@ -11,77 +11,80 @@ from ldp_core.deblur.ldp_network import LIGHT, PUBLISHED, SMALL, NetworkSettings
 from ldp_core.training.balance import Balance
 from ldp_core.training.batches import BatchSettings
 from ldp_core.training.card import describe_run, export_weights, write_card
-from ldp_core.training.checkpoints import load_checkpoint
 from ldp_core.training.fit import FitSettings, Trainer
+from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import FrameCache, FrameSettings
-from ldp_core.training.session import CHECKPOINT, Rhythm, Session
+from ldp_core.training.session import Rhythm, Session
 from ldp_core.training.sources import Sources, find_sources
 from ldp_core.training.team import join_team, own_device
 from ldp_core.training.validate import Trial, frame_trials, read_trials
 from ldp_core.types import Region
 
 SIZES = {"light": LIGHT, "small": SMALL, "large": NetworkSettings(), "published": PUBLISHED}
+_FIT_OPTIONS = ("steps", "learning_rate", "blur_weight", "reblur_weight", "balance_weight", "seed")
 HOLD_OUT_FRAMES = 12
 HOLD_OUT_SEED = 1_000_003
 
 
-def train(options: Namespace) -> None:
+def train(options: Namespace) -> Iterator[str]:
     """All of it in one folder: frames, a hold-out of other frames, the fit, weights with their card."""
     sources = _find(options)
     options.cache = options.folder / "frames"
     hold_out = options.folder / "hold-out"
-    _render(hold_out, sources, options, frames=HOLD_OUT_FRAMES, seed=HOLD_OUT_SEED)
-    _render(options.cache, sources, options, frames=options.frames, seed=options.seed)
+    yield from _render(hold_out, sources, options, frames=HOLD_OUT_FRAMES, seed=HOLD_OUT_SEED)
+    yield from _render(options.cache, sources, options, frames=options.frames, seed=options.seed)
     options.hold_out.append(hold_out)
-    fit(options)
-    _export(options.folder, options.folder / "ldp.safetensors")
+    yield from fit(options)
+    yield _export(RunFolder(options.folder), options.folder / "ldp.safetensors")
 
 
-def fill_cache(options: Namespace) -> None:
-    _render(options.folder, _find(options), options, frames=options.frames, seed=options.seed)
+def fill_cache(options: Namespace) -> Iterator[str]:
+    yield from _render(options.folder, _find(options), options, frames=options.frames, seed=options.seed)
 
 
-def fit(options: Namespace) -> None:
+def fit(options: Namespace) -> Iterator[str]:
     session = open_session(options)
-    _say("resumed" if session.resume() else "a new run", session)
+    for line in follow(session, minutes=options.minutes):
+        if session.trainer.team.leads:
+            yield line
+
+
+def follow(session: Session, *, minutes: float) -> Iterator[str]:
+    """Train, and say how it goes."""
+    yield "resumed" if session.resume() else "a new run"
     for name, trials in session.trials.items():
-        _say(f"{name}: { ({trial.name: trial.floors for trial in trials}) }", session)
-    for entry in session.run(minutes=options.minutes):
-        _say(str(entry), session)
+        yield f"{name}: { ({trial.name: trial.floors for trial in trials}) }"
+    for entry in session.run(minutes=minutes):
+        yield str(entry)
 
 
-def export(options: Namespace) -> None:
-    _export(options.folder, options.weights, half=not options.full, notes=options.note)
+def export(options: Namespace) -> Iterator[str]:
+    yield _export(RunFolder(options.folder), options.weights, half=not options.full, notes=options.note)
 
 
 def open_session(options: Namespace) -> Session:
-    team = join_team(options.device)
-    chosen = {name: getattr(options, name) for name in ("bpa", "residual") if getattr(options, name)}
-    network = NetworkSettings.parse({**SIZES[options.size].model_dump(), **chosen})
-    trainer = Trainer(
-        network,
-        FitSettings(
-            steps=options.steps,
-            learning_rate=options.learning_rate,
-            blur_weight=options.blur_weight,
-            reblur_weight=options.reblur_weight,
-            balance_weight=options.balance_weight,
-            seed=options.seed,
-        ),
-        device=own_device(options.device, team),
-        team=team,
-        compiled=options.compile,
-        balance=open_balance(options) if options.balance_weight else None,
-    )
     trials = dict(read_set(text) for text in options.measure)
     trials |= {folder.name: frame_trials(FrameCache(folder)) for folder in options.hold_out}
     return Session(
-        folder=options.folder,
-        trainer=trainer,
+        folder=RunFolder(options.folder),
+        trainer=open_trainer(options),
         cache=FrameCache(options.cache),
         batch=BatchSettings(batch=options.batch, crop_px=options.crop, map_source=options.map),
         trials=trials,
         rhythm=Rhythm(measure=options.measure_every),
+    )
+
+
+def open_trainer(options: Namespace) -> Trainer:
+    team = join_team(options.device)
+    chosen = {name: getattr(options, name) for name in ("bpa", "residual") if getattr(options, name)}
+    return Trainer(
+        NetworkSettings.parse({**SIZES[options.size].model_dump(), **chosen}),
+        FitSettings.parse({name: getattr(options, name) for name in _FIT_OPTIONS}),
+        device=own_device(options.device, team),
+        team=team,
+        compiled=options.compile,
+        balance=open_balance(options) if options.balance_weight else None,
     )
 
 
@@ -107,25 +110,21 @@ def _find(options: Namespace) -> Sources:
     return find_sources(photos=options.photos, registered=options.registered, layouts=options.layouts)
 
 
-def _render(folder: Path, sources: Sources, options: Namespace, *, frames: int, seed: int) -> None:
-    scene = {"height": options.height, "width": options.width, "lens": {"mix": options.lenses}}
+def _render(folder: Path, sources: Sources, options: Namespace, *, frames: int, seed: int) -> Iterator[str]:
+    lens = {"mix": options.lenses, "families": options.family}
+    scene = {"height": options.height, "width": options.width, "lens": lens}
     settings = FrameSettings.parse({"scene": scene})
     cache = FrameCache.create(folder, capacity=frames, seed=seed, settings=settings, sources=sources)
     for index in cache.fill(sources, device=options.device):
         if (index + 1) % 100 == 0:
-            print(f"{index + 1} frames", flush=True)
+            yield f"{index + 1} frames"
 
 
-def _export(run: Path, weights: Path, *, half: bool = True, notes: Sequence[str] = ()) -> None:
-    state = load_checkpoint(run / CHECKPOINT)
+def _export(run: RunFolder, weights: Path, *, half: bool = True, notes: Sequence[str] = ()) -> str:
+    state = run.load()
     digest = export_weights(state, weights, half=half)
     shapes = {str(network.model_dump(mode="json")): size for size, network in SIZES.items()}
     size = shapes.get(str(state["network_settings"]), "small")
     card = describe_run(state, name=weights.stem, size=size, notes=notes)
     write_card(weights.with_suffix(".json"), card, sha256=digest)
-    print(f"{weights}: sha256 {digest}")
-
-
-def _say(line: str, session: Session) -> None:
-    if session.trainer.team.leads:
-        print(line, flush=True)
+    return f"{weights}: sha256 {digest}"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ldp_core.blur.disparity import DisparityEstimator
+from ldp_core.deblur.ldp import LdpSettings, restore_views
 from ldp_core.deblur.ldp_map import arrange_for, coc_planes, lay_planes
 from ldp_core.deblur.ldp_network import LdpNetwork
 from ldp_core.deblur.wiener import WienerDeblurrer
@@ -81,21 +82,19 @@ def mean_floors(trials: Sequence[Trial]) -> dict[str, float]:
 
 
 def measure(network: LdpNetwork, trials: Iterable[Trial]) -> dict[str, float]:
-    """PSNR in dB of each trial, restored whole with the map of the disparity estimator."""
+    """PSNR in dB of each trial, restored with the map of the disparity estimator."""
     return {trial.name: trial.score(restore_trial(network, trial)) for trial in trials}
 
 
-@torch.inference_mode()
 def restore_trial(network: LdpNetwork, trial: Trial) -> Tensor:
-    """The network's image (1, 3, h, w) of a trial, restored whole; on the CPU, not clamped."""
+    """The network's image (1, 3, h, w) of a trial, in tiles as it will restore; on the CPU, not clamped."""
+    arrays = {"left": trial.left, "right": trial.right, "guess": trial.wiener}
+    plane = arrange_for(network.settings.bpa, trial.planes)
+    if plane is not None:
+        arrays["plane"] = plane
     network.eval()
-    device = next(network.parameters()).device
-    left, right, wiener = (
-        view.to(device, memory_format=torch.channels_last) for view in (trial.left, trial.right, trial.wiener)
-    )
-    planes = arrange_for(network.settings.bpa, trial.planes.to(device))
-    restored: Tensor = network(left, right, planes, wiener)
-    return restored.float().cpu()
+    views = {name: array[0] for name, array in arrays.items()}
+    return restore_views(network, LdpSettings(), **views)[None]
 
 
 def best_psnr(restored: Tensor, sharp: Tensor, *, reach_px: int) -> float:

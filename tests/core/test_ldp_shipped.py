@@ -53,3 +53,12 @@ def test_blurred_pictures_come_back_closer_to_the_truth_than_from_wiener() -> No
         ldp, wiener = (make_deblurrer(name).restore(pair, blur_map) for name in ("ldp", "wiener"))
         gains.append(psnr_db(ldp, pair.target) - psnr_db(wiener, pair.target))
     assert np.mean(gains) > 0
+
+
+def test_what_lies_far_away_changes_nothing() -> None:
+    view = np.random.default_rng(3).integers(0, 256, (160, 1000, 3), np.uint8)
+    other = view.copy()
+    other[:, 700:] = 0
+    first, second = (make_deblurrer("ldp").restore(Pair("a/far", v, v), None) for v in (view, other))
+    np.testing.assert_array_equal(first[:, :300], second[:, :300])
+    assert (first[:, 700:] != second[:, 700:]).any()

@@ -31,18 +31,19 @@ def blur(radius: int) -> Callable[[Tensor], Tensor]:
     side = 2 * radius + 1
     kernel = torch.full((1, 1, side, side), 1 / side**2)
 
-    def apply(picture: Tensor) -> Tensor:
-        padded = pad(picture[:, None], (radius,) * 4, mode="reflect")
-        return conv2d(padded, kernel)[:, 0]
+    def apply(pictures: Tensor) -> Tensor:
+        padded = pad(pictures.flatten(0, 1)[:, None], (radius,) * 4, mode="reflect")
+        return conv2d(padded, kernel)[:, 0].unflatten(0, pictures.shape[:2])
 
     return apply
 
 
 @pytest.mark.parametrize(("height", "width"), [(300, 411), (97, 500), (64, 64), (65, 200)])
-def test_tiles_of_a_short_reach_equal_the_whole(height: int, width: int) -> None:
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_tiles_of_a_short_reach_equal_the_whole(height: int, width: int, at_once: int) -> None:
     picture = make_texture(height, width)
-    tiled = apply_tiled(blur(4), [picture], tile_px=64, overlap_px=20)
-    assert torch.allclose(tiled, blur(4)(picture), atol=1e-6)
+    tiled = apply_tiled(blur(4), [picture], tile_px=64, overlap_px=20, at_once=at_once)
+    assert torch.allclose(tiled, blur(4)(picture[None])[0], atol=1e-6)
 
 
 def test_several_arrays_are_cut_alike() -> None:
@@ -71,13 +72,14 @@ def test_an_overlap_as_large_as_the_tile_is_refused() -> None:
 def test_no_call_sees_more_than_a_tile() -> None:
     seen: list[tuple[int, ...]] = []
 
-    def record(picture: Tensor) -> Tensor:
-        seen.append(tuple(picture.shape))
-        return picture
+    def record(pictures: Tensor) -> Tensor:
+        seen.append(tuple(pictures.shape))
+        return pictures
 
-    apply_tiled(record, [torch.rand(1, 500, 900)], tile_px=128, overlap_px=32)
-    assert len(seen) > 20
+    apply_tiled(record, [torch.rand(1, 500, 900)], tile_px=128, overlap_px=32, at_once=2)
+    assert len(seen) > 10
     assert max(max(shape[1:]) for shape in seen) <= 128
+    assert {shape[0] for shape in seen} <= {1, 2}
 
 
 @pytest.fixture(scope="module")

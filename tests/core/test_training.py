@@ -21,10 +21,11 @@ from ldp_core.training.batches import BatchSettings, draw_batch, mirror
 from ldp_core.training.checkpoints import load_checkpoint, save_checkpoint
 from ldp_core.training.degrade import CameraSettings
 from ldp_core.training.fit import FitSettings, Trainer, learning_rate
+from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import FrameCache, FrameSettings
 from ldp_core.training.losses import blur_absence, blur_weighted, charbonnier, reblur
 from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
-from ldp_core.training.session import CHECKPOINT, Rhythm, Session
+from ldp_core.training.session import Rhythm, Session
 from ldp_core.training.sources import Sources, find_sources, read_nearness
 from ldp_core.training.validate import Trial, best_psnr, frame_trials, measure, psnr, read_trials
 from ldp_core.types import Pair
@@ -55,7 +56,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
 
 def make_session(folder: Path, cache: FrameCache, *, steps: int = 6) -> Session:
     trainer = Trainer(TINY, FitSettings(steps=steps, warmup_steps=2, seed=3))
-    return Session(folder, trainer, cache, BATCHES, {}, Rhythm(log=2, save=3, measure=100))
+    return Session(RunFolder(folder), trainer, cache, BATCHES, {}, Rhythm(log=2, save=3, measure=100))
 
 
 def test_six_steps_are_three_and_three(tmp_path: Path, cache: FrameCache) -> None:
@@ -110,7 +111,7 @@ def test_a_wall_clock_budget_ends_a_run(tmp_path: Path, cache: FrameCache) -> No
     session = make_session(tmp_path, cache, steps=10_000)
     list(session.run(minutes=0))
     assert session.trainer.step == 0
-    assert (tmp_path / CHECKPOINT).exists()
+    assert (RunFolder(tmp_path).checkpoint).exists()
 
 
 def test_the_learning_rate_warms_up_and_falls_to_its_last_value() -> None:
@@ -123,7 +124,7 @@ def test_the_learning_rate_warms_up_and_falls_to_its_last_value() -> None:
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / CHECKPOINT
+    path = RunFolder(tmp_path).checkpoint
     save_checkpoint(path, {"step": 1})
     assert load_checkpoint(path)["step"] == 1
     path.write_bytes(path.read_bytes()[:-100])
@@ -134,7 +135,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_never_executed(tmp_path: Path) -> None:
-    path = tmp_path / CHECKPOINT
+    path = RunFolder(tmp_path).checkpoint
     torch.save({"format": 1, "step": Path("x")}, path)
     with pytest.raises(WeightsError):
         load_checkpoint(path)
@@ -316,7 +317,7 @@ def test_one_command_trains_and_goes_on_and_leaves_weights_with_their_card(tmp_p
     first = (run / "frames" / "views.u8").read_bytes()
     assert main([*fit, "--steps", "2"]) == 0
     assert (run / "frames" / "views.u8").read_bytes() == first
-    assert load_checkpoint(run / CHECKPOINT)["step"] == 2
+    assert RunFolder(run).load()["step"] == 2
     card = json.loads((run / "ldp.json").read_text())
     assert card["steps"] == 2
     assert card["not_trained_on"] == ["hold-out"]

@@ -13,6 +13,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.console import print_maps
 from ldp_core.deblur import DEBLURRERS
 from ldp_core.evaluation import FamilyScore
 from ldp_core.images import encode_image
@@ -128,6 +129,15 @@ def test_maps_are_ranked_beside_their_controls() -> None:
     (table,) = json.loads(out).values()
     assert {"random CLIP", "1 - ZNCC", "disparity", "LDP-tiny, as released"} <= table.keys()
     assert table["disparity"]["rho"] > table["random CLIP"]["rho"] + 0.2
+
+
+def test_a_table_of_maps_shows_a_dash_where_nothing_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {"one": {"auc": 0.5, "rho_signed": None}, "two": {"auc": 1.0, "rho_signed": -0.25}}
+    print_maps({"set": rows})
+    title, one, two = capsys.readouterr().out.splitlines()
+    assert title.split() == ["set", "auc", "rho_signed"]
+    assert one.split() == ["one", "0.500", "-"]
+    assert two.split() == ["two", "1.000", "-0.250"]
 
 
 def test_training_takes_its_steps_from_the_shell(tmp_path: Path) -> None:

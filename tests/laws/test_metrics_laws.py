@@ -17,7 +17,7 @@ from skimage import metrics as skimage_metrics
 from ldp_core.blur.torchvision_shim import make_torchvision_importable
 from ldp_core.metrics import difference_interval, find_shift, mae, mean_interval, psnr_db, ssim
 from ldp_core.metrics.alignment import REACH_PX, align
-from ldp_core.metrics.blur_maps import ai1, ai2, auc, one_minus_rho
+from ldp_core.metrics.blur_maps import ai1, ai2, auc, one_minus_rho, spearman
 
 TOLERANCES = {
     # dtype: (PSNR dB, SSIM, MAE) against skimage; float32 pictures are compared there in float32
@@ -205,9 +205,11 @@ def test_rank_correlation_agrees_with_scipy(truth: Array, seed: int) -> None:
     estimate = np.random.default_rng(seed).integers(0, 9, truth.size).astype(np.float64)
     if np.ptp(truth) == 0 or np.ptp(estimate) == 0:
         assert one_minus_rho(estimate, truth) == 1
+        assert np.isnan(spearman(estimate, truth))
     else:
-        expected = 1 - abs(stats.spearmanr(estimate, truth).statistic)
-        assert one_minus_rho(estimate, truth) == pytest.approx(expected, abs=1e-12)
+        expected = stats.spearmanr(estimate, truth).statistic
+        assert spearman(estimate, truth) == pytest.approx(expected, abs=1e-12)
+        assert one_minus_rho(estimate, truth) == pytest.approx(1 - abs(expected), abs=1e-12)
 
 
 @given(samples, st.floats(0.1, 9), st.floats(-9, 9), st.booleans())

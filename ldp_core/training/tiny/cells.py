@@ -15,9 +15,9 @@ from pydantic import Field
 from torch import Tensor
 
 from ldp_core.settings import Settings
-from ldp_core.training.degrade import add_noise
+from ldp_core.training.degrade import Bytes, add_noise, to_bytes
 from ldp_core.training.sources import Image
-from ldp_core.training.tiny.patches import Bytes, Patch, to_bytes
+from ldp_core.training.tiny.patches import Patch
 from ldp_core.training.tiny.pool import PatchPool
 
 CELL_PX = 40

@@ -19,14 +19,13 @@ from ldp_core.optics.kernels import KernelSpec, disparity_per_coc, kernel_pair
 from ldp_core.optics.render import render_views
 from ldp_core.optics.transfer import Transfer, decode_light, encode_light
 from ldp_core.settings import Settings
-from ldp_core.training.degrade import reduce_palette
+from ldp_core.training.degrade import Bytes, reduce_palette, to_bytes
 from ldp_core.training.layouts import draw_layout, draw_picture
 from ldp_core.training.lenses import LensSettings, draw_kernel
 from ldp_core.training.scenes import resize
 from ldp_core.training.sources import Image, Photo, read_photo
 
 PATCH_PX = 64
-Bytes = NDArray[np.uint8]
 
 
 class PatchSettings(Settings):
@@ -145,7 +144,3 @@ def _blur_evenly(sharp: Tensor, coc_px: float, lens: KernelSpec, transfer: Trans
 def _blur_by_depth(sharp: Tensor, coc_px: Image, lens: KernelSpec, transfer: Transfer) -> Tensor:
     views = render_views(sharp[None], torch.from_numpy(coc_px)[None], lens, slices=5, transfer=transfer)
     return torch.cat(views)
-
-
-def to_bytes(view: Image) -> Bytes:
-    return (view * 255 + 0.5).clip(0, 255).astype(np.uint8)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +14,13 @@ from ldp_core.blur.clip_card import CellFormat, ClipCard
 from ldp_core.blur.clip_model import ClipModel
 from ldp_core.blur.clip_network import build_network
 from ldp_core.blur.clip_settings import RELEASED_PROMPT
-from ldp_core.errors import WeightsError
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.scenes import SceneKind, make_scene
-from ldp_core.storage import write_bytes
-from ldp_core.training.card import ModelCard
+from ldp_core.training.card import ModelCard, write_weights
 from ldp_core.training.tiny.cells import CellSettings
 from ldp_core.training.tiny.model import IMAGE_MEAN, IMAGE_STD, TinySettings
 from ldp_core.training.tiny.patches import PatchSettings
 from ldp_core.training.tiny.sentences import SHIFTS_PX, say_ladder
-from ldp_core.weights import pack_weights
 
 NAME = "ldp-tiny"
 LARGEST_BYTES = 8 * 2**20
@@ -46,11 +41,11 @@ _SUMMARY = (
     "is shifted, and whether it is in focus; trained on simulated cells against sentences."
 )
 _COMMANDS = (
-    "python -m ldp_core.training.tiny patches POOL --photos KODAK24 --count 10000 --seed 11",
-    "python -m ldp_core.training.tiny fit RUN --patches POOL --steps 5200 --seed 7",
-    "python -m ldp_core.training.tiny export RUN ldp-tiny.safetensors",
-    "python -m ldp_core.training.tiny evaluate --measured PIXEL4 --simulated 12 --scores SCORES",
-    "python -m ldp_core.training.tiny card RUN ldp-tiny.safetensors --scores SCORES",
+    "ldp train ldp-tiny patches POOL --photos KODAK24 --count 10000 --seed 11",
+    "ldp train ldp-tiny fit RUN --patches POOL --steps 5200 --seed 7",
+    "ldp train ldp-tiny export RUN ldp-tiny.safetensors",
+    "ldp evaluate maps PIXEL4 --weights ldp-tiny.safetensors --sha256 DIGEST --json > SCORES",
+    "ldp train ldp-tiny card RUN ldp-tiny.safetensors --scores SCORES",
 )
 _PICTURES = ((SceneKind.LEAVES, 0), (SceneKind.CHART, 1), (SceneKind.ROOM, 2))
 _PICTURE_SIZE = (240, 320)
@@ -64,17 +59,8 @@ def export_weights(state: Mapping[str, Any], path: Path) -> str:
     """
     tensors = {name: value.half() for name, value in state["model"].items()}
     settings = TinySettings.parse(state["model_settings"])
-    content = pack_weights(tensors, metadata={"clip": json.dumps(describe(tensors, settings))})
-    if len(content) > LARGEST_BYTES:
-        raise WeightsError(
-            "these weights are too large to ship",
-            where=str(path),
-            expected=f"at most {LARGEST_BYTES} bytes",
-            got=f"{len(content)} bytes",
-            remedy="train a model with a narrower text tower, or fewer layers",
-        )
-    write_bytes(str(path), content)
-    return hashlib.sha256(content).hexdigest()
+    metadata = {"clip": json.dumps(describe(tensors, settings))}
+    return write_weights(path, tensors, metadata=metadata, largest_bytes=LARGEST_BYTES)
 
 
 def describe(tensors: Mapping[str, Tensor], settings: TinySettings) -> dict[str, Any]:
@@ -112,30 +98,28 @@ def _fit_thresholds(model: ClipModel, prompt: str, pictures: Sequence[Tensor]) -
     return {"A": round(limits.sharp_logit, 4), "B": round(limits.blurred_logit, 4)}
 
 
-def write_card(
-    path: Path, state: Mapping[str, Any], *, sha256: str, scores: Mapping[str, Any], notes: Sequence[str] = ()
-) -> None:
-    """The card of a shipped model as JSON; `scores` are the tables of `evaluate`."""
+def describe_run(
+    state: Mapping[str, Any], *, scores: Mapping[str, Any], notes: Sequence[str] = ()
+) -> ModelCard:
+    """The card of a checkpoint's model; `scores` are the tables of `ldp evaluate maps`."""
     settings = TinySettings.parse(state["model_settings"])
-    parameters = sum(value.numel() for value in state["model"].values())
-    card = ModelCard(
+    return ModelCard(
         name=NAME,
         summary=_SUMMARY,
         commands=_COMMANDS,
         seed=int(state["fit_settings"]["seed"]),
         steps=int(state["step"]),
         network=settings.model_cfg,
+        parameters=sum(value.numel() for value in state["model"].values()),
         training={
             "fit": state["fit_settings"],
             "cells": CellSettings().model_dump(mode="json"),
             "patches": PatchSettings().model_dump(mode="json"),
-            "notes": list(notes),
         },
+        notes=notes,
         sources=("Kodak Lossless True Color Image Suite, 24 photographs", "procedural pictures"),
         source_licences="the photographs were released by Kodak for unrestricted use",
         not_trained_on=("pixel4", "simulated scenes of ldp_core.optics"),
         scores=scores,
         licence="Apache-2.0, as the code",
     )
-    content = {"sha256": sha256, "parameters": parameters, **asdict(card)}
-    write_bytes(str(path), (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
