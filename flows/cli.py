@@ -30,7 +30,7 @@ EstimatorOption = Annotated[str, typer.Option("--estimator", help="How blur maps
 DeblurrerOption = Annotated[str, typer.Option("--deblurrer", help="How images are restored.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A setting, such as estimator.max_disparity_px=12; may be repeated."),
+    typer.Option("--set", help="A setting, such as estimator.largest_disparity_px=12; may be repeated."),
 ]
 ClusterOption = Annotated[str | None, typer.Option("--cluster", help="Address of a Dask scheduler.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Embedded worker processes.")]

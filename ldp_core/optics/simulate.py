@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ldp_core.optics.chance import Chance
+from ldp_core.optics.frame import render_frame
 from ldp_core.optics.kernels import KernelFamily, KernelSpec
 from ldp_core.optics.lens import defocus_px
 from ldp_core.optics.render import render_views
@@ -43,6 +44,8 @@ class SimulationSettings(Settings):
     """One of these layouts each photograph; repeat one to draw it more often."""
     kernels: tuple[KernelSpec, ...] = Field(default=DEFAULT_MIX, min_length=1)
     """One of these blurs each photograph; repeat a kernel to draw it more often."""
+    whole_frame: bool = False
+    """Off-axis lenses change over the frame; otherwise a photograph shows one place of it."""
     near_limit_px: float = Field(default=16.0, ge=0.0, le=256.0)
     """Largest circle of confusion before the focal plane, diameter in pixels."""
     far_limit_px: float = Field(default=26.0, ge=0.0, le=256.0)
@@ -181,10 +184,11 @@ def _render_mixed(
     sharp: Tensor, coc_px: Tensor, *, plans: Sequence[_Plan], settings: SimulationSettings
 ) -> Tensor:
     """Views (b, 2, 3, h, w), each photograph through its own kernel."""
+    render = render_frame if settings.whole_frame else render_views
     views = sharp.new_empty(sharp.shape[0], 2, *sharp.shape[1:])
     for kernel in dict.fromkeys(plan.kernel for plan in plans):
         chosen = [index for index, plan in enumerate(plans) if plan.kernel == kernel]
-        sides = render_views(
+        sides = render(
             sharp[chosen],
             coc_px[chosen],
             kernel,

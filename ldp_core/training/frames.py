@@ -26,7 +26,7 @@ from ldp_core.storage import write_bytes
 from ldp_core.training.degrade import CameraSettings, take_views, to_bytes
 from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
 from ldp_core.training.sources import Image, Sources
-from ldp_core.types import Pair
+from ldp_core.types import BlurMap, Pair, Pixels
 
 VIEWS = ("left", "right", "sharp", "wiener")
 MAPS = ("coc_px", "estimate_px")
@@ -59,12 +59,17 @@ def render_frame(
     images = recolour(rng, images, grey_share=settings.camera.grey_share)
     left, right = take_views(rng, images[0], images[1], settings=settings.camera)
     pair = Pair(f"training/{index}", left, right)
-    blur_map = DisparityEstimator().estimate(pair)
-    wiener = WienerDeblurrer().restore(pair, blur_map)
+    blur_map, wiener = restore_untrained(pair)
     return Frame(
         views=np.stack([left, right, to_bytes(images[2]), wiener]),
         maps=np.stack([scene.coc_px.numpy(), blur_map.signed_coc_px()]),
     )
+
+
+def restore_untrained(pair: Pair) -> tuple[BlurMap, Pixels]:
+    """What the network starts from when it restores: the estimated map, and wiener's picture."""
+    blur_map = DisparityEstimator().estimate(pair)
+    return blur_map, WienerDeblurrer().restore(pair, blur_map)
 
 
 def recolour(rng: np.random.Generator, images: Sequence[Image], *, grey_share: float) -> list[Image]:

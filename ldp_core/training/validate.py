@@ -12,12 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ldp_core.blur.disparity import DisparityEstimator
 from ldp_core.deblur.ldp import LdpSettings, restore_views
 from ldp_core.deblur.ldp_map import arrange_for, coc_planes, lay_planes
 from ldp_core.deblur.ldp_network import LdpNetwork
-from ldp_core.deblur.wiener import WienerDeblurrer
-from ldp_core.training.frames import Frame, FrameCache
+from ldp_core.training.frames import Frame, FrameCache, restore_untrained
 from ldp_core.types import Pair, Pixels, Region
 
 FULL = Region()
@@ -70,8 +68,7 @@ def _frame_trial(frame: Frame, index: int) -> Trial:
 def _read_trial(folder: Path, name: str, *, region: Region, shift_px: int) -> Trial:
     views = [_read(folder / f"{name}_{view}.png") for view in ("l", "r", "gt")]
     pair = Pair(f"trial/{name}", views[0], views[1])
-    blur_map = DisparityEstimator().estimate(pair)
-    wiener = WienerDeblurrer().restore(pair, blur_map)
+    blur_map, wiener = restore_untrained(pair)
     left, right, sharp, restored = (_to_tensor(view) for view in (*views, wiener))
     return Trial(name, left, right, sharp, lay_planes(blur_map), restored, region, shift_px)
 

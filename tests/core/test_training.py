@@ -16,6 +16,7 @@ import torch
 from ldp_core.deblur import make_deblurrer
 from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.errors import CatalogueError, SettingsError, WeightsError
+from ldp_core.optics.kernels import KernelFamily
 from ldp_core.training.__main__ import main
 from ldp_core.training.batches import BatchSettings, draw_batch, mirror
 from ldp_core.training.checkpoints import load_checkpoint, save_checkpoint
@@ -23,6 +24,7 @@ from ldp_core.training.degrade import CameraSettings
 from ldp_core.training.fit import FitSettings, Trainer, learning_rate
 from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import FrameCache, FrameSettings
+from ldp_core.training.lenses import LensSettings, draw_kernel
 from ldp_core.training.losses import blur_absence, blur_weighted, charbonnier, reblur
 from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
 from ldp_core.training.session import Rhythm, Session
@@ -344,3 +346,13 @@ def test_the_command_line_reports_an_error_and_fails(
 ) -> None:
     assert main(["fit", str(tmp_path / "run"), "--cache", str(tmp_path / "none")]) == 1
     assert "no cache of frames" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mix", ["broad", "cameras"])
+def test_only_the_named_forms_of_lenses_are_drawn(mix: str) -> None:
+    rng = np.random.default_rng(0)
+    named = (KernelFamily.BUTTERWORTH, KernelFamily.TRANSLATING_DISC)
+    settings = LensSettings.parse({"mix": mix, "families": named, "fitted_share": 0})
+    assert {draw_kernel(rng, settings).family for _ in range(40)} == set(named)
+    usual = LensSettings.parse({"mix": mix})
+    assert len({draw_kernel(rng, usual).family for _ in range(80)}) >= 3
