@@ -86,23 +86,7 @@ def _is_tag(weights: str) -> bool:
 def _fetch_tag(weights: str, *, sha256: str) -> tuple[nn.Module, ClipCard]:
     architecture, tag = weights.split("/")
     card = card_of_architecture(architecture, where=weights)
-    published = open_clip().get_pretrained_cfg(architecture, tag)
-    if not published:
-        raise WeightsError(
-            "open_clip knows no such tag",
-            where=weights,
-            expected=", ".join(open_clip().list_pretrained_tags_by_model(architecture)),
-            got=tag,
-            remedy=WAYS_OUT,
-        )
-    if sha256 or bool(published.get("quick_gelu")) != bool(card.model_cfg.get("quick_gelu")):
-        raise WeightsError(
-            "a tag names its own file, and the activation it was trained with",
-            where=weights,
-            expected="no sha256, and for weights of OpenAI an architecture that ends in -quickgelu",
-            got=f"sha256 '{sha256}', architecture {architecture}",
-            remedy="use ViT-B-16-quickgelu/openai, or pin a .safetensors file by its sha256",
-        )
+    _require_tag(architecture, tag, card, sha256=sha256)
     try:
         network = freeze(open_clip().create_model(architecture, pretrained=tag, require_pretrained=True))
     except (OSError, RuntimeError, ValueError, TypeError) as error:
@@ -116,5 +100,26 @@ def _fetch_tag(weights: str, *, sha256: str) -> tuple[nn.Module, ClipCard]:
         getattr(network.visual, name, None) or openai
         for name, openai in (("image_mean", OPENAI_MEAN), ("image_std", OPENAI_STD))
     )
-    card = card.model_copy(update={"image_mean": tuple(mean), "image_std": tuple(std), "name": weights})
-    return network, card
+    return network, card.model_copy(
+        update={"image_mean": tuple(mean), "image_std": tuple(std), "name": weights}
+    )
+
+
+def _require_tag(architecture: str, tag: str, card: ClipCard, *, sha256: str) -> None:
+    published = open_clip().get_pretrained_cfg(architecture, tag)
+    if not published:
+        raise WeightsError(
+            "open_clip knows no such tag",
+            where=f"{architecture}/{tag}",
+            expected=", ".join(open_clip().list_pretrained_tags_by_model(architecture)),
+            got=tag,
+            remedy=WAYS_OUT,
+        )
+    if sha256 or bool(published.get("quick_gelu")) != bool(card.model_cfg.get("quick_gelu")):
+        raise WeightsError(
+            "a tag names its own file, and the activation it was trained with",
+            where=f"{architecture}/{tag}",
+            expected="no sha256, and for weights of OpenAI an architecture that ends in -quickgelu",
+            got=f"sha256 '{sha256}', architecture {architecture}",
+            remedy="use ViT-B-16-quickgelu/openai, or pin a .safetensors file by its sha256",
+        )

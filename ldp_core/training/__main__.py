@@ -76,19 +76,31 @@ def _add_fit(parser: argparse.ArgumentParser, *, step: Step) -> None:
     parser.add_argument(
         "--map", choices=("disparity", "truth"), default="disparity", help="the map it is told"
     )
+    _add_schedule(parser)
+    _add_losses(parser)
+    _add_measuring(parser)
+
+
+def _add_schedule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=10_000, help="length of the cosine")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this long")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--crop", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--compile", action="store_true", help="compile the network; helps on a GPU")
+
+
+def _add_losses(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--blur-weight", type=float, default=0.0, help="weight of L_bwl")
     parser.add_argument("--reblur-weight", type=float, default=0.0, help="weight of the reblur loss")
     parser.add_argument("--balance-weight", type=float, default=0.0, help="weight of L_bal")
     parser.add_argument("--balance-clip", default="ViT-B-16-quickgelu/openai", help="CLIP weights for L_bal")
     parser.add_argument("--balance-sha256", default="", help="digest of that file, where it is one")
     parser.add_argument("--balance-architecture", default="", help="its network, where it does not say")
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--compile", action="store_true", help="compile the network; helps on a GPU")
+
+
+def _add_measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measure-every", type=int, default=500, metavar="STEPS")
     parser.add_argument(
         "--measure",
