@@ -28,6 +28,7 @@ from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.training.balance import Balance
 from ldp_core.training.batches import BatchSettings
 from ldp_core.training.fit import FitSettings, Trainer
+from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import Frame, FrameCache
 from ldp_core.training.session import Rhythm, Session
 from ldp_core.training.steps import read_set
@@ -102,7 +103,7 @@ def main() -> None:
             result = run_arm(ARMS[name], folder, trials, options)
             (folder / "result.json").write_text(json.dumps(result))
         print_row(name, json.loads((folder / "result.json").read_text()))
-    for floor in ("input", "wiener"):
+    for floor in () if options.arm else ("input", "wiener"):
         print_row(floor, {key: mean_floors(value)[floor] for key, value in trials.items()})
 
 
@@ -113,7 +114,7 @@ def run_arm(
     fit = FitSettings.parse({"steps": options.steps, "average_decay": 0.99, **arm.fit})
     balance = Balance(load_clip("ldp-tiny")) if fit.balance_weight else None
     session = Session(
-        folder,
+        RunFolder(folder),
         Trainer(NetworkSettings.parse({**NETWORK, **arm.network}), fit, balance=balance),
         (ClipFrames if arm.map == "clip" else FrameCache)(options.cache),
         BatchSettings.parse({"batch": 6, "mapless_share": 0, "unsigned_share": 0, **arm.batch}),

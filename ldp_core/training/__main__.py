@@ -57,6 +57,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         choices=list(KernelFamily),
         help="only kernels of this form of the mix; may be repeated",
     )
+    parser.add_argument("--crosstalk", type=float, default=0.35, help="largest, in the mix of cameras")
     for kind, content in _FOLDERS.items():
         parser.add_argument(
             f"--{kind}",

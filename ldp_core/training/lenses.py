@@ -32,6 +32,8 @@ class LensSettings(Settings):
     """Forms of the mix; its own, if none are named. One named more often is drawn more often."""
     fitted_share: float = Field(default=0.5, ge=0, le=1)
     """How often a lens of the broad mix is the fitted half-disc."""
+    largest_crosstalk: float = Field(default=0.35, ge=0, le=0.5)
+    """Of the mix of cameras."""
     measured_path: str = ""
     """Folder of calibrated kernels, for the family `measured`."""
 
@@ -39,7 +41,8 @@ class LensSettings(Settings):
 def draw_kernel(rng: np.random.Generator, settings: LensSettings) -> KernelSpec:
     """One lens."""
     if settings.mix == "cameras":
-        return _draw_camera(rng, choose(rng, settings.families or _CAMERA_FAMILIES))
+        family = choose(rng, settings.families or _CAMERA_FAMILIES)
+        return _draw_camera(rng, family, crosstalk=rng.uniform(0, settings.largest_crosstalk))
     return _draw_broad(rng, settings)
 
 
@@ -63,8 +66,7 @@ def _draw_broad(rng: np.random.Generator, settings: LensSettings) -> KernelSpec:
     )
 
 
-def _draw_camera(rng: np.random.Generator, family: KernelFamily) -> KernelSpec:
-    crosstalk = rng.uniform(0, 0.35)
+def _draw_camera(rng: np.random.Generator, family: KernelFamily, *, crosstalk: float) -> KernelSpec:
     match family:
         case KernelFamily.OFF_AXIS:
             return KernelSpec(

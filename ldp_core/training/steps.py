@@ -111,7 +111,11 @@ def _find(options: Namespace) -> Sources:
 
 
 def _render(folder: Path, sources: Sources, options: Namespace, *, frames: int, seed: int) -> Iterator[str]:
-    lens = {"mix": options.lenses, "families": options.family}
+    lens = {
+        "mix": options.lenses,
+        "families": options.family,
+        "largest_crosstalk": options.crosstalk,
+    }
     scene = {"height": options.height, "width": options.width, "lens": lens}
     settings = FrameSettings.parse({"scene": scene})
     cache = FrameCache.create(folder, capacity=frames, seed=seed, settings=settings, sources=sources)
