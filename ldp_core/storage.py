@@ -16,7 +16,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from ldp_core.errors import LdpError
+from ldp_core.errors import LdpError, StorageError
 from ldp_core.s3 import is_s3, open_s3, read_s3, write_s3
 from ldp_core.store_faults import explain_fault
 
@@ -33,6 +33,23 @@ def absolute_url(url: str) -> str:
     with _translated(url):
         fs, path = _open(url)
     return str(path) if isinstance(fs, LocalFileSystem) else url
+
+
+def shared_url(url: str) -> str:
+    """As `absolute_url`, of a place that other processes see too.
+
+    Raises:
+        StorageError: the place is in the memory of this process.
+    """
+    absolute = absolute_url(url)
+    if absolute.startswith("memory://"):
+        raise StorageError(
+            "workers are processes of their own and do not see this place",
+            where=url,
+            expected="a path, or the URL of an object store",
+            remedy="name a folder or a bucket; memory:// serves the stages of one process only",
+        )
+    return absolute
 
 
 def read_bytes(url: str, *, start: int | None = None, end: int | None = None) -> bytes:

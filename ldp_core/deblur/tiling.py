@@ -65,7 +65,7 @@ def apply_tiled(
             total = part.new_zeros((*part.shape[:-2], height, width))
         total[where] += part * mask
         weight[tile.slices] += mask
-    return total / weight
+    return total.div_(weight)
 
 
 def plan_tiles(height: int, width: int, *, tile_px: int, overlap_px: int) -> Iterator[Tile]:

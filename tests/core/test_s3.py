@@ -155,7 +155,9 @@ def test_a_page_of_a_listing_that_fails_is_asked_for_again(s3: str, proxied_s3: 
 
 
 @pytest.mark.parametrize("kind", ["503", "reset", "cut", "stall"])
-def test_a_fault_that_stays_is_an_error_after_few_requests(s3: str, impatient: FaultProxy, kind: Kind) -> None:
+def test_a_fault_that_stays_is_an_error_after_few_requests(
+    s3: str, impatient: FaultProxy, kind: Kind
+) -> None:
     url = storage.join(s3, "a.bin")
     storage.write_bytes(url, b"0123456789")
     impatient.forget()
