@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
 Kind = Literal["503", "reset", "cut", "stall", "hang"]
-"""``503``: refused; ``reset``: dropped unanswered; ``cut``: dropped in the middle of the answer; ``stall``: no
-answer; ``hang``: half of what is sent reaches the server, then nothing goes on."""
+"""``503``: refused; ``reset``: dropped unanswered; ``cut``: dropped in the middle of the answer;
+``stall``: no answer; ``hang``: half of what is sent reaches the server, then nothing goes on."""
 
 _HOP_BY_HOP = {"connection", "expect", "keep-alive", "transfer-encoding"}
 _STALL_S = 60.0
@@ -111,7 +111,7 @@ class _Forwarder(BaseHTTPRequestHandler):
         else:
             self.answer(body, cut=kind == "cut")
 
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward  # noqa: N815
 
     def answer(self, body: bytes, *, cut: bool) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.target, timeout=_STALL_S)
@@ -168,5 +168,5 @@ class _Forwarder(BaseHTTPRequestHandler):
         with suppress(ConnectionError, TimeoutError):
             super().handle()
 
-    def log_message(self, format: str, *arguments: Any) -> None:
+    def log_message(self, *arguments: Any) -> None:
         """Nothing is printed."""

@@ -64,19 +64,12 @@ def measure(items: tuple[Item, ...], *, archive: str, copies: Path) -> None:
     pixels_mb = sum(path.stat().st_size for path in copies.iterdir()) / 1e6
     stored_mb = sum(list_sizes(archive).values()) / 1e6
     source_mb = sum(item.size_bytes for item in items) / 1e6
-    print(
-        f"{len(items)} pairs: {source_mb:.0f} MB of pictures, {pixels_mb:.0f} MB of pixels, {stored_mb:.0f} MB stored"
-    )
-    for name, seconds in {
-        "decode": decoded,
-        "decode + copy": copied,
-        "ingest": ingested,
-        "read": again,
-    }.items():
-        ratio = seconds / copied
-        print(
-            f"{name:14} {seconds / len(items):7.3f} s a pair  {pixels_mb / seconds:7.1f} MB/s  {ratio:5.2f} of decode + copy"
-        )
+    sizes = {"of pictures": source_mb, "of pixels": pixels_mb, "stored": stored_mb}
+    print(f"{len(items)} pairs:", ", ".join(f"{size:.0f} MB {what}" for what, size in sizes.items()))
+    spent = {"decode": decoded, "decode + copy": copied, "ingest": ingested, "read": again}
+    for name, seconds in spent.items():
+        each, rate, ratio = seconds / len(items), pixels_mb / seconds, seconds / copied
+        print(f"{name:14} {each:7.3f} s a pair  {rate:7.1f} MB/s  {ratio:5.2f} of decode + copy")
 
 
 def ingest(job: Job, item: Item) -> None:

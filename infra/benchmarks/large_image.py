@@ -1,6 +1,6 @@
 """How much memory a run takes for one pair, beside what `ldp plan` declares for it.
 
-    python infra/benchmarks/large_image.py ../shared/data/dp/canon_full/005_L.jpg ../shared/data/dp/canon_full/005_R.jpg
+    python infra/benchmarks/large_image.py LEFT.jpg RIGHT.jpg
 
 runs `ldp restore` on the pair with one worker and watches the resident memory of the command and all
 processes it starts. Add --crop 1680x1120 for a part of the pair, and options of `ldp restore` after `--`.
@@ -100,9 +100,8 @@ def report(peaks: Peaks, summary: dict[str, Any], declared: dict[str, int], *, s
     pixels = int(size.split("x")[0]) * int(size.split("x")[1])
     print(f"{size}: {summary['items']}, {seconds:.0f} s")
     for name, peak in {"all processes": peaks.tree, "largest process": peaks.largest}.items():
-        print(
-            f"{name:16} {peak / 2**30:6.2f} GiB  {peak / pixels:6.0f} bytes a pixel  {peak / needed:5.2f} of declared"
-        )
+        each, share = peak / pixels, peak / needed
+        print(f"{name:16} {peak / 2**30:6.2f} GiB  {each:6.0f} bytes a pixel  {share:5.2f} of declared")
     print(f"{'declared':16} {needed / 2**30:6.2f} GiB for a worker")
 
 

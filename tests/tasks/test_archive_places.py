@@ -53,7 +53,7 @@ def count(proxy: FaultProxy) -> Counter[str]:
 
 
 def test_requests_per_item(proxied_s3: FaultProxy, s3: str, item: Item) -> None:
-    """The figures of infra/docs/object-storage.md: a source of two views and a truth, a map with confidence."""
+    """The figures of infra/docs/object-storage.md."""
     for ref in (item.left, item.right, item.target):
         assert ref is not None
         storage.write_bytes(f"{s3}/pairs/{ref.uri.split('/')[-2]}/a.png", storage.read_bytes(ref.uri))
