@@ -27,6 +27,7 @@ PATIENCE_S = 30
 
 _BREAKS = {"ResponseStreamingError", "ReadTimeoutError", "IncompleteReadError", "ClientPayloadError"}
 _PAUSE_S = 0.1
+_CONNECTIONS = 32
 
 
 def is_s3(url: str) -> bool:
@@ -71,7 +72,12 @@ def _client_config() -> dict[str, Any]:
         "mode": os.environ.get("AWS_RETRY_MODE", "standard"),
         "total_max_attempts": int(os.environ.get("AWS_MAX_ATTEMPTS", ATTEMPTS)),
     }
-    return {"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": READ_TIMEOUT_S, "retries": retries}
+    return {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "read_timeout": READ_TIMEOUT_S,
+        "retries": retries,
+        "max_pool_connections": _CONNECTIONS,
+    }
 
 
 def _broke_off(error: Exception) -> bool:
