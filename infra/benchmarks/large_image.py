@@ -96,13 +96,14 @@ def restore(options: list[str]) -> tuple[Peaks, dict[str, Any]]:
 
 
 def report(peaks: Peaks, summary: dict[str, Any], declared: dict[str, int], *, seconds: float) -> None:
+    """Both peaks beside the bytes declared for a worker, as JSON lines."""
     [(size, needed)] = declared.items()
-    pixels = int(size.split("x")[0]) * int(size.split("x")[1])
-    print(f"{size}: {summary['items']}, {seconds:.0f} s")
+    width, height = map(int, size.split("x"))
+    print(json.dumps({"size": size, "items": summary["items"], "seconds": round(seconds)}))
     for name, peak in {"all processes": peaks.tree, "largest process": peaks.largest}.items():
-        each, share = peak / pixels, peak / needed
-        print(f"{name:16} {peak / 2**30:6.2f} GiB  {each:6.0f} bytes a pixel  {share:5.2f} of declared")
-    print(f"{'declared':16} {needed / 2**30:6.2f} GiB for a worker")
+        share = {"of_declared": round(peak / needed, 2), "bytes_per_pixel": round(peak / width / height)}
+        print(json.dumps({"of": name, "gib": round(peak / 2**30, 2), **share}))
+    print(json.dumps({"of": "declared", "gib": round(needed / 2**30, 2)}))
 
 
 if __name__ == "__main__":

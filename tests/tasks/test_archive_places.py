@@ -29,7 +29,7 @@ def item(tmp_path_factory: pytest.TempPathFactory) -> Item:
 
 def complete(archive: str, item: Item) -> dict[str, bytes]:
     """Every object of an archive after all stages of an item and its pictures."""
-    job = Job(archive, Method("zncc"), Method("wiener"))
+    job = Job(archive, deblurrer=Method("wiener"))
     assert isinstance(ingest_item(job, item), Outcome)
     first = restore_item(job, Work(item))
     assert isinstance(first, Outcome)
@@ -60,7 +60,7 @@ def test_requests_per_item(proxied_s3: FaultProxy, s3: str, item: Item) -> None:
     proxied_s3.forget()
     [remote] = read_catalogue(f"{s3}/pairs", layout="folders", dataset="set").items
     assert count(proxied_s3) == {"GET": 1 + 3}
-    job = Job(f"{s3}/archive", Method("disparity"), Method("wiener"))
+    job = Job(f"{s3}/archive", deblurrer=Method("wiener"))
     assert isinstance(ingest_item(job, remote), Outcome)
     assert count(proxied_s3) == {"GET": 3 + 1, "PUT": 2}
     assert isinstance(restore_item(job, Work(remote)), Outcome)
