@@ -2,8 +2,8 @@
 
 A worker computes one item at a time while its other threads read and write others. What it needs at
 most is its program, the working memory of the stage that takes most for the largest item, and the
-frames of the items beside it. The coefficients were measured (``infra/benchmarks/large_image.py``), then
-rounded up.
+frames of the items beside it. The coefficients of the default methods were measured and rounded up
+(``infra/benchmarks/large_image.py``); methods that were not measured are taken to need `_UNMEASURED`.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class _Appetite:
 
 
 _SCORE = _Appetite(40, 500, 2_000_000)
-_ESTIMATORS = {"disparity": _Appetite(110), "zncc": _Appetite(200)}
+_ESTIMATORS = {"disparity": _Appetite(110)}
 _DEBLURRERS = {"wiener": _Appetite(60, 1500, 640**2), "ldp": _Appetite(100, 1000, 1536**2)}
-_OTHER = _Appetite(250)
+_UNMEASURED = _Appetite(250)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,10 @@ class MemoryNeed:
 
 
 def declare_memory(items: Iterable[Item], job: Job) -> tuple[MemoryNeed, ...]:
-    """What each item needs, most first; others as large as the largest may be in the worker with it."""
+    """What each item needs, most first, while others as large as the largest are in the worker with it."""
     listed = tuple(items)
-    beside = (THREADS_PER_WORKER - 1) * max(map(_handling_bytes, listed), default=0)
+    others = min(THREADS_PER_WORKER, len(listed)) - 1
+    beside = others * max(map(_handling_bytes, listed), default=0)
     needs = [
         MemoryNeed(item.id, item.left.width, item.left.height, beside + _bytes_for(item, job))
         for item in listed
@@ -75,8 +76,7 @@ def require_memory(needs: Iterable[MemoryNeed], workers: Workers) -> None:
     if too_large:
         raise MemoryShortError(
             f"{len(too_large)} of the items need more memory than a worker has",
-            where=", ".join(_name(need) for need in too_large[:_NAMED])
-            + (" ..." * (len(too_large) > _NAMED)),
+            where=", ".join(map(_name, too_large[:_NAMED])) + (" ..." if too_large[_NAMED:] else ""),
             expected=f"at most {_show(allowed)}, of {_show(workers.memory_bytes)} of a worker",
             got=_show(too_large[0].bytes),
             remedy=_suggest(too_large[0].bytes, workers),
@@ -86,8 +86,8 @@ def require_memory(needs: Iterable[MemoryNeed], workers: Workers) -> None:
 def _bytes_for(item: Item, job: Job) -> int:
     pixels = _pixels(item)
     stages = (
-        _ESTIMATORS.get(job.estimator.name, _OTHER),
-        _DEBLURRERS.get(job.deblurrer.name, _OTHER),
+        _ESTIMATORS.get(job.estimator.name, _UNMEASURED),
+        _DEBLURRERS.get(job.deblurrer.name, _UNMEASURED),
         _SCORE if item.aligned else _Appetite(_SCORE.per_pixel + _SHIFT_SEARCH_BYTES_PER_PIXEL),
     )
     computing = max(stage.bytes_for(pixels) for stage in stages)
