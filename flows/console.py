@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ldp_core.evaluation import FamilyScore
     from ldp_core.evaluation.maps import Table as MapTable
     from ldp_core.optics.realism import OpticsReport
+
+_SIZES_SHOWN = 3
 
 _OUT, _ERR = Console(), Console(stderr=True)
 
@@ -72,8 +75,13 @@ def print_plan(preview: Mapping[str, Any]) -> None:
     table.add_row("archived", ", ".join(f"{stage} {n}" for stage, n in preview["done"].items()))
     table.add_row("read", decimal(preview["bytes_in"]))
     table.add_row("write", f"at most {decimal(preview['bytes_out_at_most'])}")
+    for size, needed in islice(preview["memory"]["bytes_by_size"].items(), _SIZES_SHOWN):
+        table.add_row("memory", f"{decimal(needed)} for a pair of {size}")
+    table.add_row("", f"each worker may take {decimal(preview['memory']['worker_bytes'])}")
     table.add_row("time", f"about {_duration(preview['seconds_estimated'])} of computation")
     _OUT.print(table)
+    if too_large := preview["memory"]["too_large"]:
+        _OUT.print(f"[memory_short] {len(too_large)} pairs need more memory than a worker has", markup=False)
     for problem in preview["problems"]:
         _OUT.print(f"[{problem['kind']}] {problem['where']}: {problem['message']}", markup=False)
 

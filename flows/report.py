@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.draw import draw_pictures
-from ldp_core.storage import absolute_url, join
+from ldp_core.storage import join, shared_url
 from tasks.cluster import open_workers
 from tasks.reports import publish_report, report_url_of, worst_first
 from tasks.runs import read_end, read_start
@@ -31,7 +31,7 @@ def report_dataset(
     Raises:
         ItemMissingError: the archive holds no such run, or it did not come to its end.
     """
-    archive = absolute_url(archive)
+    archive = shared_url(archive)
     job, catalogue = read_start(archive, run_id)
     summary, items = read_end(archive, run_id)
     report_url = report_url_of(archive, run_id)

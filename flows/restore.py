@@ -17,11 +17,12 @@ from flows.artifacts import RunArtifacts
 from flows.draw import draw_pictures
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.metrics import summarise
-from ldp_core.storage import absolute_url, join
+from ldp_core.storage import join, shared_url
 from ldp_core.types import RunSummary
 from tasks.batches import Batch, BatchResult, ingest_batch, restore_batch
 from tasks.cluster import Workers, open_workers
 from tasks.job import Job, Method, stages_of
+from tasks.memory import declare_memory, require_memory
 from tasks.plan import Plan, make_batches
 from tasks.prepare import prepare_run
 from tasks.progress import expect
@@ -69,11 +70,12 @@ def restore_dataset(
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
     begin = perf_counter()
-    source, archive = absolute_url(source), absolute_url(archive)
+    source, archive = shared_url(source), shared_url(archive)
     methods = Method.of(estimator, estimator_settings), Method.of(deblurrer, deblurrer_settings)
     with open_workers(cluster, processes=processes) as workers:
         job = Job(archive, *methods, torch_threads=workers.torch_threads)
         plan = prepare_run(job, source, layout, dataset).plan
+        require_memory(declare_memory(plan.to_do, job), workers)
         run_id = new_run_id()
         write_start(job, run_id, plan.catalogue)
         artifacts = RunArtifacts(run_id)

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow
 
 from ldp_core.optics import SimulationSettings
-from ldp_core.storage import absolute_url
+from ldp_core.storage import shared_url
 from tasks.cluster import open_workers
 from tasks.progress import expect
 from tasks.simulate import simulate_batch
@@ -31,7 +31,7 @@ def simulate_dataset(
     Raises:
         SettingsError: a simulation setting is unknown or out of range.
     """
-    url = absolute_url(output)
+    url = shared_url(output)
     chosen = SimulationSettings.parse(settings or {}).model_dump_json()
     size = max(_SMALLEST_BATCH, -(-count // _MOST_BATCHES))
     expect("simulate", count)

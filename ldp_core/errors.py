@@ -21,6 +21,7 @@
     ├── MetricError              a score that cannot be computed as asked
     └── ExecutionError           the run itself
         ├── ClusterError         workers cannot be reached or cannot do what is asked
+        ├── MemoryShortError     items need more memory than a worker has
         └── TooManyBadItemsError more items failed than the run allows
 
 Every class has a stable ``kind``; it is what quarantine records and reports carry.
@@ -136,6 +137,10 @@ class ExecutionError(LdpError):
 
 class ClusterError(ExecutionError):
     kind = "cluster"
+
+
+class MemoryShortError(ExecutionError):
+    kind = "memory_short"
 
 
 class TooManyBadItemsError(ExecutionError):

@@ -1,8 +1,7 @@
 """Objects by URL: local paths, ``file://``, ``memory://``, ``s3://`` and whatever else fsspec speaks.
 
 Writes are whole or absent: object stores are atomic by nature; on local disks an object is written
-under a temporary name, flushed and renamed. Credentials and endpoints come from the environment, as
-fsspec and the AWS tools read them.
+under a temporary name, flushed and renamed. What is special to S3 is in `ldp_core.s3`.
 """
 
 from __future__ import annotations
@@ -12,11 +11,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from ldp_core.errors import ObjectMissingError, StorageError
+from ldp_core.errors import LdpError, StorageError
+from ldp_core.s3 import is_s3, open_s3, read_s3, write_s3
+from ldp_core.store_faults import explain_fault
 
 _PARTIAL = ".partial"
 
@@ -29,8 +31,25 @@ def join(url: str, *parts: str) -> str:
 def absolute_url(url: str) -> str:
     """The URL itself, or the absolute path of a local one, so that it means the same everywhere."""
     with _translated(url):
-        fs, path = fsspec.url_to_fs(url)
+        fs, path = _open(url)
     return str(path) if isinstance(fs, LocalFileSystem) else url
+
+
+def shared_url(url: str) -> str:
+    """As `absolute_url`, of a place that other processes see too.
+
+    Raises:
+        StorageError: the place is in the memory of this process.
+    """
+    absolute = absolute_url(url)
+    if absolute.startswith("memory://"):
+        raise StorageError(
+            "workers are processes of their own and do not see this place",
+            where=url,
+            expected="a path, or the URL of an object store",
+            remedy="name a folder or a bucket; memory:// serves the stages of one process only",
+        )
+    return absolute
 
 
 def read_bytes(url: str, *, start: int | None = None, end: int | None = None) -> bytes:
@@ -41,7 +60,9 @@ def read_bytes(url: str, *, start: int | None = None, end: int | None = None) ->
         StorageError: the store refused or could not be reached.
     """
     with _translated(url):
-        fs, path = fsspec.url_to_fs(url)
+        fs, path = _open(url)
+        if is_s3(url):
+            return read_s3(fs, path, start=start, end=end)
         return bytes(fs.cat_file(path, start=start, end=end))
 
 
@@ -52,9 +73,11 @@ def write_bytes(url: str, content: bytes) -> None:
         StorageError: the store refused or could not be reached.
     """
     with _translated(url):
-        fs, path = fsspec.url_to_fs(url)
+        fs, path = _open(url)
         if isinstance(fs, LocalFileSystem):
             _write_local(Path(path), content)
+        elif is_s3(url):
+            write_s3(fs, path, content)
         else:
             fs.pipe_file(path, content)
 
@@ -62,7 +85,7 @@ def write_bytes(url: str, content: bytes) -> None:
 def delete(url: str) -> None:
     """Remove an object; nothing happens when there is none."""
     with _translated(url):
-        fs, path = fsspec.url_to_fs(url)
+        fs, path = _open(url)
         if fs.exists(path):
             fs.rm_file(path)
 
@@ -70,7 +93,7 @@ def delete(url: str) -> None:
 def exists(url: str) -> bool:
     """Whether there is an object or a folder at the URL."""
     with _translated(url):
-        fs, path = fsspec.url_to_fs(url)
+        fs, path = _open(url)
         return bool(fs.exists(path))
 
 
@@ -81,7 +104,7 @@ def size_of(url: str) -> int:
         ObjectMissingError: there is no such object.
     """
     with _translated(url):
-        fs, path = fsspec.url_to_fs(url)
+        fs, path = _open(url)
         fs.invalidate_cache(fs._parent(path))
         return int(fs.size(path) or 0)
 
@@ -94,7 +117,7 @@ def list_objects(url: str) -> Iterator[str]:
 def list_sizes(url: str) -> dict[str, int]:
     """Sizes in bytes of all objects below a URL, by path as `list_objects` gives it, sorted by path."""
     with _translated(url):
-        fs, root = fsspec.url_to_fs(url)
+        fs, root = _open(url)
         fs.invalidate_cache()
         found = fs.find(root, detail=True)
     prefix = root.rstrip("/") + "/"
@@ -118,20 +141,15 @@ def _write_local(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _open(url: str) -> tuple[Any, str]:
+    return open_s3(url) if is_s3(url) else fsspec.url_to_fs(url)
+
+
 @contextmanager
 def _translated(url: str) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError as error:
-        raise ObjectMissingError("there is no such object", where=url, remedy="check the address") from error
-    except PermissionError as error:
-        raise StorageError(
-            "the store refused access",
-            where=url,
-            got=str(error),
-            remedy="check the credentials and the permissions of this address",
-        ) from error
-    except (OSError, ValueError, ImportError) as error:
-        raise StorageError(
-            "the store cannot be used", where=url, got=f"{type(error).__name__}: {error}"
-        ) from error
+    except (LdpError, MemoryError):
+        raise
+    except Exception as error:
+        raise explain_fault(error, url=url) from error

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import dask
 from distributed import Client, Future, LocalCluster, as_completed
+from distributed.system import MEMORY_LIMIT
 
 from ldp_core.errors import ClusterError
 
@@ -29,14 +30,21 @@ _KEEP_FREED_MEMORY = {
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """A cluster in use: its client, its worker processes and the torch threads each may take.
+    """A cluster in use: its client, its worker processes, the torch threads and memory each may take.
 
-    ``torch_threads`` is 0 where the workers were started by somebody else, who chose it.
+    ``torch_threads`` is 0 where the workers were started by somebody else, who chose it;
+    ``memory_bytes`` is the limit of the smallest worker, 0 where it has none.
     """
 
     client: Client
     processes: int
     torch_threads: int
+    memory_bytes: int = 0
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the workers were started by this process."""
+        return self.torch_threads > 0
 
 
 @contextmanager
@@ -59,6 +67,17 @@ def open_workers(
     else:
         with _connected(address, timeout_s) as workers:
             yield workers
+
+
+def embedded_memory_bytes(processes: int | None = None) -> int:
+    """Memory limit of each worker of an embedded cluster: a share of the machine's memory."""
+    return int(MEMORY_LIMIT // (processes or _cores()))
+
+
+def usable_bytes(memory_bytes: int) -> int:
+    """What a worker may hold of its memory limit: beyond it Dask gives it no more work."""
+    share = dask.config.get("distributed.worker.memory.pause")
+    return int(memory_bytes * share) if share else memory_bytes
 
 
 def stream(
@@ -99,7 +118,7 @@ def _embedded(processes: int) -> Iterator[Workers]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        yield Workers(client, processes, max(1, _cores() // processes))
+        yield Workers(client, processes, max(1, _cores() // processes), _smallest_memory_bytes(client))
 
 
 @contextmanager
@@ -115,7 +134,7 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
         ) from error
     with client:
         processes = _checked(client, address, timeout_s)
-        yield Workers(client, processes, 0)
+        yield Workers(client, processes, 0, _smallest_memory_bytes(client))
 
 
 def _checked(client: Client, address: str, timeout_s: float) -> int:
@@ -142,6 +161,11 @@ def _checked(client: Client, address: str, timeout_s: float) -> int:
             remedy="install the same version everywhere, so that stage keys agree",
         )
     return len(versions)
+
+
+def _smallest_memory_bytes(client: Client) -> int:
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return min((worker["memory_limit"] for worker in workers if worker["memory_limit"]), default=0)
 
 
 def _cores() -> int:

@@ -125,11 +125,12 @@ def load_item(job: Job, work: Work) -> Work:
     archive = Archive(job.archive)
     with _timing(work.seconds, "read"):
         try:
-            pair = archive.read_pair(work.item.id)
+            pair, digest = archive.read_pair_and_digest(work.item.id)
         except ItemDamagedError:
             pair = load_pair(work.item)
             archive.write_pair(pair, provenance={"source": _sources(work.item)})
-        return replace(work, pair=pair, digest=archive.read_digest(work.item.id))
+            digest = archive.read_digest(work.item.id)
+        return replace(work, pair=pair, digest=digest)
 
 
 @_stage("blur")

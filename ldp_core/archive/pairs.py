@@ -53,8 +53,8 @@ def write_pair(root: str, pair: Pair, *, provenance: Mapping[str, Any]) -> bool:
     return True
 
 
-def read_pair(root: str, item_id: str) -> Pair:
-    """The pair as it was written, verified.
+def read_pair(root: str, item_id: str) -> tuple[Pair, str]:
+    """The pair as it was written, verified, and its digest.
 
     Raises:
         ItemMissingError: there is no such item.
@@ -64,7 +64,7 @@ def read_pair(root: str, item_id: str) -> Pair:
     frames = read_array(root, address)
     with damage_named(join(root, address.path)):
         truth = read_companion(root, truth_address(item_id), sha256=frames.record["blur_truth_sha256"])
-        return _build_pair(item_id, frames, truth)
+        return _build_pair(item_id, frames, truth), str(frames.record["digest"])
 
 
 def read_digest(root: str, item_id: str) -> str:

@@ -48,6 +48,10 @@ class Archive:
 
     def read_pair(self, item_id: str) -> Pair:
         """The pair as it was written: views, target, peers, blur truth, scored region, alignment."""
+        return self.read_pair_and_digest(item_id)[0]
+
+    def read_pair_and_digest(self, item_id: str) -> tuple[Pair, str]:
+        """The pair, and what `read_digest` would say of it, in one visit."""
         return pairs.read_pair(self.url, item_id)
 
     def read_digest(self, item_id: str) -> str:

@@ -36,7 +36,7 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
 
 
 def _load(ref: ImageRef, *, limits: ImageLimits) -> Pixels:
-    pixels = read_image(ref.uri, limits=limits)
+    pixels = read_image(ref.uri, limits=limits, size_bytes=ref.size_bytes)
     expected = (ref.height, ref.width, ref.channels), ref.bit_depth
     if (pixels.shape, pixels.dtype.itemsize * 8) != expected:
         raise PairMismatchError(

@@ -14,6 +14,7 @@ from torch import Tensor
 from ldp_core.deblur import wiener
 from ldp_core.deblur.ldp_map import arrange_for, lay_planes
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
+from ldp_core.deblur.quantise import to_pixels
 from ldp_core.deblur.tiling import apply_tiled
 from ldp_core.errors import BlurMapError, WeightsError
 from ldp_core.settings import Settings
@@ -70,7 +71,10 @@ class LdpDeblurrer:
         arrays = {name: _to_tensor(image, peak=pair.peak) for name, image in images.items()}
         if planes is not None:
             arrays["plane"] = planes[0]
-        return _to_pixels(restore_views(network, self.settings, **arrays), pair)
+        restored = restore_views(network, self.settings, **arrays)
+        if pair.left.shape[2] == 1:
+            restored = restored.mean(0, keepdim=True)
+        return to_pixels(restored, peak=pair.peak)
 
 
 def restore_views(network: LdpNetwork, settings: LdpSettings, **arrays: Tensor) -> Tensor:
@@ -150,10 +154,3 @@ def _to_tensor(view: Pixels, *, peak: int) -> Tensor:
     """(3, h, w) in 0..1; one grey plane is shown to the network three times."""
     scaled = torch.from_numpy(view.astype(np.float32) / np.float32(peak)).permute(2, 0, 1)
     return scaled.expand(3, -1, -1).contiguous()
-
-
-def _to_pixels(restored: Tensor, pair: Pair) -> Pixels:
-    channels = pair.left.shape[2]
-    planes = restored if channels == 3 else restored.mean(0, keepdim=True)
-    scaled = (planes.clamp(0, 1).double() * pair.peak).round().permute(1, 2, 0).contiguous().numpy()
-    return scaled.astype(np.uint16) if pair.peak > 255 else scaled.astype(np.uint8)

@@ -72,7 +72,7 @@ def apply_tiled(
             mask = _blend_mask(tile, height=height, width=width, overlap_px=overlap_px)
             total[(..., *tile.slices)] += part * mask
             weight[tile.slices] += mask
-    return total / weight
+    return total.div_(weight)
 
 
 def plan_tiles(height: int, width: int, *, tile_px: int, overlap_px: int) -> Iterator[Tile]:

@@ -25,6 +25,7 @@ from ldp_core.deblur.halo import limit_halos
 from ldp_core.deblur.inversion import Layer, Penalty, explain_views, invert_layers, refine_edges
 from ldp_core.deblur.layers import choose_levels, level_weights
 from ldp_core.deblur.noise import measure_noise
+from ldp_core.deblur.quantise import to_pixels
 from ldp_core.deblur.spectra import Canvas
 from ldp_core.deblur.tiling import apply_tiled
 from ldp_core.errors import BlurMapError
@@ -101,7 +102,7 @@ class WienerDeblurrer:
                 tile_px=max(s.tile_px, 4 * margin),
                 overlap_px=2 * margin,
             )
-            return _to_pixels(restored, pair)
+            return to_pixels(restored, peak=pair.peak)
 
 
 def restore_views(
@@ -188,8 +189,3 @@ def _require_coc(pair: Pair, blur_map: BlurMap | None) -> FloatMap:
 def _to_tensor(view: Pixels, *, peak: int) -> Tensor:
     scaled = view.astype(np.float32) / np.float32(peak)
     return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))
-
-
-def _to_pixels(restored: Tensor, pair: Pair) -> Pixels:
-    scaled = (restored.clamp(0, 1).double() * pair.peak).round().permute(1, 2, 0).contiguous().numpy()
-    return scaled.astype(np.uint16) if pair.peak > 255 else scaled.astype(np.uint8)

@@ -61,8 +61,10 @@ def probe_image(uri: str, *, size_bytes: int | None = None) -> ImageRef:
     )
 
 
-def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
+def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> Pixels:
     """The pixels of a picture, ``(h, w, c)`` uint8 or uint16, full range, as stored.
+
+    ``size_bytes`` is the encoded size where it is known already; it saves a request.
 
     An EXIF orientation is not applied: the views of a pair share it, and rotating them would turn the
     dual-pixel axis. Colour profiles and gamma chunks are not applied either.
@@ -74,7 +76,7 @@ def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
         StorageError: the store refused or could not be reached.
     """
     with _image_errors(uri):
-        check_bytes(storage.size_of(uri), limits=limits)
+        check_bytes(storage.size_of(uri) if size_bytes is None else size_bytes, limits=limits)
         content = storage.read_bytes(uri)
     return decode_image(content, name=uri, limits=limits)
 

@@ -53,6 +53,9 @@ def test_plan_tells_what_is_to_do(dataset: Path, tmp_path: Path) -> None:
     assert (plan["pairs"], plan["to_do"]) == (3, 3)
     assert plan["bytes_in"] == sum(path.stat().st_size for path in dataset.rglob("*.png"))
     assert plan["bytes_out_at_most"] >= 3 * 4 * 96 * 128 * 3
+    assert plan["memory"]["bytes_by_size"]["128x96"] > 0
+    assert plan["memory"]["worker_bytes"] > 0
+    assert plan["memory"]["too_large"] == []
     assert plan["seconds_estimated"] > 0
     assert not (tmp_path / "archive").exists()
 

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
+from distributed import LocalCluster
 
 from flows.report import report_dataset
 from flows.restore import restore_dataset
 from ldp_core.archive import Archive
-from ldp_core.errors import TooManyBadItemsError
+from ldp_core.errors import MemoryShortError, TooManyBadItemsError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -137,3 +138,21 @@ def test_language_driven_maps_guide_the_network(dataset: Path, tmp_path: Path, m
     subjects = {(mean["metric"], mean["subject"]) for mean in summary["metrics"]}
     assert ("psnr_db", "restored") in subjects
     assert (("reblur_psnr_db", "restored") in subjects) == (mode == "signed")
+
+
+def test_a_plan_that_does_not_fit_the_workers_is_refused_before_it_starts(
+    dataset: Path, tmp_path: Path
+) -> None:
+    with (
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            memory_limit="600MB",
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        pytest.raises(MemoryShortError, match="3 of the items") as caught,
+    ):
+        restore(dataset, tmp_path / "archive", cluster=cluster.scheduler_address)
+    assert "sim/scene-0 (128x96)" in caught.value.where
+    assert not (tmp_path / "archive").exists()
