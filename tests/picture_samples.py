@@ -22,6 +22,13 @@ def pil_bytes(pixels: NDArray[Any] | Image.Image, kind: str, **options: Any) -> 
     return file.getvalue()
 
 
+def extended_webp(content: bytes, width: int, height: int) -> bytes:
+    """A simple WebP in the extended form, its canvas announced as given."""
+    canvas = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = b"WEBPVP8X" + (10).to_bytes(4, "little") + bytes(4) + canvas + content[12:]
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
 def npy_bytes(array: NDArray[Any], **options: Any) -> bytes:
     file = io.BytesIO()
     np.save(file, array, **options)

@@ -1,8 +1,10 @@
 """What decoded pixels tell against a pair. Sound pairs pass untouched.
 
 Whether the two views were exchanged cannot be told from the views alone: exchanged views of a scene
-behind the focal plane are sound views of one in front of it. Only a signed truth that came with the
-item can contradict them.
+behind the focal plane are sound views of one in front of it. Nor can a dataset: shading between the views
+was looked for as a mark of the sensor, and had no constant sign over 35 real pairs. Only a signed truth that
+came with the item contradicts exchanged views: their correlation with it was +.29 and more on 48 simulated
+pairs, and as much below zero when exchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from ldp_core.types import BlurTruthKind, FloatMap, Pair, Pixels
 _WINDOW_PX: Final = 31
 _TEXTURED_SHARE: Final = 0.5
 _FEWEST_SAMPLES: Final = 2000
-_CONTRADICTION: Final = -0.5
+_CONTRADICTION: Final = -0.25
 
 
 def check_pair(pair: Pair) -> None:

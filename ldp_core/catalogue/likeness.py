@@ -1,8 +1,8 @@
 """Whether two pictures show the same scene: correlation of their thumbnails.
 
 Cells are at least 16 px wide, so that defocus, noise and a displacement of a few pixels hardly matter,
-and a gain does not matter at all. Views and truths of 35 real pairs lie above .96; different scenes of
-the same cameras below .34.
+and a gain does not matter at all. Views and truths of 35 real pairs lie above .96, of 48 small simulated
+ones above .79; different scenes of the same cameras below .34.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ldp_core.types import Pixels
 
-SAME_SCENE: Final = 0.8
+SAME_SCENE: Final = 0.6
 _CELL_PX: Final = 16
 _MOST_CELLS: Final = 24
-_FEWEST_CELLS: Final = 9
+_FEWEST_CELLS: Final = 16
 _CONTRAST: Final = 0.01
 
 Thumbnail = NDArray[np.float64]

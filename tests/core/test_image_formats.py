@@ -15,7 +15,15 @@ from PIL import Image
 from ldp_core.errors import ImageFormatError, ImageSupportError, ImageTooLargeError
 from ldp_core.images import ImageLimits, decode_image, header, probe_image
 from ldp_core.images.floats import quantise
-from tests.picture_samples import DNG_BLACK, DNG_WHITE, dng_bytes, exr_bytes, npy_bytes, pil_bytes
+from tests.picture_samples import (
+    DNG_BLACK,
+    DNG_WHITE,
+    dng_bytes,
+    exr_bytes,
+    extended_webp,
+    npy_bytes,
+    pil_bytes,
+)
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (21, 34, 3), dtype=np.uint8)
@@ -29,7 +37,7 @@ def planes(pixels: NDArray[np.float32], names: str = "RGB") -> dict[str, NDArray
 SAMPLES = {
     "webp lossless": pil_bytes(RGB, "WEBP", lossless=True),
     "webp lossy": pil_bytes(RGB, "WEBP", quality=90),
-    "webp extended": pil_bytes(RGB, "WEBP", lossless=True, exif=Image.Exif().tobytes() or b"Exif"),
+    "webp extended": extended_webp(pil_bytes(RGB, "WEBP", lossless=True), 34, 21),
     "npy": npy_bytes(RGB),
     "npy float": npy_bytes(REAL),
     "exr": exr_bytes(planes(REAL)),
