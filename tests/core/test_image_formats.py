@@ -160,8 +160,9 @@ class TestDng:
         grey = np.repeat(values[..., :1], 3, axis=2)
         found = decode_image(dng_bytes(grey)).astype(float)
         expected = ((grey - float(DNG_BLACK)) / (DNG_WHITE - DNG_BLACK)) ** (1 / 2.2) * 65535
-        assert np.abs(found - expected).max() < 0.01 * 65535
-        assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.9999
+        factor = float(np.median(found) / np.median(expected))
+        assert factor == pytest.approx(1, abs=0.02)
+        assert np.abs(found - factor * expected).max() < 100
 
     def test_a_mosaic_is_developed_the_same_whatever_its_brightness(self) -> None:
         """Half the light is half the linear value: no automatic exposure."""
