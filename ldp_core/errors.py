@@ -8,7 +8,11 @@
     │   ├── ImageMissingError    no such object
     │   ├── ImageFormatError     not a picture, or a kind we do not read
     │   ├── ImageTooLargeError   its header announces more than the limits allow
+    │   ├── ImageSupportError    its decoder is not installed
     │   └── PairMismatchError    views of one item differ in size, depth or channels
+    │       ├── SceneMismatchError   pictures of one item show different scenes
+    │       ├── SameViewsError       left and right are the same pixels
+    │       └── SwappedViewsError    the views contradict the sign of the item's own blur truth
     ├── ArchiveError             the Zarr archive
     │   ├── ItemMissingError     no such item
     │   ├── ItemDamagedError     chunk missing, cut or altered; digest differs
@@ -87,8 +91,24 @@ class ImageTooLargeError(ImageError):
     kind = "image_too_large"
 
 
+class ImageSupportError(ImageError):
+    kind = "image_support"
+
+
 class PairMismatchError(ImageError):
     kind = "pair_mismatch"
+
+
+class SceneMismatchError(PairMismatchError):
+    kind = "scene_mismatch"
+
+
+class SameViewsError(PairMismatchError):
+    kind = "same_views"
+
+
+class SwappedViewsError(PairMismatchError):
+    kind = "swapped_views"
 
 
 class ArchiveError(LdpError):

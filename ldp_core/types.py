@@ -67,6 +67,16 @@ class BlurTruthKind(StrEnum):
     """Signed diameter of the circle of confusion in pixels; every finite value counts, 0 included."""
 
 
+class DpAxis(StrEnum):
+    """Along which axis of its pictures a sensor sees defocus as a shift between the two views.
+
+    Along ``x``, content behind the focal plane lies to +x in the right view; along ``y``, to +y.
+    """
+
+    X = "x"
+    Y = "y"
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One dual-pixel photograph of a dataset: where its views lie and what else is known of it.
@@ -74,6 +84,8 @@ class Item:
     ``peers`` are other methods' restorations that came with the dataset, by name; ``blur_truth`` is
     a measured or simulated blur map, its meaning ``blur_truth_kind``; ``aligned`` is False where the
     target is displaced by a few pixels, so that scores after a best-shift search are added.
+    ``development`` names the rule that makes views of stored pictures that are none yet, such as raw
+    sensor values; ``auxiliary`` are the further pictures it needs. Empty: pictures are views as stored.
     """
 
     id: str
@@ -85,11 +97,15 @@ class Item:
     score_region: Region = Region()
     aligned: bool = True
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED
+    dp_axis: DpAxis = DpAxis.X
+    development: str = ""
+    auxiliary: Mapping[str, ImageRef] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
         """Encoded bytes of all its pictures together."""
-        refs = (self.left, self.right, self.target, self.blur_truth, *self.peers.values())
+        known = (self.left, self.right, self.target, self.blur_truth)
+        refs = (*known, *self.peers.values(), *self.auxiliary.values())
         return sum(ref.size_bytes for ref in refs if ref is not None)
 
 
@@ -117,7 +133,10 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The decoded pixels of an item: views of one shape and dtype, ``(h, w, c)`` uint8 or uint16."""
+    """The decoded pixels of an item: views of one shape and dtype, ``(h, w, c)`` uint8 or uint16.
+
+    Pixels stand as in the source, whatever ``dp_axis`` is; methods see them turned (`ldp_core.turning`).
+    """
 
     id: str
     left: Pixels
@@ -128,6 +147,7 @@ class Pair:
     score_region: Region = Region()
     aligned: bool = True
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED
+    dp_axis: DpAxis = DpAxis.X
 
     def __post_init__(self) -> None:
         for name, view in self.views.items():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldp_core.archive.keys import plain_json
-from ldp_core.types import Pair, Pixels
+from ldp_core.types import DpAxis, Pair, Pixels
 
 _PEER = "peer:"
 
@@ -51,11 +51,13 @@ def digest_pair(pair: Pair) -> PairDigests:
 
 
 def scoring_facts(pair: Pair) -> dict[str, Any]:
-    """What a pair says of how it is to be scored, as plain JSON."""
+    """What a pair says of how it is to be read and scored, as plain JSON; ``dp_axis`` only where it is y."""
+    axis = {} if pair.dp_axis is DpAxis.X else {"dp_axis": pair.dp_axis.value}
     return {
         "score_region": asdict(pair.score_region),
         "aligned": pair.aligned,
         "blur_truth_kind": pair.blur_truth_kind.value,
+        **axis,
     }
 
 

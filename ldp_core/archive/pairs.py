@@ -20,7 +20,7 @@ from ldp_core.archive.digests import PairDigests, digest_pair, named_views, peer
 from ldp_core.archive.records import check_record, fetch_sealed
 from ldp_core.errors import ItemConflictError, PairMismatchError
 from ldp_core.storage import join
-from ldp_core.types import BlurTruthKind, FloatMap, Pair, Region
+from ldp_core.types import BlurTruthKind, DpAxis, FloatMap, Pair, Region
 
 _FRAME_DIMENSIONS = ("view", "y", "x", "channel")
 
@@ -99,6 +99,7 @@ def _build_pair(item_id: str, frames: StoredArray, truth: FloatMap | None) -> Pa
         score_region=Region(**record["score_region"]),
         aligned=record["aligned"],
         blur_truth_kind=BlurTruthKind(record["blur_truth_kind"]),
+        dp_axis=DpAxis(record.get("dp_axis", DpAxis.X)),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from ldp_core.errors import SettingsError
+from ldp_core.turning import TurningEstimator
 from ldp_core.types import BlurMap, Pair, StageSpec
 
 
@@ -16,7 +17,7 @@ class BlurEstimator(Protocol):
     def spec(self) -> StageSpec: ...
 
     def estimate(self, pair: Pair) -> BlurMap:
-        """The blur map of a pair, (h, w) as its views."""
+        """The blur map of a pair, (h, w) as its views; by name, whichever axis the pair has."""
         ...
 
 
@@ -68,4 +69,4 @@ def make_estimator(name: str, settings: Mapping[str, Any] | None = None) -> Blur
             got=name,
             remedy="choose one of the names",
         )
-    return _FACTORIES[name](settings or {})
+    return TurningEstimator(_FACTORIES[name](settings or {}))

@@ -4,35 +4,51 @@ from __future__ import annotations
 
 import numpy as np
 
+from ldp_core.catalogue.checking import check_pair
 from ldp_core.catalogue.coc_px import decode_coc_px
+from ldp_core.catalogue.development import find_development
+from ldp_core.catalogue.drafts import LEFT, RIGHT, TARGET
 from ldp_core.errors import PairMismatchError
 from ldp_core.images import DEFAULT_LIMITS, ImageLimits, read_image
 from ldp_core.types import BlurTruthKind, FloatMap, ImageRef, Item, Pair, Pixels
 
 
 def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
-    """Decode every picture of an item.
+    """Decode every picture of an item, develop what is no view yet, and check that all belong together.
 
     ``blur_truth`` becomes ``(h, w)`` float32: of the stored values, unscaled, where it is unsigned, else
     of px (``ldp_core.catalogue.coc_px``).
 
     Raises:
-        PairMismatchError: a picture is not what the catalogue says, or does not fit the left view.
+        PairMismatchError: a picture is not what the catalogue says, does not fit the left view, or
+            cannot belong to it (``ldp_core.catalogue.checking``).
         ImageError: a picture is missing, damaged, of a kind that is not read, or larger than allowed.
         StorageError: the store refused or could not be reached.
     """
-    _require_one_size(item)
-    return Pair(
+    views = _load_views(item, limits=limits)
+    truth = _load_truth(item.blur_truth, item.blur_truth_kind, limits) if item.blur_truth else None
+    peers = {name: _load(ref, limits=limits) for name, ref in item.peers.items()}
+    _require_one_size(item, views[LEFT], peers=peers, truth=truth)
+    pair = Pair(
         id=item.id,
-        left=_load(item.left, limits=limits),
-        right=_load(item.right, limits=limits),
-        target=_load(item.target, limits=limits) if item.target else None,
-        blur_truth=_load_truth(item.blur_truth, item.blur_truth_kind, limits) if item.blur_truth else None,
-        peers={name: _load(ref, limits=limits) for name, ref in item.peers.items()},
+        left=views[LEFT],
+        right=views[RIGHT],
+        target=views.get(TARGET),
+        blur_truth=truth,
+        peers=peers,
         score_region=item.score_region,
         aligned=item.aligned,
         blur_truth_kind=item.blur_truth_kind,
+        dp_axis=item.dp_axis,
     )
+    check_pair(pair)
+    return pair
+
+
+def _load_views(item: Item, *, limits: ImageLimits) -> dict[str, Pixels]:
+    refs = {LEFT: item.left, RIGHT: item.right, TARGET: item.target, **item.auxiliary}
+    stored = {role: _load(ref, limits=limits) for role, ref in refs.items() if ref is not None}
+    return find_development(item.development, where=item.id)(stored) if item.development else stored
 
 
 def _load(ref: ImageRef, *, limits: ImageLimits) -> Pixels:
@@ -55,18 +71,17 @@ def _load_truth(ref: ImageRef, kind: BlurTruthKind, limits: ImageLimits) -> Floa
     return decode_coc_px(stored, where=ref.uri) if signed else stored[..., 0].astype(np.float32)
 
 
-def _require_one_size(item: Item) -> None:
+def _require_one_size(item: Item, left: Pixels, *, peers: dict[str, Pixels], truth: FloatMap | None) -> None:
     """Views are compared by `Pair` itself; this is for the pictures beside them."""
-    left = (item.left.height, item.left.width, item.left.channels)
-    wanted = [(ref, left) for ref in item.peers.values()]
-    if item.blur_truth:
-        wanted.append((item.blur_truth, (*left[:2], 1)))
-    for ref, shape in wanted:
-        if (ref.height, ref.width, ref.channels) != shape:
+    found = [(item.peers[name], picture.shape, left.shape) for name, picture in peers.items()]
+    if item.blur_truth and truth is not None:
+        found.append((item.blur_truth, (*truth.shape, item.blur_truth.channels), (*left.shape[:2], 1)))
+    for ref, shape, wanted in found:
+        if shape != wanted:
             raise PairMismatchError(
                 "the picture does not fit the left view of its item",
                 where=ref.uri,
-                expected=str(shape),
+                expected=str(wanted),
                 got=_describe(ref),
                 remedy="read the catalogue again; it leaves such items out",
             )

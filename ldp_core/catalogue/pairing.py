@@ -6,13 +6,16 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from ldp_core.catalogue.drafts import LEFT, RIGHT, Draft, Drafts
+from ldp_core.catalogue.drafts import COMPANION, LEFT, RIGHT, Draft, Drafts
 from ldp_core.catalogue.ids import is_unicode
 from ldp_core.storage import absolute_url, join, list_sizes
 from ldp_core.types import BlurTruthKind, Problem, Region
 
 Rule = Callable[[str], tuple[str, str] | None]
-"""A path, relative to the source, to the item's name and the picture's role; None for a stray file."""
+"""A path, relative to the source, to the item's name and the picture's role; None for a stray file.
+
+An empty name is that of no item: the layout finds its place itself (`Drafts.sizes_bytes` lists all files).
+"""
 
 _FULL = Region()
 _Group = dict[str, list[str]]
@@ -51,7 +54,7 @@ def pair_files(
         if fault := _find_fault(name, group, root=root):
             problems.append(fault)
             continue
-        pictures = {role: join(root, paths[0]) for role, paths in group.items()}
+        pictures = {role: join(root, paths[0]) for role, paths in group.items() if role != COMPANION}
         drafts.append(Draft(name, pictures[LEFT], pictures, score_region, aligned, blur_truth_kind))
     return Drafts(tuple(drafts), tuple(problems), {join(root, path): size for path, size in sizes.items()})
 
@@ -71,13 +74,14 @@ def _group_files(paths: Iterable[str], rule: Rule, *, root: str) -> tuple[dict[s
         else:
             name, role = found
             groups[name][role].append(path)
+    groups.pop("", None)
     return groups, problems
 
 
 def _find_fault(name: str, group: _Group, *, root: str) -> Problem | None:
     files = ", ".join(path for paths in group.values() for path in paths)
     where = join(root, next(iter(group.values()))[0])
-    if twice := [role for role, paths in group.items() if len(paths) > 1]:
+    if twice := [role for role, paths in group.items() if len(paths) > 1 and role != COMPANION]:
         return Problem(
             where,
             "duplicate_view",

@@ -33,7 +33,7 @@ def probe_drafts(drafts: Mapping[str, Draft], *, sizes_bytes: Mapping[str, int])
 def _probe_draft(item_id: str, draft: Draft, *, sizes_bytes: Mapping[str, int]) -> Outcome:
     refs: dict[str, ImageRef] = {}
     problems: list[Problem] = []
-    for role, url in draft.pictures.items():
+    for role, url in (*draft.pictures.items(), *draft.auxiliary.items()):
         try:
             refs[role] = probe_image(url, size_bytes=sizes_bytes.get(url))
         except (ImageError, StorageError) as error:
@@ -58,8 +58,15 @@ def _find_mismatches(draft: Draft, refs: Mapping[str, ImageRef]) -> list[Problem
             "give all pictures of an item the same size, channels and bit depth, or remove this one",
         )
         for role, ref in refs.items()
-        if not (_is_map_for(ref, left) if role == BLUR_TRUTH else _is_alike(ref, left))
+        if not _fits(role, ref, left, draft=draft)
     ]
+
+
+def _fits(role: str, ref: ImageRef, left: ImageRef, *, draft: Draft) -> bool:
+    """A development may cut the views to their truth, so what it makes is compared when it is made."""
+    if role in (TARGET, BLUR_TRUTH) and draft.development:
+        return True
+    return _is_map_for(ref, left) if role == BLUR_TRUTH else _is_alike(ref, left)
 
 
 def _is_alike(ref: ImageRef, left: ImageRef) -> bool:
@@ -86,8 +93,11 @@ def _make_item(item_id: str, draft: Draft, refs: Mapping[str, ImageRef]) -> Item
         right=refs[RIGHT],
         target=refs.get(TARGET),
         blur_truth=refs.get(BLUR_TRUTH),
-        peers={r: ref for r, ref in refs.items() if r not in (LEFT, RIGHT, TARGET, BLUR_TRUTH)},
+        peers={r: refs[r] for r in draft.pictures if r not in (LEFT, RIGHT, TARGET, BLUR_TRUTH)},
         score_region=draft.score_region,
         aligned=draft.aligned,
         blur_truth_kind=draft.blur_truth_kind,
+        dp_axis=draft.dp_axis,
+        development=draft.development,
+        auxiliary={role: refs[role] for role in draft.auxiliary},
     )

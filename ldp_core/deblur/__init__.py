@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from ldp_core.errors import SettingsError
+from ldp_core.turning import TurningDeblurrer
 from ldp_core.types import BlurMap, Pair, Pixels, StageSpec
 
 __all__ = ["DEBLURRERS", "Deblurrer", "make_deblurrer"]
@@ -41,7 +42,7 @@ def make_deblurrer(name: str, settings: Mapping[str, Any] | None = None) -> Debl
             got=name,
             remedy="choose one of the names",
         )
-    return DEBLURRERS[name](settings or {})
+    return TurningDeblurrer(DEBLURRERS[name](settings or {}))
 
 
 def _make_wiener(settings: Mapping[str, Any]) -> Deblurrer:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
-from ldp_core.errors import ImageFormatError
+from ldp_core.errors import ImageFormatError, ImageSupportError
 
-READABLE = "8 or 16 bit, grey or RGB, as PNG, TIFF or JPEG"
+READABLE = "grey or RGB of 8 or 16 bit, or of 0..1, as PNG, TIFF, JPEG, WebP, NPY, EXR or DNG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,13 @@ def report_damage(got: str) -> ImageFormatError:
     return ImageFormatError(
         "the picture is damaged", got=got, remedy="copy it again from its source, or leave it out"
     )
+
+
+def require_package(name: str, *, kind: str) -> None:
+    """Raises ImageSupportError where the package that decodes this kind of picture is not installed."""
+    if find_spec(name) is None:
+        raise ImageSupportError(
+            f"{kind} pictures need a package that is not installed",
+            expected=name,
+            remedy="install it: pip install -c constraints.txt -e '.[formats]'",
+        )

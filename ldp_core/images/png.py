@@ -1,24 +1,34 @@
-"""PNG (ISO/IEC 15948). Every chunk has a CRC, so altered bytes do not pass."""
+"""PNG (ISO/IEC 15948). Every chunk has a CRC, so altered bytes do not pass.
+
+Converted exactly: palettes to the colours they stand for (one channel where all are grey), grey of 1, 2 and
+4 bit to 8 bit, opaque alpha to none. Transparency and animation are refused.
+"""
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
 
+from ldp_core.images.alpha import drop_opaque
 from ldp_core.images.header import PictureHeader, refuse_kind, report_damage
 from ldp_core.types import Pixels
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 
-_CHANNELS = {0: 1, 2: 3}
-_OTHER_KINDS = {3: "PNG with a palette", 4: "PNG with alpha", 6: "PNG with alpha"}
+_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}
+_GREY, _PALETTE, _WITH_ALPHA = 0, 3, (4, 6)
+_BIT_DEPTHS = {_GREY: (1, 2, 4, 8, 16), _PALETTE: (1, 2, 4, 8)}
 _OTHER_CHUNKS = {b"tRNS": "PNG with a transparent colour", b"acTL": "animated PNG"}
 _CHUNK_OVERHEAD_BYTES = 12
+_COLOUR_AT = 25
+_PALETTE_BYTES = 768
 _MAX_PRELUDE_CHUNKS = 1000
 _DEFLATE_LEVEL = 3
 
@@ -30,18 +40,24 @@ def read_header(file: BinaryIO) -> PictureHeader:
     if (length, name) != (13, b"IHDR"):
         raise report_damage("a PNG that does not start with IHDR")
     header = _parse_ihdr(ihdr)
-    for name, _ in _walk_chunks(file):
+    for name, length, body in _walk_chunks(file):
         if name in _OTHER_CHUNKS:
             raise refuse_kind(_OTHER_CHUNKS[name])
+        if name == b"PLTE" and ihdr[9] == _PALETTE and _is_grey(file, body, length):
+            header = replace(header, channels=1)
         if name == b"IDAT":
             return header
     raise report_damage("a PNG without pixels")
 
 
 def decode(content: bytes) -> Any:
-    """Pixels ``(h, w)`` or ``(h, w, 3)`` of a PNG whose header was accepted."""
+    """Pixels ``(h, w)`` or ``(h, w, 1 or 3)`` of a PNG whose header was accepted."""
     _check_chunks(content)
-    return imagecodecs.png_decode(content)
+    colour, header = content[_COLOUR_AT], read_header(io.BytesIO(content))
+    pixels = imagecodecs.png_decode(content)
+    if colour in _WITH_ALPHA:
+        return drop_opaque(pixels, opaque=2**header.bit_depth - 1)
+    return pixels[..., 0] if colour == _PALETTE and header.channels == 1 else pixels
 
 
 def encode(pixels: Pixels) -> bytes:
@@ -53,16 +69,22 @@ def encode(pixels: Pixels) -> bytes:
 def _parse_ihdr(ihdr: bytes) -> PictureHeader:
     width, height, bit_depth, colour = struct.unpack(">IIBB", ihdr[:10])
     if colour not in _CHANNELS:
-        raise refuse_kind(_OTHER_KINDS.get(colour, f"PNG colour type {colour}"))
-    if bit_depth not in (8, 16):
-        raise refuse_kind(f"{bit_depth} bit PNG")
+        raise report_damage(f"PNG colour type {colour}")
+    if bit_depth not in _BIT_DEPTHS.get(colour, (8, 16)):
+        raise report_damage(f"{bit_depth} bit PNG of colour type {colour}")
     if not (0 < width < 2**31 and 0 < height < 2**31):
         raise report_damage(f"a size of {width} x {height}")
-    return PictureHeader(height=height, width=width, channels=_CHANNELS[colour], bit_depth=bit_depth)
+    return PictureHeader(height=height, width=width, channels=_CHANNELS[colour], bit_depth=max(8, bit_depth))
 
 
-def _walk_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Name and payload length of the chunks after IHDR."""
+def _is_grey(file: BinaryIO, body: int, length: int) -> bool:
+    file.seek(body)
+    palette = file.read(min(length, _PALETTE_BYTES))
+    return palette[0::3] == palette[1::3] == palette[2::3]
+
+
+def _walk_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Name, payload length and position of the payload of the chunks after IHDR."""
     position = len(MAGIC) + 13 + _CHUNK_OVERHEAD_BYTES
     for _ in range(_MAX_PRELUDE_CHUNKS):
         file.seek(position)
@@ -70,7 +92,7 @@ def _walk_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
         if len(head) < 8:
             return
         length, name = struct.unpack(">I4s", head)
-        yield name, length
+        yield name, length, position + 8
         position += length + _CHUNK_OVERHEAD_BYTES
     raise report_damage(f"more than {_MAX_PRELUDE_CHUNKS} chunks before the pixels")
 

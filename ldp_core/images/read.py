@@ -18,7 +18,7 @@ from ldp_core.errors import (
     LdpError,
     ObjectMissingError,
 )
-from ldp_core.images import jpeg, png, tiff
+from ldp_core.images import exr, jpeg, npy, png, tiff, webp
 from ldp_core.images.header import READABLE, PictureHeader, report_damage
 from ldp_core.images.limits import DEFAULT_LIMITS, ImageLimits, check_bytes, check_header
 from ldp_core.images.ranges import open_ranges
@@ -34,6 +34,9 @@ class _Codec:
 _CODECS = {
     png.MAGIC: _Codec(png.read_header, png.decode),
     jpeg.MAGIC: _Codec(jpeg.read_header, jpeg.decode),
+    webp.MAGIC: _Codec(webp.read_header, webp.decode),
+    npy.MAGIC: _Codec(npy.read_header, npy.decode),
+    exr.MAGIC: _Codec(exr.read_header, exr.decode),
     **{magic: _Codec(tiff.read_header, tiff.decode) for magic in tiff.MAGICS},
 }
 
@@ -46,6 +49,7 @@ def probe_image(uri: str, *, size_bytes: int | None = None) -> ImageRef:
     Raises:
         ImageMissingError: there is no such object.
         ImageFormatError: it is damaged, or of a kind that is not read.
+        ImageSupportError: the package that decodes its kind is not installed.
         StorageError: the store refused or could not be reached.
     """
     with _image_errors(uri):
@@ -67,7 +71,8 @@ def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: in
     ``size_bytes`` is the encoded size where it is known already; it saves a request.
 
     An EXIF orientation is not applied: the views of a pair share it, and rotating them would turn the
-    dual-pixel axis. Colour profiles and gamma chunks are not applied either.
+    dual-pixel axis. Colour profiles and gamma chunks are not applied either. Floating point in 0..1
+    becomes 16 bit (`ldp_core.images.floats`), sensor values of a DNG are developed (`ldp_core.images.dng`).
 
     Raises:
         ImageMissingError: there is no such object.

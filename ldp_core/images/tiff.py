@@ -1,4 +1,4 @@
-"""TIFF 6.0 and BigTIFF, through tifffile: strips or tiles, any compression it knows."""
+"""TIFF 6.0 and BigTIFF, through tifffile: strips or tiles, any compression it knows. A DNG is one as well."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import tifffile
 
+from ldp_core.images import dng
+from ldp_core.images.alpha import drop_opaque
 from ldp_core.images.header import PictureHeader, refuse_kind, report_damage
 from ldp_core.types import Pixels
 
@@ -16,6 +18,7 @@ MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 _GREY, _RGB = 1, 2
 _UNSIGNED = 1
+_ALPHA = (1, 2)
 _REDUCED_IMAGE = 1
 _SMALL_TILE_PIXELS = 2**22
 
@@ -23,16 +26,19 @@ _SMALL_TILE_PIXELS = 2**22
 def read_header(file: BinaryIO) -> PictureHeader:
     """The header, from the first directory wherever in the file it lies."""
     with tifffile.TiffFile(file) as tiff:
-        return _accept_page(tiff)
+        return dng.accept(tiff) if tiff.is_dng else _accept_page(tiff)
 
 
 def decode(content: bytes) -> Any:
     """Pixels ``(h, w)`` or ``(h, w, 3)`` of a TIFF whose header was accepted."""
     with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        if tiff.is_dng:
+            return dng.develop(content, dng.accept(tiff))
         page = _first_page(tiff)
         _require_segments(page, size_bytes=len(content))
         pixels = page.asarray(maxworkers=1)
-        return np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels
+        pixels = np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels
+        return drop_opaque(pixels, opaque=2**page.bitspersample - 1) if _has_alpha(page) else pixels
 
 
 def encode(pixels: Pixels) -> bytes:
@@ -55,8 +61,9 @@ def _accept_page(tiff: tifffile.TiffFile) -> PictureHeader:
     page = _first_page(tiff)
     if page.photometric not in (_GREY, _RGB):
         raise refuse_kind(f"TIFF of photometric kind {page.photometric!r}")
-    if page.samplesperpixel != (1 if page.photometric == _GREY else 3):
-        raise refuse_kind(f"TIFF with {page.samplesperpixel} samples per pixel (alpha?)")
+    channels = 1 if page.photometric == _GREY else 3
+    if page.samplesperpixel != channels + _has_alpha(page):
+        raise refuse_kind(f"TIFF with {page.samplesperpixel} samples per pixel")
     if page.bitspersample not in (8, 16) or page.sampleformat != _UNSIGNED:
         raise refuse_kind(f"TIFF of {page.bitspersample} bit, sample format {page.sampleformat!r}")
     if page.imagedepth != 1 or _is_sequence(tiff):
@@ -65,9 +72,13 @@ def _accept_page(tiff: tifffile.TiffFile) -> PictureHeader:
     return PictureHeader(
         height=page.imagelength,
         width=page.imagewidth,
-        channels=page.samplesperpixel,
+        channels=channels,
         bit_depth=page.bitspersample,
     )
+
+
+def _has_alpha(page: tifffile.TiffPage) -> bool:
+    return len(page.extrasamples) == 1 and page.extrasamples[0] in _ALPHA
 
 
 def _is_sequence(tiff: tifffile.TiffFile) -> bool:

@@ -17,6 +17,7 @@ from ldp_core.metrics.blur_maps import BlurSamples, ai1, ai2, auc, one_minus_rho
 from ldp_core.metrics.fidelity import Picture, mae, psnr_db, ssim
 from ldp_core.metrics.reblur import reblur_psnr_db
 from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec
+from ldp_core.turning import turn, turn_map, turn_pair
 from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, Protocol, Region, Score, StageSpec
 
 METRICS = ("psnr_db", "ssim", "mae", "reblur_psnr_db", "ai1", "ai2", "one_minus_rho", "auc")
@@ -130,9 +131,11 @@ def _score_reblur(
     if blur_map is None or blur_map.kind is not BlurMapKind.SIGNED_COC_PX:
         return
     protocol = _protocol(pair, variant=_name_kernel(kernel))
+    along_x, turned = turn_pair(pair), turn_map(blur_map, pair.dp_axis)
     for subject in (INPUT, RESTORED):
         if subject in pictures:
-            value = reblur_psnr_db(pictures[subject], pair, blur_map=blur_map, kernel=kernel)
+            picture = turn(pictures[subject], pair.dp_axis)
+            value = reblur_psnr_db(picture, along_x, blur_map=turned, kernel=kernel)
             yield Score(pair.id, "reblur_psnr_db", subject, protocol, _finite(value))
 
 

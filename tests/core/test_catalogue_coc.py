@@ -31,9 +31,9 @@ def test_another_kind_of_picture_is_refused() -> None:
 
 
 def test_a_dataset_in_folders_may_bring_its_map(tmp_path: Path) -> None:
-    view = np.zeros((3, 4, 3), np.uint8)
+    view, other = np.zeros((3, 4, 3), np.uint8), np.ones((3, 4, 3), np.uint8)
     coc_px = np.linspace(-3, 5, 12, dtype=np.float32).reshape(3, 4)
-    for folder, pixels in (("left", view), ("right", view), ("coc", encode_coc_px(coc_px))):
+    for folder, pixels in (("left", view), ("right", other), ("coc", encode_coc_px(coc_px))):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.png").write_bytes(encode_image(pixels, "png"))
     [item] = read_catalogue(str(tmp_path), layout="folders").items

@@ -204,10 +204,6 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("kind", "content"),
         [
-            ("palette", saved(Image.new("P", (8, 8)), "PNG")),
-            ("alpha", saved(Image.new("RGBA", (8, 8)), "PNG")),
-            ("alpha", saved(Image.new("LA", (8, 8)), "PNG")),
-            ("1 bit", saved(Image.new("1", (8, 8)), "PNG")),
             ("transparent", saved(Image.new("RGB", (8, 8)), "PNG", transparency=(0, 0, 0))),
             (
                 "animated",
@@ -221,7 +217,6 @@ class TestRefusals:
             ("CMYK", saved(Image.new("CMYK", (8, 8)), "JPEG")),
             ("photometric", saved(Image.new("CMYK", (8, 8)), "TIFF")),
             ("photometric", saved(Image.new("P", (8, 8)), "TIFF")),
-            ("alpha", saved(Image.new("RGBA", (8, 8)), "TIFF")),
             ("1 bit", saved(Image.new("1", (8, 8)), "TIFF")),
             ("32 bit", tiff_bytes(np.zeros((8, 8), np.float32), photometric="minisblack")),
             ("32 bit", tiff_bytes(np.zeros((8, 8), np.uint32), photometric="minisblack")),
@@ -240,6 +235,12 @@ class TestRefusals:
                 attempt(str(path))
             assert caught.value.where == str(path)
             assert caught.value.remedy
+
+    @pytest.mark.parametrize("mode", ["RGBA", "LA"])
+    @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+    def test_transparency_is_found_with_the_pixels(self, mode: str, kind: str) -> None:
+        with pytest.raises(ImageFormatError, match="alpha"):
+            decode_image(saved(Image.new(mode, (32, 32)), kind))
 
     @pytest.mark.parametrize("url", ["memory://nowhere/a.png", "/nowhere/a.png"])
     def test_missing(self, url: str) -> None:

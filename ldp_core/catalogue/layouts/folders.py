@@ -14,7 +14,7 @@ from ldp_core.catalogue.pairing import pair_files
 from ldp_core.types import BlurTruthKind
 
 _ROLES = {"left": LEFT, "right": RIGHT, "target": TARGET, "coc": BLUR_TRUTH}
-_EXTENSIONS = {".png", ".tif", ".tiff", ".jpg", ".jpeg"}
+_EXTENSIONS = {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".npy", ".exr", ".dng"}
 
 
 def read_folders(source: str) -> Drafts:
