@@ -39,7 +39,7 @@ class _Appetite:
 
 _SCORE = _Appetite(40, 500, 2_000_000)
 _ESTIMATORS = {"disparity": _Appetite(110)}
-_DEBLURRERS = {"wiener": _Appetite(60, 1500, 640**2), "ldp": _Appetite(100, 1000, 1536**2)}
+_DEBLURRERS = {"wiener": _Appetite(60, 1500, 640**2), "ldp": _Appetite(100, 1500, 640**2)}
 _UNMEASURED = _Appetite(250)
 
 
