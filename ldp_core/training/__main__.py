@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     whole = names.add_parser("ldp", help="all steps in one folder; again, and it goes on where it stopped")
     _add_sources(whole)
     _add_fit(whole, step=steps.train)
+    _add_making(whole)
     cache = names.add_parser("cache", help="render frames into a folder, or go on rendering")
     cache.set_defaults(step=steps.fill_cache)
     cache.add_argument("--seed", type=int, default=0)
@@ -90,6 +91,7 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--compile", action="store_true", help="compile the network; helps on a GPU")
+    parser.add_argument("--measure-every", type=int, default=500, metavar="STEPS")
 
 
 def _add_losses(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +104,6 @@ def _add_losses(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_measuring(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--measure-every", type=int, default=500, metavar="STEPS")
     parser.add_argument(
         "--measure",
         action="append",
@@ -117,6 +118,19 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(step=steps.export)
     parser.add_argument("folder", type=Path, help="folder of a run")
     parser.add_argument("weights", type=Path, help="safetensors file to write")
+    parser.add_argument(
+        "--also",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="average with the weights of this run; the card is the first run's",
+    )
+    _add_making(parser)
+    _add_measuring(parser)
+
+
+def _add_making(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="float32 instead of float16")
     parser.add_argument("--note", action="append", default=[], help="what the card should say besides")
 

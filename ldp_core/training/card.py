@@ -28,7 +28,7 @@ SOURCE_LICENCES = "kodak24 unrestricted; BSDS500, Middlebury, Sintel, NYUv2, TUM
 class ModelCard:
     """What a person must know of weights before using them.
 
-    `scores` are PSNR in dB by set and picture, input and restored; `not_trained_on` names the sets
+    `scores` are PSNR in dB by set, of the input, of wiener and restored; `not_trained_on` names the sets
     that were only measured.
     """
 
@@ -55,15 +55,27 @@ class ModelCard:
     )
 
 
-def export_weights(state: Mapping[str, Any], path: Path, *, half: bool = True) -> str:
-    """Write the averaged weights of a checkpoint as safetensors, and return the file's sha256.
+def average_weights(states: Sequence[Mapping[str, Any]], *, half: bool = True) -> dict[str, Tensor]:
+    """The averaged weights of a checkpoint, float16 or float32, or their mean over several.
+
+    Runs from one start may be averaged (Wortsman et al., "Model soups", ICML 2022).
 
     Raises:
-        WeightsError: the file would exceed 16 MiB.
+        WeightsError: the checkpoints are of different networks.
     """
+    shapes = [state["network_settings"] for state in states]
+    other = next((shape for shape in shapes if shape != shapes[0]), None)
+    if other is not None:
+        raise WeightsError(
+            "weights of different networks cannot be averaged",
+            where="export",
+            expected=str(shapes[0]),
+            got=str(other),
+            remedy="average runs of one size, bpa and residual",
+        )
     dtype = torch.float16 if half else torch.float32
-    tensors = {name: value.to(dtype) for name, value in state["average"].items()}
-    return write_weights(path, tensors, metadata={"network": json.dumps(state["network_settings"])})
+    averages = [state["average"] for state in states]
+    return {name: torch.stack([a[name] for a in averages]).mean(0).to(dtype) for name in averages[0]}
 
 
 def write_weights(
@@ -91,8 +103,15 @@ def write_weights(
     return hashlib.sha256(content).hexdigest()
 
 
-def describe_run(state: Mapping[str, Any], *, name: str, size: str, notes: Sequence[str] = ()) -> ModelCard:
-    """The card of the weights in a checkpoint; `notes` say what its settings do not tell."""
+def describe_run(
+    state: Mapping[str, Any],
+    *,
+    name: str,
+    size: str,
+    scores: Mapping[str, Mapping[str, float]],
+    notes: Sequence[str] = (),
+) -> ModelCard:
+    """The card of the weights of a run; `notes` say what its settings do not tell."""
     fit, batch = state["fit_settings"], state["batch_settings"]
     return ModelCard(
         name=name,
@@ -106,11 +125,8 @@ def describe_run(state: Mapping[str, Any], *, name: str, size: str, notes: Seque
         training={"fit": fit, "batch": batch, "frames": state["frames"]},
         sources=[path for paths in state["sources"].values() for path in paths],
         source_licences=SOURCE_LICENCES,
-        not_trained_on=sorted(state["scores"]),
-        scores={
-            set_name: {**state["floors"][set_name], "restored": value}
-            for set_name, value in state["scores"].items()
-        },
+        not_trained_on=sorted(scores),
+        scores=scores,
     )
 
 

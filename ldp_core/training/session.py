@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import mean
+from dataclasses import dataclass
 from typing import Any
 
 from ldp_core.training.batches import Batch, BatchSettings, draw_batch
@@ -14,7 +13,7 @@ from ldp_core.training.fit import Trainer
 from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import FrameCache
 from ldp_core.training.pictures import draw_sheet
-from ldp_core.training.validate import Trial, mean_floors, measure
+from ldp_core.training.validate import Trial, measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,6 @@ class Session:
     rhythm: Rhythm = Rhythm()
     frames: int | None = None
     """Train on the first so many frames; on all that are there, if not given."""
-    _scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint, if there is one."""
@@ -78,9 +76,7 @@ class Session:
         """PSNR in dB of the averaged network, by set and picture; nothing where another process leads."""
         if not self.trainer.team.leads:
             return {}
-        for name, trials in self.trials.items():
-            self._scores[name] = measure(self.trainer.average, trials)
-        return dict(self._scores)
+        return {name: measure(self.trainer.average, trials) for name, trials in self.trials.items()}
 
     def _describe(self) -> dict[str, Any]:
         """What a model card says of a run besides its network and its settings."""
@@ -88,8 +84,6 @@ class Session:
             "batch_settings": self.batch.model_dump(mode="json"),
             "sources": self.cache.source_names,
             "frames": {"count": len(self.cache), "seed": self.cache.seed},
-            "floors": {name: mean_floors(trials) for name, trials in self.trials.items()},
-            "scores": {name: mean(scores.values()) for name, scores in self._scores.items()},
         }
 
     def draw(self) -> None:

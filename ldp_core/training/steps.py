@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from torch import Tensor
 
 from ldp_core.blur.clip_model import load_clip
-from ldp_core.deblur.ldp_network import LIGHT, PUBLISHED, SMALL, NetworkSettings
+from ldp_core.deblur.ldp_network import LIGHT, PUBLISHED, SMALL, LdpNetwork, NetworkSettings
 from ldp_core.training.balance import Balance
 from ldp_core.training.batches import BatchSettings
-from ldp_core.training.card import describe_run, export_weights, write_card
+from ldp_core.training.card import average_weights, describe_run, write_card, write_weights
 from ldp_core.training.fit import FitSettings, Trainer
 from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import FrameCache, FrameSettings
 from ldp_core.training.session import Rhythm, Session
 from ldp_core.training.sources import Sources, find_sources
 from ldp_core.training.team import join_team, own_device
-from ldp_core.training.validate import Trial, frame_trials, read_trials
+from ldp_core.training.validate import Trial, frame_trials, mean_floors, measure, read_trials
 from ldp_core.types import Region
 
 SIZES = {"light": LIGHT, "small": SMALL, "large": NetworkSettings(), "published": PUBLISHED}
@@ -35,7 +40,7 @@ def train(options: Namespace) -> Iterator[str]:
     yield from _render(options.cache, sources, options, frames=options.frames, seed=options.seed)
     options.hold_out.append(hold_out)
     yield from fit(options)
-    yield _export(RunFolder(options.folder), options.folder / "ldp.safetensors")
+    yield _export([RunFolder(options.folder)], options.folder / "ldp.safetensors", options)
 
 
 def fill_cache(options: Namespace) -> Iterator[str]:
@@ -59,18 +64,17 @@ def follow(session: Session, *, minutes: float) -> Iterator[str]:
 
 
 def export(options: Namespace) -> Iterator[str]:
-    yield _export(RunFolder(options.folder), options.weights, half=not options.full, notes=options.note)
+    runs = [RunFolder(folder) for folder in (options.folder, *options.also)]
+    yield _export(runs, options.weights, options)
 
 
 def open_session(options: Namespace) -> Session:
-    trials = dict(read_set(text) for text in options.measure)
-    trials |= {folder.name: frame_trials(FrameCache(folder)) for folder in options.hold_out}
     return Session(
         folder=RunFolder(options.folder),
         trainer=open_trainer(options),
         cache=FrameCache(options.cache),
         batch=BatchSettings(batch=options.batch, crop_px=options.crop, map_source=options.map),
-        trials=trials,
+        trials=open_trials(options),
         rhythm=Rhythm(measure=options.measure_every),
     )
 
@@ -96,6 +100,12 @@ def open_balance(options: Namespace) -> Balance:
         device=options.device,
     )
     return Balance(model)
+
+
+def open_trials(options: Namespace) -> dict[str, list[Trial]]:
+    """The sets to measure on, by name."""
+    simulated = {folder.name: frame_trials(FrameCache(folder)) for folder in options.hold_out}
+    return dict(read_set(text) for text in options.measure) | simulated
 
 
 def read_set(text: str) -> tuple[str, list[Trial]]:
@@ -124,11 +134,30 @@ def _render(folder: Path, sources: Sources, options: Namespace, *, frames: int, 
             yield f"{index + 1} frames"
 
 
-def _export(run: RunFolder, weights: Path, *, half: bool = True, notes: Sequence[str] = ()) -> str:
-    state = run.load()
-    digest = export_weights(state, weights, half=half)
+def _export(runs: Sequence[RunFolder], weights: Path, options: Namespace) -> str:
+    states = [run.load() for run in runs]
+    tensors = average_weights(states, half=not options.full)
+    settings = states[0]["network_settings"]
+    digest = write_weights(weights, tensors, metadata={"network": json.dumps(settings)})
     shapes = {str(network.model_dump(mode="json")): size for size, network in SIZES.items()}
-    size = shapes.get(str(state["network_settings"]), "small")
-    card = describe_run(state, name=weights.stem, size=size, notes=notes)
+    card = describe_run(
+        states[0],
+        name=weights.stem,
+        size=shapes.get(str(settings), "small"),
+        scores=score_weights(tensors, settings, open_trials(options)),
+        notes=options.note,
+    )
     write_card(weights.with_suffix(".json"), card, sha256=digest)
     return f"{weights}: sha256 {digest}"
+
+
+def score_weights(
+    tensors: Mapping[str, Tensor], settings: Mapping[str, Any], trials: Mapping[str, Sequence[Trial]]
+) -> dict[str, dict[str, float]]:
+    """Mean PSNR in dB by set: of the input, of wiener, and restored with these weights."""
+    network = LdpNetwork(NetworkSettings.parse(settings))
+    network.load_state_dict({name: value.float() for name, value in tensors.items()})
+    return {
+        name: {**mean_floors(kept), "restored": mean(measure(network, kept).values())}
+        for name, kept in trials.items()
+    }

@@ -26,7 +26,7 @@ class ShippedModel:
 SHIPPED: Mapping[str, ShippedModel] = MappingProxyType(
     {
         "ldp": ShippedModel(
-            "ldp.safetensors", "2985a7ad5ae9d17ffe86294401a092ee8b9ac9279e4203fb26ec12eecc5b8f38"
+            "ldp.safetensors", "c7be6b0a7e43f853412b21c79b767f665081282a8ab938a22f40375f410ab5d7"
         ),
         "ldp-tiny": ShippedModel(
             "ldp-tiny.safetensors", "73a07ac327d4418941a36664da253911a1f20216d8183cea5907b2fc85cc7584"

@@ -341,6 +341,25 @@ def test_the_steps_can_be_taken_one_by_one(tmp_path: Path, cache: FrameCache) ->
     assert all(tensor.dtype == torch.float32 for tensor in opened.tensors.values())
 
 
+def test_weights_of_two_runs_are_averaged_and_measured(tmp_path: Path, cache: FrameCache) -> None:
+    frames, common = str(cache.folder), ["--crop", "32", "--batch", "1", "--threads", "1", "--size", "light"]
+    runs = [tmp_path / name for name in ("one", "two")]
+    for run, seed in zip(runs, ("1", "2"), strict=True):
+        assert main(["fit", str(run), "--cache", frames, "--steps", "1", "--seed", seed, *common]) == 0
+    weights = tmp_path / "both.safetensors"
+    export = ["export", str(runs[0]), str(weights), "--full", "--hold-out", frames, "--threads", "1"]
+    assert main([*export, "--also", str(runs[1])]) == 0
+    card = json.loads(weights.with_suffix(".json").read_text())
+    opened = open_weights(str(weights), sha256=card["sha256"])
+    one, two = (RunFolder(run).load()["average"] for run in runs)
+    for name, value in opened.tensors.items():
+        torch.testing.assert_close(value, (one[name] + two[name]) / 2)
+    assert card["scores"][cache.folder.name].keys() == {"input", "wiener", "restored"}
+    other = [*common[:-1], "small"]
+    assert main(["fit", str(tmp_path / "other"), "--cache", frames, "--steps", "1", *other]) == 0
+    assert main([*export, "--also", str(tmp_path / "other")]) == 1
+
+
 def test_the_command_line_reports_an_error_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
