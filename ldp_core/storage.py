@@ -16,7 +16,7 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from ldp_core.errors import ObjectMissingError, StorageError
+from ldp_core.errors import ObjectMissingError, SettingsError, StorageError
 
 _PARTIAL = ".partial"
 
@@ -27,7 +27,15 @@ def join(url: str, *parts: str) -> str:
 
 
 def absolute_url(url: str) -> str:
-    """The URL itself, or the absolute path of a local one, so that it means the same everywhere."""
+    """The URL itself, or the absolute path of a local one, so that it means the same everywhere.
+
+    Raises:
+        SettingsError: it is empty, which would mean the current folder.
+    """
+    if not url.strip():
+        raise SettingsError(
+            "an address is empty", expected="a path or a URL", remedy="name the source and the archive"
+        )
     with _translated(url):
         fs, path = fsspec.url_to_fs(url)
     return str(path) if isinstance(fs, LocalFileSystem) else url
