@@ -1,4 +1,4 @@
-"""What a stranger would check before starting the containers: loopback only, no secrets, everything pinned."""
+"""What a stranger checks before starting the containers: loopback only, no secrets, everything pinned."""
 
 from __future__ import annotations
 
