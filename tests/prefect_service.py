@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFECT = Path(sys.executable).with_name("prefect")
-PATIENCE_S = 900
+PATIENCE_S = 240
 """For anything that a busy machine should have done long before."""
 
 

@@ -17,7 +17,7 @@ PAIRS = 3
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=400):
+    with prefect_test_harness(server_startup_timeout=120):
         yield
 
 

@@ -12,6 +12,8 @@ from prefect_service import PrefectService, free_port, wait_until
 
 from ldp_core.archive import Archive
 
+pytestmark = pytest.mark.timeout(600)  # a server, a worker and three runs start here
+
 BROKEN = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
 
 
