@@ -15,10 +15,11 @@ from ldp_core.types import RunSummary
 
 
 class RunArtifacts:
-    """The artifacts of one run; made inside its flow."""
+    """The artifacts of one run; made inside its flow. ``verb``, such as ``restore``, begins their keys."""
 
-    def __init__(self, run_id: str) -> None:
-        made = create_progress_artifact(0.0, key="restore-progress", description=f"run {run_id}")
+    def __init__(self, run_id: str, *, verb: str) -> None:
+        self._verb = verb
+        made = create_progress_artifact(0.0, key=f"{verb}-progress", description=f"run {run_id}")
         self._progress: UUID = made  # type: ignore[assignment]
 
     def advance(self, share: float) -> None:
@@ -26,8 +27,20 @@ class RunArtifacts:
         update_progress_artifact(self._progress, progress=round(100 * share, 1))
 
     def publish(self, summary: RunSummary) -> None:
-        """Show the means and the address of the report."""
+        """Show the counts, the means and the address of the report, where there are any."""
         self.advance(1.0)
+        if summary.metrics:
+            self._show_means(summary)
+        counts = summary.items
+        report = f"\n\nReport: `{summary.report}`" if summary.report else ""
+        create_markdown_artifact(
+            f"**{counts.computed}** computed, **{counts.skipped}** already there, "
+            f"**{counts.quarantined}** set aside, of {counts.total}.{report}",
+            key=f"{self._verb}-report",
+            description=f"run {summary.run_id}",
+        )
+
+    def _show_means(self, summary: RunSummary) -> None:
         rows = [
             {
                 "metric": mean.metric,
@@ -39,11 +52,4 @@ class RunArtifacts:
             }
             for mean in summary.metrics
         ]
-        create_table_artifact(rows, key="restore-summary", description=f"run {summary.run_id}")
-        counts = summary.items
-        create_markdown_artifact(
-            f"**{counts.computed}** computed, **{counts.skipped}** already there, "
-            f"**{counts.quarantined}** set aside, of {counts.total}.\n\nReport: `{summary.report}`",
-            key="restore-report",
-            description=f"run {summary.run_id}",
-        )
+        create_table_artifact(rows, key=f"{self._verb}-summary", description=f"run {summary.run_id}")

@@ -34,6 +34,7 @@ SetOption = Annotated[
 ]
 ClusterOption = Annotated[str | None, typer.Option("--cluster", help="Address of a Dask scheduler.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Embedded worker processes.")]
+MaxBadOption = Annotated[float, typer.Option(min=0, max=1, help="Share of bad items that stops a run.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
 
@@ -56,7 +57,7 @@ def restore(
     settings: SetOption = None,
     cluster: ClusterOption = None,
     workers: WorkersOption = None,
-    max_bad: Annotated[float, typer.Option(min=0, max=1, help="Share of bad items that stops a run.")] = 0.05,
+    max_bad: MaxBadOption = 0.05,
     report_items: Annotated[int, typer.Option(min=0, help="Items with pictures in the report.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,6 +79,29 @@ def restore(
             max_bad=max_bad,
             report_items=report_items,
         )
+    if summary["items"]["quarantined"]:
+        raise typer.Exit(EXIT_BAD_ITEMS)
+
+
+@app.command()
+def ingest(
+    source: Source,
+    layout: LayoutOption = "folders",
+    archive: ArchiveOption = "archive",
+    dataset: DatasetOption = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    max_bad: MaxBadOption = 0.05,
+    as_json: JsonOption = False,
+) -> None:
+    """Archive the frames of a dataset and no more; a later `ldp restore` finds them there."""
+    from flows.console import print_summary
+    from flows.engine import prefect_engine
+    from flows.ingest import ingest_dataset
+
+    with exits(), prefect_engine(), _progress():
+        summary = ingest_dataset(source, layout, archive, dataset, cluster, workers, max_bad)
+    print_json(summary) if as_json else print_summary(summary)
     if summary["items"]["quarantined"]:
         raise typer.Exit(EXIT_BAD_ITEMS)
 

@@ -93,7 +93,8 @@ def print_summary(summary: Mapping[str, Any]) -> None:
         interval = f"{mean['low']:.3f} .. {mean['high']:.3f}"
         cells = (mean["metric"], mean["subject"], f"{mean['mean']:.3f}", interval, str(mean["n"]))
         table.add_row(*cells, mean["protocol"])
-    _OUT.print(table)
+    if summary["metrics"]:
+        _OUT.print(table)
     counts = summary["items"]
     _OUT.print(
         f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} already there, "
@@ -102,7 +103,8 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     for record in summary["quarantine"]:
         line = f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}"
         _OUT.print(line, markup=False, style="red")
-    _OUT.print(f"report: {summary['report']}", soft_wrap=True)
+    if summary["report"]:
+        _OUT.print(f"report: {summary['report']}", soft_wrap=True)
 
 
 def print_families(scores: Sequence[FamilyScore]) -> None:

@@ -8,7 +8,9 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.draw import draw_pictures
+from ldp_core.errors import ItemMissingError
 from ldp_core.storage import join, shared_url
+from ldp_core.types import RunSummary
 from tasks.cluster import open_workers
 from tasks.reports import publish_report, report_url_of, worst_first
 from tasks.runs import read_end, read_start
@@ -29,13 +31,23 @@ def report_dataset(
     """Draw the pictures and the page of a run again; returns the address of the page.
 
     Raises:
-        ItemMissingError: the archive holds no such run, or it did not come to its end.
+        ItemMissingError: the archive holds no such run, it did not come to its end, or it only archived.
     """
     archive = shared_url(archive)
     job, catalogue = read_start(archive, run_id)
     summary, items = read_end(archive, run_id)
+    _refuse_unrestored(summary)
     report_url = report_url_of(archive, run_id)
     with open_workers(cluster, processes=processes) as workers:
         shown = worst_first(items)[:report_items]
         drawn = draw_pictures(job, catalogue, shown, report_url, workers)
     return publish_report(replace(summary, report=join(report_url, "index.html")), items, drawn)
+
+
+def _refuse_unrestored(summary: RunSummary) -> None:
+    if not summary.stages:
+        raise ItemMissingError(
+            "this run archived frames and restored nothing",
+            where=summary.run_id,
+            remedy="restore the dataset with `ldp restore`; it finds the frames there",
+        )

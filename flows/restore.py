@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, cast
 
@@ -15,27 +13,24 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import RunArtifacts
 from flows.draw import draw_pictures
-from ldp_core.errors import TooManyBadItemsError
-from ldp_core.metrics import summarise
+from flows.feed import BATCHES_AT_ONCE, feed_batches
 from ldp_core.storage import join, shared_url
-from ldp_core.types import RunSummary
 from tasks.batches import Batch, BatchResult, ingest_batch, restore_batch
-from tasks.cluster import Workers, open_workers
+from tasks.cluster import open_workers
 from tasks.job import Job, Method, stages_of
 from tasks.memory import declare_memory, require_memory
-from tasks.plan import Plan, make_batches
+from tasks.plan import Plan
 from tasks.prepare import prepare_run
 from tasks.progress import expect
 from tasks.reports import publish_report, report_url_of, worst_first
-from tasks.runs import environment, new_run_id, write_end, write_start
+from tasks.runs import new_run_id, write_end, write_start
+from tasks.summary import summarise_run
 from tasks.tally import Tally
-
-_BATCHES_AT_ONCE = 2
 
 
 @flow(
     name="restore-dataset",
-    task_runner=ThreadPoolTaskRunner(max_workers=2 * _BATCHES_AT_ONCE),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=2 * BATCHES_AT_ONCE),  # type: ignore[arg-type]
     persist_result=False,
 )
 def restore_dataset(
@@ -77,16 +72,30 @@ def restore_dataset(
         plan = prepare_run(job, source, layout, dataset).plan
         require_memory(declare_memory(plan.to_do, job), workers)
         run_id = new_run_id()
-        write_start(job, run_id, plan.catalogue)
-        artifacts = RunArtifacts(run_id)
+        write_start(job, run_id, plan.catalogue, stages=stages_of(job))
+        artifacts = RunArtifacts(run_id, verb="restore")
         tally = Tally(plan.catalogue, max_bad=max_bad)
-        stopped = _restore_batches(plan, tally, workers, artifacts)
+        for stage in ("ingest", "restore"):
+            expect(stage, len(plan.catalogue.items))
+        stopped = feed_batches(
+            plan.catalogue.items,
+            lambda batch: _submit_batch(plan, batch, workers.processes + 1),
+            tally=tally,
+            artifacts=artifacts,
+        )
         report_url = report_url_of(archive, run_id)
         shown = worst_first(tally.items)[:report_items]
         drawn = draw_pictures(job, plan.catalogue, shown, report_url, workers)
     for result in drawn:
         tally.add(result)
-    summary = _summarise(plan, tally, run_id, join(report_url, "index.html"), begin)
+    summary = summarise_run(
+        run_id,
+        plan.catalogue,
+        tally,
+        seconds=perf_counter() - begin,
+        stages=stages_of(job),
+        report=join(report_url, "index.html"),
+    )
     publish_report(summary, tally.items, drawn)
     write_end(job, summary, tally.items)
     artifacts.publish(summary)
@@ -95,55 +104,8 @@ def restore_dataset(
     return asdict(summary)
 
 
-def _restore_batches(
-    plan: Plan, tally: Tally, workers: Workers, artifacts: RunArtifacts
-) -> TooManyBadItemsError | None:
-    """Ingest and restore batch by batch, a few at once; the error when too many items are bad."""
-    batches = make_batches(plan.catalogue.items)
-    for stage in ("ingest", "restore"):
-        expect(stage, len(plan.catalogue.items))
-    running: deque[PrefectFuture[BatchResult]] = deque()
-    try:
-        tally.check()
-        for number, items in enumerate(batches):
-            running.extend(_submit_batch(plan, Batch(number, items), workers.processes + 1))
-            if number >= _BATCHES_AT_ONCE - 1:
-                _collect(running, tally)
-                artifacts.advance((number + 1) / len(batches))
-        while running:
-            _collect(running, tally)
-    except TooManyBadItemsError as error:
-        return error
-    return None
-
-
 def _submit_batch(plan: Plan, batch: Batch, in_flight: int) -> tuple[PrefectFuture[BatchResult], ...]:
     ingested = ingest_batch.submit(plan.job, batch, plan.done, in_flight=in_flight)
     awaited = cast(BatchResult, ingested)  # Prefect hands the task the result
     restored = restore_batch.submit(plan.job, batch, plan.done, ingested=awaited, in_flight=in_flight)
     return ingested, restored
-
-
-def _collect(running: deque[PrefectFuture[BatchResult]], tally: Tally) -> None:
-    """Count the oldest batch: what its ingest said, then what its restoration said."""
-    for _ in range(2):
-        tally.add(running.popleft().result())
-    tally.check()
-
-
-def _summarise(plan: Plan, tally: Tally, run_id: str, report: str, begin: float) -> RunSummary:
-    return RunSummary(
-        run_id=run_id,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        dataset=plan.catalogue.dataset,
-        layout=plan.catalogue.layout,
-        source=plan.catalogue.source,
-        report=report,
-        stages=stages_of(plan.job),
-        environment=environment(),
-        items=tally.counts,
-        seconds=tally.seconds | {"total": round(perf_counter() - begin, 3)},
-        metrics=summarise([score for item in tally.items for score in item.scores]),
-        quarantine=tuple(tally.quarantine),
-        problems=plan.catalogue.problems,
-    )

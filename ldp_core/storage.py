@@ -16,7 +16,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from ldp_core.errors import LdpError, StorageError
+from ldp_core.errors import LdpError, SettingsError, StorageError
 from ldp_core.s3 import is_s3, open_s3, read_s3, write_s3
 from ldp_core.store_faults import explain_fault
 
@@ -29,7 +29,15 @@ def join(url: str, *parts: str) -> str:
 
 
 def absolute_url(url: str) -> str:
-    """The URL itself, or the absolute path of a local one, so that it means the same everywhere."""
+    """The URL itself, or the absolute path of a local one, so that it means the same everywhere.
+
+    Raises:
+        SettingsError: it is empty, which would mean the current folder.
+    """
+    if not url.strip():
+        raise SettingsError(
+            "an address is empty", expected="a path or a URL", remedy="name the source and the archive"
+        )
     with _translated(url):
         fs, path = _open(url)
     return str(path) if isinstance(fs, LocalFileSystem) else url

@@ -22,7 +22,7 @@ T = TypeVar("T")
 THREADS_PER_WORKER = 3
 """One computes; the others read and write meanwhile."""
 
-_KEEP_FREED_MEMORY = {
+KEEP_FREED_MEMORY = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**30 for name in ("TRIM", "MMAP")
 }
 """Dask has workers return memory to the system at every free: a fourfold cost (decision 0003)."""
@@ -54,14 +54,14 @@ def open_workers(
     """Workers of a running scheduler, or of a cluster embedded in this process when none is named.
 
     Args:
-        address: a Dask scheduler, such as ``tls://host:8786``.
+        address: a Dask scheduler, such as ``tls://host:8786``; None or empty for none.
         processes: worker processes of the embedded cluster; one per core by default.
         timeout_s: how long to wait for a named scheduler to answer, and for its first worker.
 
     Raises:
         ClusterError: the scheduler does not answer, has no workers, or they run other code.
     """
-    if address is None:
+    if not address:
         with _embedded(processes or _cores()) as workers:
             yield workers
     else:
@@ -108,7 +108,7 @@ def stream(
 def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
     with (
-        dask.config.set(_KEEP_FREED_MEMORY),
+        dask.config.set(KEEP_FREED_MEMORY),
         LocalCluster(
             n_workers=processes,
             threads_per_worker=THREADS_PER_WORKER,

@@ -22,8 +22,8 @@ from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl
 from ldp_core.errors import ItemMissingError, ObjectMissingError
 from ldp_core.metrics import read_scores_table, scores_table
 from ldp_core.storage import join, read_bytes, write_bytes
-from ldp_core.types import Catalogue, RunSummary, Score
-from tasks.job import Job, Method, stages_of
+from ldp_core.types import Catalogue, RunSummary, Score, StageSpec
+from tasks.job import Job, Method
 
 _PACKAGES = ("ldp", "torch", "zarr", "dask", "prefect", "numpy")
 
@@ -47,11 +47,11 @@ def environment() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 
 
-def write_start(job: Job, run_id: str, catalogue: Catalogue) -> None:
-    """Record what a run sets out to do."""
+def write_start(job: Job, run_id: str, catalogue: Catalogue, *, stages: Iterable[StageSpec]) -> None:
+    """Record what a run sets out to do. ``stages``: those beyond ingest; none where it only archives."""
     url = Archive(job.archive).run_url(run_id)
     write_bytes(join(url, "catalogue.jsonl"), catalogue_to_jsonl(catalogue).encode())
-    asked = {"run_id": run_id, "job": asdict(job), "stages": [asdict(s) for s in stages_of(job)]}
+    asked = {"run_id": run_id, "job": asdict(job), "stages": [asdict(stage) for stage in stages]}
     write_bytes(join(url, "run.json"), _json(asked | {"environment": environment()}))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from ldp_core.errors import SettingsError
+from ldp_core.methods import load_later
 from ldp_core.turning import TurningEstimator
 from ldp_core.types import BlurMap, Pair, StageSpec
 
@@ -21,35 +22,11 @@ class BlurEstimator(Protocol):
         ...
 
 
-def _make_disparity(settings: Mapping[str, Any]) -> BlurEstimator:
-    from ldp_core.blur.disparity import DisparityEstimator, DisparitySettings
-
-    return DisparityEstimator(DisparitySettings.parse(settings))
-
-
-def _make_clip(settings: Mapping[str, Any]) -> BlurEstimator:
-    from ldp_core.blur.clip import ClipEstimator, ClipSettings
-
-    return ClipEstimator(ClipSettings.parse(settings))
-
-
-def _make_random_clip(settings: Mapping[str, Any]) -> BlurEstimator:
-    from ldp_core.blur.clip import RandomClipEstimator, RandomClipSettings
-
-    return RandomClipEstimator(RandomClipSettings.parse(settings))
-
-
-def _make_zncc(settings: Mapping[str, Any]) -> BlurEstimator:
-    from ldp_core.blur.zncc import ZnccEstimator, ZnccSettings
-
-    return ZnccEstimator(ZnccSettings.parse(settings))
-
-
 _FACTORIES: Final[dict[str, Callable[[Mapping[str, Any]], BlurEstimator]]] = {
-    "clip": _make_clip,
-    "disparity": _make_disparity,
-    "random-clip": _make_random_clip,
-    "zncc": _make_zncc,
+    "clip": load_later("ldp_core.blur.clip", "ClipEstimator", "ClipSettings"),
+    "disparity": load_later("ldp_core.blur.disparity", "DisparityEstimator", "DisparitySettings"),
+    "random-clip": load_later("ldp_core.blur.clip", "RandomClipEstimator", "RandomClipSettings"),
+    "zncc": load_later("ldp_core.blur.zncc", "ZnccEstimator", "ZnccSettings"),
 }
 
 ESTIMATORS: Final[tuple[str, ...]] = tuple(sorted(_FACTORIES))

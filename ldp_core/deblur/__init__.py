@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from ldp_core.errors import SettingsError
+from ldp_core.methods import load_later
 from ldp_core.turning import TurningDeblurrer
 from ldp_core.types import BlurMap, Pair, Pixels, StageSpec
 
@@ -45,19 +46,10 @@ def make_deblurrer(name: str, settings: Mapping[str, Any] | None = None) -> Debl
     return TurningDeblurrer(DEBLURRERS[name](settings or {}))
 
 
-def _make_wiener(settings: Mapping[str, Any]) -> Deblurrer:
-    from ldp_core.deblur.wiener import WienerDeblurrer, WienerSettings
-
-    return WienerDeblurrer(WienerSettings.parse(settings))
-
-
-def _make_ldp(settings: Mapping[str, Any]) -> Deblurrer:
-    from ldp_core.deblur.ldp import LdpDeblurrer, LdpSettings
-
-    return LdpDeblurrer(LdpSettings.parse(settings))
-
-
 DEBLURRERS: Mapping[str, Callable[[Mapping[str, Any]], Deblurrer]] = MappingProxyType(
-    {"wiener": _make_wiener, "ldp": _make_ldp}
+    {
+        "wiener": load_later("ldp_core.deblur.wiener", "WienerDeblurrer", "WienerSettings"),
+        "ldp": load_later("ldp_core.deblur.ldp", "LdpDeblurrer", "LdpSettings"),
+    }
 )
 """Restoration methods by name; each makes a deblurrer from plain settings and imports late."""

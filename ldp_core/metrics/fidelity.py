@@ -11,7 +11,7 @@ SSIM: Wang et al. 2004, doi:10.1109/TIP.2003.819861, with the choices of ``skima
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,12 @@ SSIM_WINDOW = 7
 _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 _BAND_ROWS = 128
 _FULL = Region()
+
+
+class Fidelity(Protocol):
+    """A metric of a picture against its reference, over a region of both."""
+
+    def __call__(self, image: Picture, reference: Picture, *, region: Region = _FULL) -> float: ...
 
 
 def psnr_db(image: Picture, reference: Picture, *, region: Region = _FULL) -> float:

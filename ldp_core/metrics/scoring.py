@@ -14,13 +14,20 @@ import numpy as np
 from ldp_core.errors import MetricError
 from ldp_core.metrics import alignment, blur_maps
 from ldp_core.metrics.blur_maps import BlurSamples, ai1, ai2, auc, one_minus_rho, sample_blur
-from ldp_core.metrics.fidelity import Picture, mae, psnr_db, ssim
+from ldp_core.metrics.fidelity import Fidelity, Picture, mae, psnr_db, ssim
 from ldp_core.metrics.reblur import reblur_psnr_db
 from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec
 from ldp_core.turning import turn, turn_map, turn_pair
 from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, Protocol, Region, Score, StageSpec
 
-METRICS = ("psnr_db", "ssim", "mae", "reblur_psnr_db", "ai1", "ai2", "one_minus_rho", "auc")
+FIDELITY: Mapping[str, Fidelity] = {
+    "psnr_db": psnr_db,
+    "ssim": ssim,
+    "mae": mae,
+}
+"""Metrics that compare a picture with the target, by name; every picture gets each of them."""
+
+METRICS = (*FIDELITY, "reblur_psnr_db", "ai1", "ai2", "one_minus_rho", "auc")
 """Every metric that ``score_item`` can give, in the order of tables."""
 
 SUBJECTS = INPUT, RESTORED, BLUR_MAP = "input", "restored", "blur_map"
@@ -37,6 +44,7 @@ def score_spec(kernel: KernelSpec = DEFAULT_KERNEL) -> StageSpec:
         method="full-reference, blur map, reblur",
         version=_VERSION,
         settings={
+            "metrics": list(METRICS),
             "psnr_ceiling_db": PSNR_CEILING_DB,
             "shift_reach_px": alignment.REACH_PX,
             "fit_rounds": blur_maps.FIT_ROUNDS,
@@ -98,13 +106,9 @@ def _score_fidelity(pair: Pair, pictures: Mapping[str, Pixels]) -> Iterator[Scor
 def _compare(
     pair: Pair, subject: str, picture: Picture, target: Picture, protocol: Protocol, *, region: Region
 ) -> Iterator[Score]:
-    values = {
-        "psnr_db": _finite(psnr_db(picture, target, region=region)),
-        "ssim": ssim(picture, target, region=region),
-        "mae": mae(picture, target, region=region),
-    }
-    for metric, value in values.items():
-        yield Score(pair.id, metric, subject, protocol, value)
+    for metric, compare in FIDELITY.items():
+        value = compare(picture, target, region=region)
+        yield Score(pair.id, metric, subject, protocol, _finite(value) if metric.endswith("_db") else value)
 
 
 def _score_blur_map(pair: Pair, blur_map: BlurMap | None) -> Iterator[Score]:

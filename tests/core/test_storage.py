@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ldp_core import storage
-from ldp_core.errors import ObjectMissingError, StorageError
+from ldp_core.errors import ObjectMissingError, SettingsError, StorageError
 
 
 @pytest.fixture(params=["disk", "file-url", "memory"])
@@ -70,3 +70,8 @@ def test_a_write_that_fails_leaves_nothing_and_keeps_what_was_there(
 def test_an_unknown_protocol_is_a_storage_error() -> None:
     with pytest.raises(StorageError):
         storage.read_bytes("carrier-pigeon://coop/1")
+
+
+def test_an_empty_address_is_not_the_current_folder() -> None:
+    with pytest.raises(SettingsError, match="address is empty"):
+        storage.absolute_url("")

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from distributed import Client, Future, LocalCluster
+from prefect_service import wait_until
 
 from ldp_core.errors import ClusterError
 from tasks.cluster import Workers, open_workers, stream
@@ -98,3 +100,23 @@ def test_a_scheduler_without_workers_is_an_error_not_a_wait() -> None:
         opening = open_workers(cluster.scheduler_address, timeout_s=1)
         with pytest.raises(ClusterError, match="no workers"), opening:
             pass
+
+
+def test_work_fails_when_the_last_worker_has_been_gone_for_the_time_allowed() -> None:
+    with (
+        dask.config.set({"distributed.scheduler.no-workers-timeout": "2 s"}),
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+
+        def submit(number: int) -> Future[Any]:
+            if number == 1:
+                cluster.scale(0)
+                wait_until(lambda: not cluster.scheduler.workers, "the worker is gone")
+            return client.submit(double, number, pure=False)
+
+        results = dict(stream(submit, range(3), in_flight=1))
+    assert results[0] == 0
+    assert all(isinstance(results[number], Exception) for number in (1, 2))

@@ -1,0 +1,105 @@
+"""The guide to new methods, followed word by word in a copy of the package: then they run by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doc_blocks import ROOT, read_blocks
+
+GUIDE = "infra/docs/extending.md"
+OPENINGS = {
+    "ldp_core/blur/registry.py": r"_FACTORIES: .+ = \{\n",
+    "ldp_core/deblur/__init__.py": r"MappingProxyType\(\n    \{\n",
+    "ldp_core/metrics/scoring.py": r"FIDELITY: .+ = \{\n",
+}
+"""Where the registries begin; an entry goes below."""
+
+PIPELINE = """
+import json, sys
+from pathlib import Path
+from ldp_core.archive import Archive
+from ldp_core.catalogue import read_catalogue
+from ldp_core.images import encode_image
+from ldp_core.optics import SimulationSettings, simulate_pair
+from tasks.job import Job, Method, keys_of
+from tasks.stages import Outcome, Work, ingest_item, restore_item
+
+folder = Path(sys.argv[1])
+pair = simulate_pair(3, SimulationSettings(height=64, width=80))
+for view, pixels in pair.views.items():
+    (folder / "set" / view).mkdir(parents=True)
+    (folder / "set" / view / "a.png").write_bytes(encode_image(pixels, "png"))
+[item] = read_catalogue(str(folder / "set"), layout="folders").items
+job = Job(str(folder / "archive"), Method("difference"), Method.of("sharpen", {"amount": 0.5}))
+assert isinstance(ingest_item(job, item), Outcome)
+outcome = restore_item(job, Work(item))
+assert isinstance(outcome, Outcome), outcome
+archive, keys = Archive(job.archive), keys_of(job)
+print(json.dumps({
+    "keys": [keys.blur, keys.restored],
+    "kind": archive.read_blur_map(keys.blur, item.id).kind,
+    "restored": archive.read_restored(keys.restored, item.id).shape,
+    "scores": {f"{s.metric} {s.subject}": s.value for s in archive.read_scores(keys.scores, item.id)},
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package with the files and lines of the guide."""
+    root = tmp_path_factory.mktemp("package")
+    for layer in ("flows", "tasks", "ldp_core"):
+        shutil.copytree(ROOT / layer, root / layer, ignore=shutil.ignore_patterns("__pycache__"))
+    for block in read_blocks(GUIDE, "python"):
+        if file := block.options.get("file"):
+            (root / file).write_text(block.text)
+        else:
+            add_line(root, block.options["line"], block.text)
+    return root
+
+
+def add_line(root: Path, module: str, line: str) -> None:
+    text = (root / module).read_text()
+    opening = r"from __future__ import annotations\n" if line.startswith("from ") else OPENINGS[module]
+    text, count = re.subn(opening, lambda found: found[0] + line, text)
+    assert count == 1, f"{module} has changed: the guide or this test must follow"
+    (root / module).write_text(text)
+
+
+def run_python(package: Path, *arguments: object) -> str:
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=package,
+        env=os.environ | {"PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_methods_of_the_guide_run_through_the_pipeline_by_name(package: Path, tmp_path: Path) -> None:
+    found: dict[str, Any] = json.loads(run_python(package, "-c", PIPELINE, tmp_path))
+    assert [key.rpartition("-")[0] for key in found["keys"]] == ["difference", "sharpen"]
+    assert found["kind"] == "similarity"
+    assert found["restored"] == [64, 80, 3]
+    for subject in ("input", "restored"):
+        assert 0 < found["scores"][f"gradient_mae {subject}"] < 1
+        assert found["scores"][f"psnr_db {subject}"] > 10
+
+
+def test_files_of_the_guide_are_in_the_style_of_the_house(package: Path) -> None:
+    files = [block.options["file"] for block in read_blocks(GUIDE, "python") if "file" in block.options]
+    assert len(files) == 3
+    config = ("--config", ROOT / "pyproject.toml")
+    run_python(package, "-m", "ruff", "check", *config, *files)
+    run_python(package, "-m", "ruff", "format", "--check", *config, *files)
