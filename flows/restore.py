@@ -21,6 +21,7 @@ from ldp_core.storage import absolute_url, join
 from ldp_core.types import RunSummary
 from tasks.batches import Batch, BatchResult, ingest_batch, restore_batch
 from tasks.cluster import Workers, open_workers
+from tasks.heartbeat import beating
 from tasks.job import Job, Method, stages_of
 from tasks.plan import Plan, make_batches
 from tasks.prepare import prepare_run
@@ -78,10 +79,11 @@ def restore_dataset(
         write_start(job, run_id, plan.catalogue)
         artifacts = RunArtifacts(run_id)
         tally = Tally(plan.catalogue, max_bad=max_bad)
-        stopped = _restore_batches(plan, tally, workers, artifacts)
-        report_url = report_url_of(archive, run_id)
-        shown = worst_first(tally.items)[:report_items]
-        drawn = draw_pictures(job, plan.catalogue, shown, report_url, workers)
+        with beating(archive, run_id):
+            stopped = _restore_batches(plan, tally, workers, artifacts)
+            report_url = report_url_of(archive, run_id)
+            shown = worst_first(tally.items)[:report_items]
+            drawn = draw_pictures(job, plan.catalogue, shown, report_url, workers)
     for result in drawn:
         tally.add(result)
     summary = _summarise(plan, tally, run_id, join(report_url, "index.html"), begin)

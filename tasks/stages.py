@@ -93,11 +93,16 @@ def ingest_item(job: Job, item: Item) -> Outcome | Failed:
 
 
 def confirm_item(job: Job, item: Item) -> Outcome | Failed:
-    """Make sure that the archived frames of an item are those of its source, by address and size."""
+    """Make sure that the archived frames of an item are those of its source, by address and size.
+
+    Frames that have gone since they were listed are archived again.
+    """
     seconds: dict[str, float] = {}
     try:
         with _timing(seconds, "ingest"):
             _refuse_changed(job, item)
+    except ItemMissingError:
+        return ingest_item(job, item)
     except Exception as error:
         return _failed(item.id, "ingest", error)
     return Outcome(item.id, (), (), seconds)

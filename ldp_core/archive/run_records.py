@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,11 @@ def list_runs(root: str) -> list[str]:
     return sorted(
         (name for name in list_folder(join(root, RUNS)).folders if is_stage_key(name)), reverse=True
     )
+
+
+def is_unbegun(objects: Iterable[str]) -> bool:
+    """Whether a run has not yet recorded what it sets out to do: it has not touched an item."""
+    return not ({*RECORDS, DIGESTS} - {"catalogue.jsonl"}) & {*objects}
 
 
 def seal_digests(run_id: str, files: Mapping[str, bytes]) -> bytes:
@@ -92,6 +97,8 @@ def _compare_all(root: str, run_id: str, digests: Mapping[str, str]) -> Iterator
 def _parse_all(root: str, run_id: str) -> Iterator[Rot]:
     """Files of an unsealed record that cannot be read; those of its start must be there."""
     present = list_folder(join(root, RUNS, run_id)).objects
+    if is_unbegun(present):
+        return
     for name in STARTED:
         if name not in present:
             yield Rot(_path(run_id, name), Damage.MISSING)
