@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import evaluate
+from flows import evaluate, operate
 from flows.exits import EXIT_BAD_ITEMS, exits, print_json
 from ldp_core.errors import SettingsError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 error, 3 done but items set aside, 4 too many bad items, 130 interrupted.",
 )
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(operate.app)
 
 Source = Annotated[str, typer.Argument(help="Folder or manifest of the dataset: a path or any fsspec URL.")]
 LayoutOption = Annotated[str, typer.Option("--layout", help="pixel4, canon-dpdd, folders or manifest.")]

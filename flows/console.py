@@ -86,15 +86,20 @@ def print_plan(preview: Mapping[str, Any]) -> None:
         _OUT.print(f"[{problem['kind']}] {problem['where']}: {problem['message']}", markup=False)
 
 
-def print_summary(summary: Mapping[str, Any]) -> None:
-    """A finished run for people: counts, means with intervals, where the report is."""
+def print_means(means: Sequence[Mapping[str, Any]]) -> None:
+    """Means with their intervals, for people."""
     table = Table("metric", "subject", "mean", "95 % interval", "n", "protocol", box=None)
-    for mean in summary["metrics"]:
+    for mean in means:
         interval = f"{mean['low']:.3f} .. {mean['high']:.3f}"
         cells = (mean["metric"], mean["subject"], f"{mean['mean']:.3f}", interval, str(mean["n"]))
         table.add_row(*cells, mean["protocol"])
+    _OUT.print(table)
+
+
+def print_summary(summary: Mapping[str, Any]) -> None:
+    """A finished run for people: counts, means with intervals, where the report is."""
     if summary["metrics"]:
-        _OUT.print(table)
+        print_means(summary["metrics"])
     counts = summary["items"]
     _OUT.print(
         f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} already there, "

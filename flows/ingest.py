@@ -14,6 +14,7 @@ from flows.feed import BATCHES_AT_ONCE, feed_batches
 from ldp_core.storage import shared_url
 from tasks.batches import ingest_batch
 from tasks.cluster import open_workers
+from tasks.heartbeat import beating
 from tasks.job import Job
 from tasks.prepare import prepare_run
 from tasks.progress import expect
@@ -61,12 +62,13 @@ def ingest_dataset(
         artifacts = RunArtifacts(run_id, verb="ingest")
         tally = Tally(plan.catalogue, max_bad=max_bad)
         expect("ingest", len(plan.catalogue.items))
-        stopped = feed_batches(
-            plan.catalogue.items,
-            lambda batch: (ingest_batch.submit(job, batch, plan.done, in_flight=workers.processes + 1),),
-            tally=tally,
-            artifacts=artifacts,
-        )
+        with beating(job.archive, run_id):
+            stopped = feed_batches(
+                plan.catalogue.items,
+                lambda batch: (ingest_batch.submit(job, batch, plan.done, in_flight=workers.processes + 1),),
+                tally=tally,
+                artifacts=artifacts,
+            )
     summary = summarise_run(run_id, plan.catalogue, tally, seconds=perf_counter() - begin)
     write_end(job, summary, tally.items)
     artifacts.publish(summary)

@@ -17,6 +17,7 @@ from flows.feed import BATCHES_AT_ONCE, feed_batches
 from ldp_core.storage import join, shared_url
 from tasks.batches import Batch, BatchResult, ingest_batch, restore_batch
 from tasks.cluster import open_workers
+from tasks.heartbeat import beating
 from tasks.job import Job, Method, stages_of
 from tasks.memory import declare_memory, require_memory
 from tasks.plan import Plan
@@ -77,15 +78,16 @@ def restore_dataset(
         tally = Tally(plan.catalogue, max_bad=max_bad)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))
-        stopped = feed_batches(
-            plan.catalogue.items,
-            lambda batch: _submit_batch(plan, batch, workers.processes + 1),
-            tally=tally,
-            artifacts=artifacts,
-        )
-        report_url = report_url_of(archive, run_id)
-        shown = worst_first(tally.items)[:report_items]
-        drawn = draw_pictures(job, plan.catalogue, shown, report_url, workers)
+        with beating(archive, run_id):
+            stopped = feed_batches(
+                plan.catalogue.items,
+                lambda batch: _submit_batch(plan, batch, workers.processes + 1),
+                tally=tally,
+                artifacts=artifacts,
+            )
+            report_url = report_url_of(archive, run_id)
+            shown = worst_first(tally.items)[:report_items]
+            drawn = draw_pictures(job, plan.catalogue, shown, report_url, workers)
     for result in drawn:
         tally.add(result)
     summary = summarise_run(

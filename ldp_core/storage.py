@@ -8,19 +8,39 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from ldp_core.errors import LdpError, SettingsError, StorageError
+from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError
 from ldp_core.s3 import is_s3, open_s3, read_s3, write_s3
 from ldp_core.store_faults import explain_fault
 
 _PARTIAL = ".partial"
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
+"""Where the listings of fsspec's stores say when an object was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object in a listing. ``modified`` is UTC, or None where the store does not say."""
+
+    size_bytes: int
+    modified: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What lies directly in a folder: names of folders, sorted, and objects by name."""
+
+    folders: tuple[str, ...]
+    objects: Mapping[str, Entry]
 
 
 def join(url: str, *parts: str) -> str:
@@ -134,6 +154,44 @@ def list_sizes(url: str) -> dict[str, int]:
         for path in sorted(found)
         if path.startswith(prefix) and not path.endswith(_PARTIAL)
     }
+
+
+def list_entries(url: str) -> dict[str, Entry]:
+    """All objects below a URL with size and time, by relative path; those of stopped writers too."""
+    with _translated(url):
+        fs, root = fsspec.url_to_fs(url)
+        fs.invalidate_cache()
+        found = fs.find(root, detail=True)
+    prefix = root.rstrip("/") + "/"
+    return {path.removeprefix(prefix): _entry(found[path]) for path in sorted(found) if path != root}
+
+
+def list_folder(url: str) -> Folder:
+    """What lies directly below a URL; nothing when there is no such folder."""
+    try:
+        with _translated(url):
+            fs, root = fsspec.url_to_fs(url)
+            fs.invalidate_cache()
+            found = {row["name"].rstrip("/").rpartition("/")[2]: row for row in fs.ls(root, detail=True)}
+    except ObjectMissingError:
+        return Folder((), {})
+    folders = sorted(name for name, row in found.items() if row["type"] == "directory")
+    objects = {name: _entry(found[name]) for name in sorted(set(found) - set(folders))}
+    return Folder(tuple(folders), objects)
+
+
+def is_partial(path: str) -> bool:
+    """Whether a path is the temporary name of an object whose writer was stopped, or still writes."""
+    return path.endswith(_PARTIAL)
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    moment = next((row[name] for name in _TIMES if row.get(name) is not None), None)
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    if isinstance(moment, int | float):
+        moment = datetime.fromtimestamp(moment, UTC)
+    return Entry(int(row["size"] or 0), moment)
 
 
 def _write_local(path: Path, content: bytes) -> None:

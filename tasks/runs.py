@@ -1,7 +1,8 @@
 """The record of a run in the archive: what was asked, what came of it, and its report.
 
 ``runs/<run id>/`` holds ``run.json`` and ``catalogue.jsonl`` from its start, then ``report/``,
-``scores.parquet``, ``items.jsonl``, ``quarantine.jsonl`` and, last, ``summary.json``.
+``scores.parquet``, ``items.jsonl``, ``quarantine.jsonl``, ``digests.json`` and, last, ``summary.json``.
+``digests.json`` is sealed and holds the sha256 of all the others but the report.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from ldp_core.archive import Archive
+from ldp_core.archive.run_records import DIGESTS, STARTED, seal_digests
 from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl
 from ldp_core.errors import ItemMissingError, ObjectMissingError
 from ldp_core.metrics import read_scores_table, scores_table
@@ -52,16 +54,22 @@ def write_start(job: Job, run_id: str, catalogue: Catalogue, *, stages: Iterable
     url = Archive(job.archive).run_url(run_id)
     write_bytes(join(url, "catalogue.jsonl"), catalogue_to_jsonl(catalogue).encode())
     asked = {"run_id": run_id, "job": asdict(job), "stages": [asdict(stage) for stage in stages]}
-    write_bytes(join(url, "run.json"), _json(asked | {"environment": environment()}))
+    write_bytes(join(url, "run.json"), _json(asked | {"sealed_by": DIGESTS, "environment": environment()}))
 
 
 def write_end(job: Job, summary: RunSummary, items: Iterable[RunItem]) -> None:
     """Record what came of a run; ``summary.json`` last."""
     url, items = Archive(job.archive).run_url(summary.run_id), tuple(items)
-    write_bytes(join(url, "scores.parquet"), scores_table([s for item in items for s in item.scores]))
-    write_bytes(join(url, "items.jsonl"), _lines({"item": i.id, "status": i.status} for i in items))
-    write_bytes(join(url, "quarantine.jsonl"), _lines(asdict(record) for record in summary.quarantine))
-    write_bytes(join(url, "summary.json"), _json(asdict(summary)))
+    records = {
+        "scores.parquet": scores_table([s for item in items for s in item.scores]),
+        "items.jsonl": write_lines({"item": i.id, "status": i.status} for i in items),
+        "quarantine.jsonl": write_lines(asdict(record) for record in summary.quarantine),
+    }
+    last = {"summary.json": _json(asdict(summary))}
+    started = {name: read_file(job.archive, summary.run_id, name) for name in STARTED}
+    digests = {DIGESTS: seal_digests(summary.run_id, started | records | last)}
+    for name, content in (records | digests | last).items():
+        write_bytes(join(url, name), content)
 
 
 def read_end(archive: str, run_id: str) -> tuple[RunSummary, tuple[RunItem, ...]]:
@@ -70,11 +78,11 @@ def read_end(archive: str, run_id: str) -> tuple[RunSummary, tuple[RunItem, ...]
     Raises:
         ItemMissingError: the archive holds no such run, or it did not come to its end.
     """
-    summary = TypeAdapter(RunSummary).validate_json(_read(archive, run_id, "summary.json"))
+    summary = TypeAdapter(RunSummary).validate_json(read_file(archive, run_id, "summary.json"))
     scores: dict[str, list[Score]] = {}
-    for score in read_scores_table(_read(archive, run_id, "scores.parquet")):
+    for score in read_scores_table(read_file(archive, run_id, "scores.parquet")):
         scores.setdefault(score.item, []).append(score)
-    rows = [json.loads(line) for line in _read(archive, run_id, "items.jsonl").splitlines()]
+    rows = [json.loads(line) for line in read_file(archive, run_id, "items.jsonl").splitlines()]
     return summary, tuple(
         RunItem(row["item"], row["status"], tuple(scores.get(row["item"], ()))) for row in rows
     )
@@ -86,13 +94,18 @@ def read_start(archive: str, run_id: str) -> tuple[Job, Catalogue]:
     Raises:
         ItemMissingError: the archive holds no such run.
     """
-    asked = json.loads(_read(archive, run_id, "run.json"))["job"]
-    catalogue = catalogue_from_jsonl(_read(archive, run_id, "catalogue.jsonl").decode())
+    asked = json.loads(read_file(archive, run_id, "run.json"))["job"]
+    catalogue = catalogue_from_jsonl(read_file(archive, run_id, "catalogue.jsonl").decode())
     methods = {name: Method(**asked[name]) for name in ("estimator", "deblurrer")}
     return Job(archive=archive, torch_threads=asked["torch_threads"], **methods), catalogue
 
 
-def _read(archive: str, run_id: str, name: str) -> bytes:
+def read_file(archive: str, run_id: str, name: str) -> bytes:
+    """A file of a run's record.
+
+    Raises:
+        ItemMissingError: there is no such run, or it has not come that far.
+    """
     url = join(Archive(archive).run_url(run_id), name)
     try:
         return read_bytes(url)
@@ -104,7 +117,8 @@ def _read(archive: str, run_id: str, name: str) -> bytes:
         ) from error
 
 
-def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:
+def write_lines(records: Iterable[Mapping[str, Any]]) -> bytes:
+    """JSON lines, as the records of runs hold them."""
     return "".join(json.dumps(record) + "\n" for record in records).encode()
 
 

@@ -86,18 +86,23 @@ def ingest_item(job: Job, item: Item) -> Outcome | Failed:
     try:
         with _timing(seconds, "ingest"):
             pair = load_pair(item)
-            Archive(job.archive).write_pair(pair, provenance={"source": _sources(item)})
+            Archive(job.archive).write_pair(pair, provenance={"source": sources_of(item)})
     except Exception as error:
         return _failed(item.id, "ingest", error)
     return Outcome(item.id, ("ingest",), (), seconds)
 
 
 def confirm_item(job: Job, item: Item) -> Outcome | Failed:
-    """Make sure that the archived frames of an item are those of its source, by address and size."""
+    """Make sure that the archived frames of an item are those of its source, by address and size.
+
+    Frames that have gone since they were listed are archived again.
+    """
     seconds: dict[str, float] = {}
     try:
         with _timing(seconds, "ingest"):
             _refuse_changed(job, item)
+    except ItemMissingError:
+        return ingest_item(job, item)
     except Exception as error:
         return _failed(item.id, "ingest", error)
     return Outcome(item.id, (), (), seconds)
@@ -128,7 +133,7 @@ def load_item(job: Job, work: Work) -> Work:
             pair, digest = archive.read_pair_and_digest(work.item.id)
         except ItemDamagedError:
             pair = load_pair(work.item)
-            archive.write_pair(pair, provenance={"source": _sources(work.item)})
+            archive.write_pair(pair, provenance={"source": sources_of(work.item)})
             digest = archive.read_digest(work.item.id)
         return replace(work, pair=pair, digest=digest)
 
@@ -247,7 +252,8 @@ def _pair(work: Work) -> Pair:
     return work.pair
 
 
-def _sources(item: Item) -> dict[str, dict[str, str | int]]:
+def sources_of(item: Item) -> dict[str, dict[str, str | int]]:
+    """Address and size of every picture of an item: what its frames record of their origin."""
     refs = {"left": item.left, "right": item.right, "target": item.target, "truth": item.blur_truth}
     named = refs | {f"peer:{name}": ref for name, ref in item.peers.items()}
     return {name: {"uri": r.uri, "size_bytes": r.size_bytes} for name, r in named.items() if r is not None}
@@ -255,7 +261,7 @@ def _sources(item: Item) -> dict[str, dict[str, str | int]]:
 
 def _refuse_changed(job: Job, item: Item) -> None:
     recorded = Archive(job.archive).read_attributes("frames", "", item.id)["provenance"].get("source")
-    sizes = {name: ref["size_bytes"] for name, ref in _sources(item).items()}
+    sizes = {name: ref["size_bytes"] for name, ref in sources_of(item).items()}
     archived = {name: ref["size_bytes"] for name, ref in (recorded or {}).items()}
     if sizes != archived:
         raise ItemConflictError(

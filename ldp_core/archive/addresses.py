@@ -103,6 +103,11 @@ def check_stage_key(kind: ItemKind, stage_key: str) -> None:
         )
 
 
+def is_stage_key(text: str) -> bool:
+    """Whether a text may be a stage key."""
+    return _is_segment(text)
+
+
 def check_run_id(run_id: str) -> str:
     """The run id itself, when it is one valid segment.
 

@@ -67,9 +67,9 @@ def read_array(root: str, address: Address) -> StoredArray:
     with damage_named(where):
         record = check_record(document["attributes"]["ldp"], address, where=where)
         dimensions = tuple(str(name) for name in document["dimension_names"])
-        chunk = _fetch_chunk(join(where, chunk_name(len(dimensions))))
+        chunk = fetch_chunk(join(where, chunk_name(len(dimensions))))
         pixels = decode_array(chunk, metadata=metadata)
-        _compare_digests(pixels, record["pixels_sha256"], by_view=dimensions[0] == "view")
+        compare_digests(pixels, record["pixels_sha256"], by_view=dimensions[0] == "view", where=where)
     return StoredArray(pixels=pixels, dimensions=dimensions, record=record)
 
 
@@ -124,15 +124,31 @@ def damage_named(where: str) -> Iterator[None]:
         ) from error
 
 
-def _fetch_chunk(url: str) -> bytes:
+def fetch_chunk(url: str) -> bytes:
+    """The only chunk of an array whose metadata is there.
+
+    Raises:
+        ItemDamagedError: there is no such object.
+    """
     try:
         return read_bytes(url)
     except ObjectMissingError as error:
         raise ItemDamagedError("the item has lost its chunk", where=url, remedy=WRITE_AGAIN) from error
 
 
-def _compare_digests(pixels: NDArray[np.generic], recorded: list[str], *, by_view: bool) -> None:
+def compare_digests(pixels: NDArray[np.generic], recorded: list[str], *, by_view: bool, where: str) -> None:
+    """Refuse pixels that are not the ones recorded.
+
+    Raises:
+        ItemDamagedError: a digest differs.
+    """
     parts = list(pixels) if by_view else [pixels]
     found = [pixel_sha256(part) for part in parts]
     if found != recorded:
-        raise ValueError(f"the pixels have sha256 {found}, the record says {recorded}")
+        raise ItemDamagedError(
+            "the pixels are not the ones that were recorded",
+            where=where,
+            expected=", ".join(recorded),
+            got=", ".join(found),
+            remedy=WRITE_AGAIN,
+        )

@@ -32,7 +32,9 @@ def write_blur_map(root: str, address: Address, blur_map: BlurMap, *, origin: Ma
     _check_maps(blur_map, where=address.path)
     if reads_back(lambda: read_blur_map(root, address, input_digest=str(origin["input"]))):
         return False
-    confidence_sha256 = _write_confidence(root, address, blur_map.confidence, origin=origin)
+    confidence_sha256 = write_confidence(
+        root, _confidence_address(address), blur_map.confidence, origin=origin
+    )
     facts = {
         "pixels_sha256": [pixel_sha256(blur_map.values)],
         "blur_kind": blur_map.kind.value,
@@ -65,14 +67,15 @@ def _confidence_address(address: Address) -> Address:
     return Address(ItemKind.CONFIDENCE, address.stage_key, address.item_id)
 
 
-def _write_confidence(
+def write_confidence(
     root: str, address: Address, confidence: FloatMap | None, *, origin: Mapping[str, Any]
 ) -> str | None:
+    """Put a confidence, if there is one, whatever was there; returns its digest."""
     if confidence is None:
         return None
     sha256 = pixel_sha256(confidence)
     facts = {"pixels_sha256": [sha256], **origin}
-    write_array(root, _confidence_address(address), confidence, dimensions=_MAP_DIMENSIONS, facts=facts)
+    write_array(root, address, confidence, dimensions=_MAP_DIMENSIONS, facts=facts)
     return sha256
 
 

@@ -40,17 +40,32 @@ def write_pair(root: str, pair: Pair, *, provenance: Mapping[str, Any]) -> bool:
         ItemConflictError: the id is archived with other content.
         PairMismatchError: a peer's picture differs from the views in size or dtype.
     """
-    frames = frames_address(pair.id)
     _check_peers(pair)
     digests = digest_pair(pair)
     if _is_there(root, pair.id, digests.pair):
         return False
-    if pair.blur_truth is not None:
-        _write_truth(root, pair, pair.blur_truth, sha256=str(digests.blur_truth))
+    write_truth(root, pair, digests)
+    write_frames(root, pair, digests, provenance=provenance)
+    return True
+
+
+def write_frames(root: str, pair: Pair, digests: PairDigests, *, provenance: Mapping[str, Any]) -> None:
+    """Put the views of a pair, whatever was there."""
     pixels = np.stack(list(named_views(pair).values()))
     facts = _frame_facts(pair, digests) | {"provenance": dict(provenance)}
-    write_array(root, frames, pixels, dimensions=_FRAME_DIMENSIONS, facts=facts)
-    return True
+    write_array(root, frames_address(pair.id), pixels, dimensions=_FRAME_DIMENSIONS, facts=facts)
+
+
+def write_truth(root: str, pair: Pair, digests: PairDigests) -> None:
+    """Put the blur truth of a pair, if it has one, whatever was there."""
+    if pair.blur_truth is None:
+        return
+    facts = {
+        "pixels_sha256": [digests.blur_truth],
+        "blur_kind": TRUTH,
+        "blur_truth_kind": pair.blur_truth_kind.value,
+    }
+    write_array(root, truth_address(pair.id), pair.blur_truth, dimensions=("y", "x"), facts=facts)
 
 
 def read_pair(root: str, item_id: str) -> tuple[Pair, str]:
@@ -101,11 +116,6 @@ def _build_pair(item_id: str, frames: StoredArray, truth: FloatMap | None) -> Pa
         blur_truth_kind=BlurTruthKind(record["blur_truth_kind"]),
         dp_axis=DpAxis(record.get("dp_axis", DpAxis.X)),
     )
-
-
-def _write_truth(root: str, pair: Pair, truth: FloatMap, *, sha256: str) -> None:
-    facts = {"pixels_sha256": [sha256], "blur_kind": TRUTH, "blur_truth_kind": pair.blur_truth_kind.value}
-    write_array(root, truth_address(pair.id), truth, dimensions=("y", "x"), facts=facts)
 
 
 def _check_peers(pair: Pair) -> None:

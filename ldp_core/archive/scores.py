@@ -38,7 +38,12 @@ def read_scores(root: str, address: Address, *, input_digest: str = "") -> list[
     with damage_named(where):
         record = check_record(document["ldp"], address, where=where)
         check_input(record, input_digest=input_digest, where=where)
-        return [_score(row) for row in document["scores"]]
+        return parse_scores(document)
+
+
+def parse_scores(document: Mapping[str, Any]) -> list[Score]:
+    """The scores in an opened document."""
+    return [_score(row) for row in document["scores"]]
 
 
 def _score(row: Mapping[str, Any]) -> Score:

@@ -47,6 +47,11 @@ def open_sealed(text: bytes, *, where: str) -> dict[str, Any]:
     return document
 
 
+def find_seal(text: bytes) -> bytes:
+    """The seal of a sealed text, 64 hex digits."""
+    return next(_FIELD.finditer(text))[1]
+
+
 def _with_seal(text: bytes, field: re.Match[bytes], seal: str) -> bytes:
     return text[: field.start(1)] + seal.encode() + text[field.end(1) :]
 

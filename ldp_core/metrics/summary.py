@@ -54,7 +54,7 @@ def summarise(scores: Iterable[Score]) -> tuple[MeanScore, ...]:
     groups = _group(scores)
     return tuple(
         MeanScore(key[0], key[1], key[2].name, *_mean(groups[key]), n=len(groups[key]))
-        for key in sorted(groups, key=_rank)
+        for key in sorted(groups, key=rank_key)
     )
 
 
@@ -65,7 +65,7 @@ def compare_with(scores: Iterable[Score], *, baseline: str = INPUT) -> tuple[Mea
         MetricError: as for ``summarise``.
     """
     groups = _group(scores)
-    pairs = ((key, (key[0], baseline, key[2])) for key in sorted(groups, key=_rank))
+    pairs = ((key, (key[0], baseline, key[2])) for key in sorted(groups, key=rank_key))
     differences = (
         _difference(key, groups[key], groups[other], baseline=baseline)
         for key, other in pairs
@@ -89,7 +89,7 @@ def _mean(values: _Values) -> Interval:
 def _group(scores: Iterable[Score]) -> dict[_Key, dict[str, float]]:
     """Values by item, for every metric, subject and protocol."""
     groups: dict[_Key, dict[str, float]] = defaultdict(dict)
-    for score in _pool_sizes(list(scores)):
+    for score in pool_sizes(list(scores)):
         values = groups[score.metric, score.subject, score.protocol]
         if score.item in values:
             raise MetricError(
@@ -102,13 +102,15 @@ def _group(scores: Iterable[Score]) -> dict[_Key, dict[str, float]]:
     return dict(groups)
 
 
-def _pool_sizes(scores: Sequence[Score]) -> Sequence[Score]:
+def pool_sizes(scores: Sequence[Score]) -> Sequence[Score]:
+    """The scores themselves, or under ``native sizes`` where they are of too many sizes for a table."""
     if len({score.protocol.size for score in scores}) <= MOST_SIZES:
         return scores
     return [replace(score, protocol=replace(score.protocol, size=NATIVE)) for score in scores]
 
 
-def _rank(key: _Key) -> tuple[int, str, str, int, str]:
+def rank_key(key: _Key) -> tuple[int, str, str, int, str]:
+    """Sort key of a metric, subject and protocol: the order of tables."""
     metric, subject, protocol = key
     return _place(metric, METRICS), metric, protocol.name, _place(subject, SUBJECTS), subject
 

@@ -1,0 +1,111 @@
+"""What the record of a run says of the archive: the stage keys and the items it refers to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ldp_core.archive import ItemKind, stage_key
+from ldp_core.archive.run_records import SUMMARY
+from ldp_core.errors import ItemDamagedError
+from ldp_core.storage import join, list_folder
+from ldp_core.types import StageSpec
+from tasks.job import Job, Method
+from tasks.runs import read_file
+
+KINDS_OF_STAGE: Mapping[str, tuple[ItemKind, ...]] = {
+    "blur": (ItemKind.BLUR, ItemKind.CONFIDENCE),
+    "deblur": (ItemKind.RESTORED,),
+    "score": (ItemKind.SCORES,),
+}
+"""The kinds of result each stage leaves; a confidence is there only where the estimator gives one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """The start of a run: its methods, and the stages as they were when it ran."""
+
+    run_id: str
+    job: Job
+    stages: tuple[StageSpec, ...]
+    environment: Mapping[str, str]
+
+    @property
+    def sections(self) -> tuple[tuple[ItemKind, str], ...]:
+        """Kind and stage key of every result of the run."""
+        return tuple(
+            (kind, stage_key(spec)) for spec in self.stages for kind in KINDS_OF_STAGE.get(spec.stage, ())
+        )
+
+
+def read_record(archive: str, run_id: str) -> RunRecord:
+    """The record a run left at its start; those of earlier versions too.
+
+    Raises:
+        ItemMissingError: there is no such run.
+        ItemDamagedError: its record cannot be read.
+    """
+    where = join(archive, "runs", run_id, "run.json")
+    try:
+        asked = json.loads(read_file(archive, run_id, "run.json"))
+        return RunRecord(
+            run_id, _job(archive, asked["job"]), _stages(asked), dict(asked.get("environment", {}))
+        )
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise _unreadable(where, error) from error
+
+
+def read_listed(archive: str, run_id: str) -> Iterator[str]:
+    """Ids of the items a run set out to restore, one line of its catalogue at a time.
+
+    Raises:
+        ItemMissingError, ItemDamagedError: there is no catalogue, or it cannot be read.
+    """
+    where = join(archive, "runs", run_id, "catalogue.jsonl")
+    try:
+        for line in read_file(archive, run_id, "catalogue.jsonl").splitlines():
+            if "item" in (row := json.loads(line)):
+                yield row["item"]["id"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(where, error) from error
+
+
+def read_done(archive: str, run_id: str) -> Iterator[str]:
+    """Ids of the items that came through a finished run: all their results were archived.
+
+    Raises:
+        ItemMissingError, ItemDamagedError: it did not come to its end, or cannot be read.
+    """
+    where = join(archive, "runs", run_id, "items.jsonl")
+    try:
+        for line in read_file(archive, run_id, "items.jsonl").splitlines():
+            yield json.loads(line)["item"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(where, error) from error
+
+
+def is_finished(archive: str, run_id: str) -> bool:
+    """Whether a run has come to its end: its summary is written last."""
+    return SUMMARY in list_folder(join(archive, "runs", run_id)).objects
+
+
+def _job(archive: str, asked: Mapping[str, Any]) -> Job:
+    methods = {name: Method(**asked[name]) for name in ("estimator", "deblurrer") if name in asked}
+    return Job(archive=archive, torch_threads=asked.get("torch_threads", 0), **methods)
+
+
+def _stages(asked: Mapping[str, Any]) -> tuple[StageSpec, ...]:
+    return TypeAdapter(tuple[StageSpec, ...]).validate_python(asked.get("stages", ()))
+
+
+def _unreadable(where: str, error: Exception) -> ItemDamagedError:
+    return ItemDamagedError(
+        "the record of a run cannot be read",
+        where=where,
+        got=f"{type(error).__name__}: {error}",
+        remedy="run `ldp verify --repair`, or take the record from a copy of the archive",
+    )

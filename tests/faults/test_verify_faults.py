@@ -1,0 +1,224 @@
+"""Faults at random in a whole archive: verifying names exactly those, repairing brings every byte back."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from run_samples import FIRST, contents_of, make_dataset, make_run
+
+from flows.verify import mend
+from ldp_core.archive.audit import Damage
+from ldp_core.archive.contents import address_of
+from tasks.repair import Outcome
+from tasks.spread import here
+from tasks.verify import Verification, verify_archive
+
+FAULTS = ("flip", "cut", "delete", "swap objects", "swap items")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    make_run(folder / "archive", make_dataset(folder / "dataset"), FIRST)
+    return folder / "archive"
+
+
+@pytest.fixture
+def archive(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "archive"))
+
+
+def verify(archive: Path) -> Verification:
+    return verify_archive(str(archive), here)
+
+
+def repair(archive: Path) -> dict[str, Outcome]:
+    return {path: one.outcome for path, one in mend(str(archive), verify(archive), here).items()}
+
+
+def item_objects(archive: Path) -> list[str]:
+    """Objects of items, which lie outside the runs."""
+    return [name for name in contents_of(archive) if not name.startswith("runs/")]
+
+
+def item_of(name: str) -> str:
+    """The path by which a rotten item is named."""
+    return name if name.startswith("scores/") else name.rpartition("/")[0]
+
+
+def break_object(archive: Path, name: str, fault: str, dice: random.Random) -> set[str]:
+    """Do one fault to an object; returns the items that are rotten then."""
+    path = archive / name
+    content = bytearray(path.read_bytes())
+    if fault == "flip":
+        content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+        path.write_bytes(content)
+    elif fault == "cut":
+        path.write_bytes(content[: dice.randrange(len(content))])
+    elif fault == "delete":
+        path.unlink()
+    else:
+        return swap(archive, name, dice, whole_items=fault == "swap items")
+    return {item_of(name)}
+
+
+def swap(archive: Path, name: str, dice: random.Random, *, whole_items: bool) -> set[str]:
+    """Exchange an object, or all objects of its item, with those of another item of its kind."""
+    stem = name.removesuffix(".json").split("/")[3 if not name.startswith("frames/") else 2]
+    other = dice.choice([digit for digit in "012" if digit != stem])
+    folder, objects = archive / item_of(name), [name]
+    if whole_items and folder.is_dir():
+        objects = [path.relative_to(archive).as_posix() for path in folder.iterdir()]
+    for mine in objects:
+        theirs = mine.replace(f"/set/{stem}", f"/set/{other}")
+        content = (archive / mine).read_bytes()
+        (archive / mine).write_bytes((archive / theirs).read_bytes())
+        (archive / theirs).write_bytes(content)
+    return {item_of(name), item_of(name.replace(f"/set/{stem}", f"/set/{other}"))}
+
+
+def test_a_whole_archive_is_whole(archive: Path) -> None:
+    found = verify(archive)
+    assert not found.rotten
+    assert not any((found.torn, found.partial, found.orphaned, found.strange, found.unsealed))
+    assert sum(found.items.values()) == 6 * 3
+    assert found.runs == 1
+    assert found.size_bytes == sum(len(contents_of(archive)[name]) for name in item_objects(archive))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "kind", ["frames", "blur/disparity", "blur/truth", "confidence", "restored", "scores"]
+)
+def test_a_fault_is_named_and_mended(archive: Path, kind: str, fault: str) -> None:
+    before, dice = contents_of(archive), random.Random(f"{kind} {fault}")
+    for name in [name for name in item_objects(archive) if name.startswith(kind) and "/set/1" in name]:
+        rotten = break_object(archive, name, fault, dice)
+        assert set(verify(archive).rotten) == rotten
+        assert set(repair(archive)) == rotten
+        assert contents_of(archive) == before
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_faults_at_random_are_all_named_and_mended(archive: Path, seed: int) -> None:
+    before, dice = contents_of(archive), random.Random(seed)
+    names = dice.sample(item_objects(archive), dice.randint(2, 5))
+    rotten = set()
+    for name in names:
+        if (archive / name).stat().st_size:
+            rotten |= break_object(archive, name, dice.choice(("flip", "cut", "delete")), dice)
+    assert set(verify(archive).rotten) | unknowable(rotten) == rotten
+    for _ in range(2):
+        outcomes = repair(archive)
+    assert Outcome.NOT_MENDED not in outcomes.values()
+    assert contents_of(archive) == before
+    assert not verify(archive).rotten
+
+
+def unknowable(rotten: set[str]) -> set[str]:
+    """Companions whose owner is rotten as well: nothing says any more that they should be there."""
+    owners = {"confidence/": "blur/", "blur/truth/": "frames/"}
+    return {
+        path
+        for path in rotten
+        for start, owner in owners.items()
+        if path.startswith(start) and path.replace(start, owner, 1) in rotten
+    }
+
+
+def test_good_things_are_not_written_again(archive: Path) -> None:
+    name = next(name for name in item_objects(archive) if name.startswith("confidence"))
+    before = {path: path.stat().st_mtime_ns for path in archive.rglob("*") if path.is_file()}
+    break_object(archive, name, "flip", random.Random(0))
+    repair(archive)
+    changed = {path for path, moment in before.items() if path.stat().st_mtime_ns != moment}
+    assert changed <= {archive / item_of(name) / file for file in ("zarr.json", "c.0.0")}
+
+
+def test_what_is_rotten_is_set_aside_not_lost(archive: Path) -> None:
+    name = next(name for name in item_objects(archive) if name.startswith("restored") and "c.0" in name)
+    (archive / name).write_bytes(b"rotten")
+    repair(archive)
+    [moment] = (archive / "rotten").iterdir()
+    assert (moment / name).read_bytes() == b"rotten"
+
+
+def test_frames_are_not_taken_from_a_source_that_has_changed(whole: Path, archive: Path) -> None:
+    source = whole.parent / "dataset" / "left"
+    original = (source / "0.png").read_bytes()
+    name = next(name for name in item_objects(archive) if name.startswith("frames/set/0/c"))
+    (archive / name).write_bytes(b"rotten")
+    before = contents_of(archive)
+    try:
+        (source / "0.png").write_bytes((source / "1.png").read_bytes())
+        outcomes = repair(archive)
+    finally:
+        (source / "0.png").write_bytes(original)
+    assert outcomes == {"frames/set/0": Outcome.NOT_MENDED}
+    assert contents_of(archive) == before
+
+
+def test_results_of_unknown_methods_stay_as_they_are(archive: Path) -> None:
+    shutil.rmtree(archive / "runs")
+    name = next(name for name in item_objects(archive) if name.startswith("restored"))
+    break_object(archive, name, "cut", random.Random(1))
+    before = contents_of(archive)
+    assert repair(archive) == {item_of(name): Outcome.NOT_MENDED}
+    assert contents_of(archive) == before
+
+
+@pytest.mark.parametrize("name", ["catalogue.jsonl", "scores.parquet", "quarantine.jsonl"])
+@pytest.mark.parametrize("fault", ["flip", "delete"])
+def test_records_that_can_be_made_again_are(archive: Path, name: str, fault: str) -> None:
+    before = contents_of(archive)
+    path = f"runs/{FIRST}/{name}"
+    break_object(archive, path, fault, random.Random(2))
+    assert set(verify(archive).rotten) == {path}
+    assert repair(archive) == {path: Outcome.IDENTICAL}
+    assert contents_of(archive) == before
+
+
+@pytest.mark.parametrize("name", ["run.json", "summary.json", "items.jsonl", "digests.json"])
+@pytest.mark.parametrize("fault", ["flip", "cut", "delete"])
+def test_other_records_are_named(archive: Path, name: str, fault: str) -> None:
+    path = f"runs/{FIRST}/{name}"
+    break_object(archive, path, fault, random.Random(3))
+    assert set(verify(archive).rotten) == {path}
+    assert repair(archive) == {path: Outcome.NOT_MENDED}
+
+
+def test_records_of_earlier_versions_are_read_not_refused(archive: Path) -> None:
+    run = archive / "runs" / FIRST
+    (run / "digests.json").unlink()
+    (run / "run.json").write_text((run / "run.json").read_text().replace('"sealed_by": "digests.json",', ""))
+    found = verify(archive)
+    assert not found.rotten
+    assert found.unsealed == [FIRST]
+
+
+def test_traces_of_stopped_writers_are_named_and_are_no_rot(archive: Path) -> None:
+    key = next(path.name for path in (archive / "confidence").iterdir())
+    places = {
+        "torn": "restored/other-0123/set/7/c.0.0.0",
+        "partial": "frames/set/0/.c.0.0.0.0.0123.partial",
+        "strange": "frames/readme.txt",
+    }
+    for place in places.values():
+        (archive / place).parent.mkdir(parents=True, exist_ok=True)
+        (archive / place).write_bytes(b"left behind")
+    shutil.copytree(archive / "confidence" / key, archive / "confidence" / "other-0123")
+    found = verify(archive)
+    assert {name: getattr(found, name) for name in places} == {name: [path] for name, path in places.items()}
+    assert set(found.orphaned) == {f"confidence/other-0123/set/{n}" for n in range(3)}
+    assert {rot.damage for rot in found.rotten.values()} == {Damage.MISPLACED}
+
+
+def test_an_address_is_read_back_from_its_path(archive: Path) -> None:
+    for name in item_objects(archive):
+        address = address_of(item_of(name))
+        assert address is not None
+        assert address.path == item_of(name)
+    assert address_of("runs/x/run.json") is None

@@ -1,0 +1,118 @@
+"""Comparing two real runs: values, the page in the archive, the page in a browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from run_samples import FIRST, OTHER, SECOND, make_dataset, make_run
+from typer.testing import CliRunner
+
+from flows.cli import app
+from ldp_core.archive import Archive
+from ldp_core.report.comparison_pictures import find_difference
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs that differ in a setting of the restoration."""
+    folder = tmp_path_factory.mktemp("compared")
+    source = make_dataset(folder / "dataset")
+    make_run(folder / "archive", source, FIRST)
+    make_run(folder / "archive", source, SECOND, **OTHER)
+    return folder / "archive"
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_differences_are_those_of_the_archived_scores(archive: Path) -> None:
+    code, out, _ = run("compare", archive, FIRST, SECOND, "--json")
+    values = json.loads(out)
+    assert code == 0
+    assert values["items"] == {"common": 3, "only_first": 0, "only_second": 0}
+    assert {change["name"] for change in values["changes"]} == {"key", "noise_signal"}
+    row = next(r for r in values["differences"] if (r["metric"], r["subject"]) == ("psnr_db", "restored"))
+    keys = sorted((archive / "scores").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    means = [
+        np.mean([s.value for n in range(3) for s in Archive(str(archive)).read_scores(key.name, f"set/{n}")
+                 if (s.metric, s.subject) == ("psnr_db", "restored")])
+        for key in keys
+    ]  # fmt: skip
+    assert (row["first"], row["second"]) == (pytest.approx(means[0]), pytest.approx(means[1]))
+    assert row["mean"] == pytest.approx(means[1] - means[0])
+
+
+def test_people_see_a_table_and_counts(archive: Path) -> None:
+    code, out, _ = run("compare", archive, FIRST, SECOND)
+    assert code == 0
+    assert "3 items in both" in out
+    assert "psnr_db" in out
+
+
+def test_an_unknown_run_is_explained(archive: Path) -> None:
+    code, _, err = run("compare", archive, FIRST, "20250101t000000z-cccccc")
+    assert code == 1
+    assert "[item_missing]" in err
+
+
+@pytest.fixture(scope="module")
+def page(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = run("compare", archive, FIRST, SECOND, "--html", "--json")[1]
+    return Path(json.loads(out)["page"])
+
+
+def test_the_page_lies_with_the_second_run_and_shows_the_changed_items(archive: Path, page: Path) -> None:
+    assert page == archive / "runs" / SECOND / f"compared-with-{FIRST}" / "index.html"
+    text = page.read_text()
+    assert all(f"set/{n}" in text for n in range(3))
+    assert "noise_signal" in text
+
+
+def test_the_page_opens_without_complaint_and_shows_every_picture(page: Path) -> None:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    playwright: Any = pytest.importorskip("playwright.sync_api", reason="the test extra is not installed")
+    complaints: list[str] = []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM)
+        view = browser.new_page(viewport={"width": 1280, "height": 900})
+        view.on("console", lambda message: complaints.append(message.text))
+        view.on("requestfailed", lambda request: complaints.append(request.url))
+        view.goto(f"file://{page}")
+        images = view.locator(".views img")
+        for n in range(images.count()):
+            images.nth(n).scroll_into_view_if_needed()
+        view.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth)")
+        assert images.count() == 4 * 3
+        assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        browser.close()
+    assert complaints == []
+
+
+def test_a_result_that_is_gone_leaves_its_item_without_pictures(archive: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(archive, tmp_path / "copy"))
+    shutil.rmtree(copy / "restored")
+    code, out, _ = run("compare", copy, FIRST, SECOND, "--output", tmp_path / "page", "--json")
+    assert code == 0
+    assert "<img" not in Path(json.loads(out)["page"]).read_text()
+
+
+def test_the_cut_out_is_where_the_pictures_differ_most() -> None:
+    first = np.zeros((400, 500, 3), np.uint8)
+    second = first.copy()
+    second[300:340, 30:70] = 90
+    rows, columns = find_difference(first, second)
+    assert rows.start <= 300 < 340 <= rows.stop
+    assert columns.start <= 30 < 70 <= columns.stop
+    assert (rows.stop - rows.start, columns.stop - columns.start) == (192, 192)
+    small = np.zeros((10, 12, 1), np.uint16)
+    assert find_difference(small, small) == (slice(0, 10), slice(0, 12))
