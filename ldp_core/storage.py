@@ -159,7 +159,7 @@ def list_sizes(url: str) -> dict[str, int]:
 def list_entries(url: str) -> dict[str, Entry]:
     """All objects below a URL with size and time, by relative path; those of stopped writers too."""
     with _translated(url):
-        fs, root = fsspec.url_to_fs(url)
+        fs, root = _open(url)
         fs.invalidate_cache()
         found = fs.find(root, detail=True)
     prefix = root.rstrip("/") + "/"
@@ -170,7 +170,7 @@ def list_folder(url: str) -> Folder:
     """What lies directly below a URL; nothing when there is no such folder."""
     try:
         with _translated(url):
-            fs, root = fsspec.url_to_fs(url)
+            fs, root = _open(url)
             fs.invalidate_cache()
             found = {row["name"].rstrip("/").rpartition("/")[2]: row for row in fs.ls(root, detail=True)}
     except ObjectMissingError:

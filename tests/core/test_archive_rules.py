@@ -32,7 +32,7 @@ from ldp_core.errors import (
     SettingsError,
 )
 from ldp_core.storage import write_bytes
-from ldp_core.types import BlurTruthKind, Pair, Protocol, Region, Score
+from ldp_core.types import BlurTruthKind, DpAxis, Pair, Protocol, Region, Score
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -61,6 +61,7 @@ CHANGES: dict[str, Any] = {
     "score_region": Region(),
     "aligned": True,
     "blur_truth_kind": BlurTruthKind.UNSIGNED,
+    "dp_axis": DpAxis.Y,
 }
 
 
