@@ -86,7 +86,7 @@ def ingest_item(job: Job, item: Item) -> Outcome | Failed:
     try:
         with _timing(seconds, "ingest"):
             pair = load_pair(item)
-            Archive(job.archive).write_pair(pair, provenance={"source": _sources(item)})
+            Archive(job.archive).write_pair(pair, provenance=_provenance(item))
     except Exception as error:
         return _failed(item.id, "ingest", error)
     return Outcome(item.id, ("ingest",), (), seconds)
@@ -128,7 +128,7 @@ def load_item(job: Job, work: Work) -> Work:
             pair = archive.read_pair(work.item.id)
         except ItemDamagedError:
             pair = load_pair(work.item)
-            archive.write_pair(pair, provenance={"source": _sources(work.item)})
+            archive.write_pair(pair, provenance=_provenance(work.item))
         return replace(work, pair=pair, digest=archive.read_digest(work.item.id))
 
 
@@ -246,9 +246,15 @@ def _pair(work: Work) -> Pair:
     return work.pair
 
 
+def _provenance(item: Item) -> dict[str, object]:
+    developed = {"development": item.development} if item.development else {}
+    return {"source": _sources(item), **developed}
+
+
 def _sources(item: Item) -> dict[str, dict[str, str | int]]:
     refs = {"left": item.left, "right": item.right, "target": item.target, "truth": item.blur_truth}
     named = refs | {f"peer:{name}": ref for name, ref in item.peers.items()}
+    named |= {f"auxiliary:{name}": ref for name, ref in item.auxiliary.items()}
     return {name: {"uri": r.uri, "size_bytes": r.size_bytes} for name, r in named.items() if r is not None}
 
 
