@@ -24,7 +24,7 @@ app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(operate.app)
 
 Source = Annotated[str, typer.Argument(help="Folder or manifest of the dataset: a path or any fsspec URL.")]
-LayoutOption = Annotated[str, typer.Option("--layout", help="pixel4, canon-dpdd, folders or manifest.")]
+LayoutOption = Annotated[str, typer.Option("--layout", help="How the source is laid out.")]
 ArchiveOption = Annotated[str, typer.Option("--archive", help="Where frames, results and reports are kept.")]
 DatasetOption = Annotated[str | None, typer.Option("--dataset", help="First part of the item ids.")]
 EstimatorOption = Annotated[str, typer.Option("--estimator", help="How blur maps are estimated.")]

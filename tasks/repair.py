@@ -17,7 +17,7 @@ from tasks.job import STAGES, Job, estimator_for
 from tasks.progress import advance, expect
 from tasks.recipes import Recipe, find_recipes
 from tasks.spread import Spread
-from tasks.stages import Failed, Work, restore_item, sources_of
+from tasks.stages import Failed, Work, provenance_of, restore_item
 
 
 class Outcome(StrEnum):
@@ -74,7 +74,7 @@ def _mend_pair(archive: str, recipe: Recipe, damage: dict[Address, Damage], when
         return [_not(address, "no run's record says where it came from") for address in addresses]
     try:
         known = [*_remains_of_frames(archive, recipe.item.id, damage), *_recorded_inputs(archive, recipe)]
-        pair, provenance = load_pair(recipe.item), {"source": sources_of(recipe.item)}
+        pair, provenance = load_pair(recipe.item), provenance_of(recipe.item)
         mend_pair(archive, pair, addresses, known=known, provenance=provenance, when=when)
     except LdpError as error:
         return [_not(address, _describe(error)) for address in addresses]

@@ -86,7 +86,7 @@ def ingest_item(job: Job, item: Item) -> Outcome | Failed:
     try:
         with _timing(seconds, "ingest"):
             pair = load_pair(item)
-            Archive(job.archive).write_pair(pair, provenance={"source": sources_of(item)})
+            Archive(job.archive).write_pair(pair, provenance=provenance_of(item))
     except Exception as error:
         return _failed(item.id, "ingest", error)
     return Outcome(item.id, ("ingest",), (), seconds)
@@ -133,7 +133,7 @@ def load_item(job: Job, work: Work) -> Work:
             pair, digest = archive.read_pair_and_digest(work.item.id)
         except ItemDamagedError:
             pair = load_pair(work.item)
-            archive.write_pair(pair, provenance={"source": sources_of(work.item)})
+            archive.write_pair(pair, provenance=provenance_of(work.item))
             digest = archive.read_digest(work.item.id)
         return replace(work, pair=pair, digest=digest)
 
@@ -252,16 +252,23 @@ def _pair(work: Work) -> Pair:
     return work.pair
 
 
-def sources_of(item: Item) -> dict[str, dict[str, str | int]]:
-    """Address and size of every picture of an item: what its frames record of their origin."""
+def provenance_of(item: Item) -> dict[str, object]:
+    """What the frames of an item record of their origin."""
+    developed = {"development": item.development} if item.development else {}
+    return {"source": _sources(item), **developed}
+
+
+def _sources(item: Item) -> dict[str, dict[str, str | int]]:
+    """Address and size of every picture of an item."""
     refs = {"left": item.left, "right": item.right, "target": item.target, "truth": item.blur_truth}
     named = refs | {f"peer:{name}": ref for name, ref in item.peers.items()}
+    named |= {f"auxiliary:{name}": ref for name, ref in item.auxiliary.items()}
     return {name: {"uri": r.uri, "size_bytes": r.size_bytes} for name, r in named.items() if r is not None}
 
 
 def _refuse_changed(job: Job, item: Item) -> None:
     recorded = Archive(job.archive).read_attributes("frames", "", item.id)["provenance"].get("source")
-    sizes = {name: ref["size_bytes"] for name, ref in sources_of(item).items()}
+    sizes = {name: ref["size_bytes"] for name, ref in _sources(item).items()}
     archived = {name: ref["size_bytes"] for name, ref in (recorded or {}).items()}
     if sizes != archived:
         raise ItemConflictError(

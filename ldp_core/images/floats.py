@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ldp_core.errors import ImageFormatError
+
+_BAND_ROWS: Final = 256
 
 
 def quantise(values: NDArray[Any]) -> NDArray[np.uint16]:
@@ -27,4 +29,8 @@ def quantise(values: NDArray[Any]) -> NDArray[np.uint16]:
             got=f"{lost} of {values.size} values outside, from {low:g} to {high:g}",
             remedy="scale the whole dataset by one factor, the same for both views, and store it again",
         )
-    return np.rint(values.astype(np.float64) * 65535).astype(np.uint16)
+    stored = np.empty(values.shape, np.uint16)
+    for start in range(0, len(values), _BAND_ROWS):
+        band = np.s_[start : start + _BAND_ROWS]
+        stored[band] = np.rint(values[band].astype(np.float64) * 65535)
+    return stored

@@ -10,7 +10,11 @@ from ldp_core.settings import Settings
 
 
 class ImageLimits(Settings):
-    """Upper limits of one picture. The defaults hold a 16-bit RGB picture under 1.6 GB of memory."""
+    """Upper limits of one picture.
+
+    The defaults hold a 16-bit RGB picture under 1.6 GB of memory; one of 32-bit floats takes three times
+    that while it is read.
+    """
 
     max_bytes: int = Field(default=2**30, gt=0)
     """Encoded bytes."""

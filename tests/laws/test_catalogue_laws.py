@@ -16,7 +16,7 @@ from ldp_core import storage
 from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl, load_pair, read_catalogue
 from ldp_core.errors import CatalogueError
 from ldp_core.images import encode_image
-from ldp_core.types import BlurTruthKind, Catalogue, ImageRef, Item, Problem, Region
+from ldp_core.types import BlurTruthKind, Catalogue, DpAxis, ImageRef, Item, Problem, Region
 
 COUNTS = st.integers(1, 2**40)
 REFS = st.builds(ImageRef, st.text(), COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
@@ -33,6 +33,9 @@ ITEMS = st.builds(
     score_region=REGIONS,
     aligned=st.booleans(),
     blur_truth_kind=st.sampled_from(BlurTruthKind),
+    dp_axis=st.sampled_from(DpAxis),
+    development=st.text(),
+    auxiliary=st.dictionaries(st.text(), REFS, max_size=2),
 )
 PROBLEMS = st.builds(Problem, st.text(), st.text(), st.text(), st.text(), st.booleans())
 CATALOGUES = st.builds(
