@@ -85,7 +85,7 @@ def restore_dataset(
     for result in drawn:
         tally.add(result)
     summary = _summarise(plan, tally, run_id, join(report_url, "index.html"), begin)
-    publish_report(summary, tally.items, drawn)
+    publish_report(summary, tally.items, drawn, catalogue=plan.catalogue)
     write_end(job, summary, tally.items)
     artifacts.publish(summary)
     if stopped is not None:

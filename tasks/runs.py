@@ -25,16 +25,22 @@ from ldp_core.storage import join, read_bytes, write_bytes
 from ldp_core.types import Catalogue, RunSummary, Score
 from tasks.job import Job, Method, stages_of
 
+RECORDS = ("summary.json", "scores.parquet", "items.jsonl", "catalogue.jsonl", "quarantine.jsonl")
+"""What a run leaves for programs to read, beside its report."""
 _PACKAGES = ("ldp", "torch", "zarr", "dask", "prefect", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
 class RunItem:
-    """An item that came through a run. ``status``: ``computed`` or ``skipped`` (all was there)."""
+    """An item that came through a run. ``status``: ``computed`` or ``skipped`` (all was there).
+
+    ``digest`` is that of its archived frames.
+    """
 
     id: str
     status: Literal["computed", "skipped"]
     scores: tuple[Score, ...]
+    digest: str = ""
 
 
 def new_run_id() -> str:
@@ -59,7 +65,7 @@ def write_end(job: Job, summary: RunSummary, items: Iterable[RunItem]) -> None:
     """Record what came of a run; ``summary.json`` last."""
     url, items = Archive(job.archive).run_url(summary.run_id), tuple(items)
     write_bytes(join(url, "scores.parquet"), scores_table([s for item in items for s in item.scores]))
-    write_bytes(join(url, "items.jsonl"), _lines({"item": i.id, "status": i.status} for i in items))
+    write_bytes(join(url, "items.jsonl"), _lines(map(_item_line, items)))
     write_bytes(join(url, "quarantine.jsonl"), _lines(asdict(record) for record in summary.quarantine))
     write_bytes(join(url, "summary.json"), _json(asdict(summary)))
 
@@ -76,7 +82,8 @@ def read_end(archive: str, run_id: str) -> tuple[RunSummary, tuple[RunItem, ...]
         scores.setdefault(score.item, []).append(score)
     rows = [json.loads(line) for line in _read(archive, run_id, "items.jsonl").splitlines()]
     return summary, tuple(
-        RunItem(row["item"], row["status"], tuple(scores.get(row["item"], ()))) for row in rows
+        RunItem(row["item"], row["status"], tuple(scores.get(row["item"], ())), row.get("digest", ""))
+        for row in rows
     )
 
 
@@ -102,6 +109,10 @@ def _read(archive: str, run_id: str, name: str) -> bytes:
             where=url,
             remedy="look under runs/ in the archive; give the same `ldp restore` again to finish a run",
         ) from error
+
+
+def _item_line(item: RunItem) -> dict[str, str]:
+    return {"item": item.id, "status": item.status, "digest": item.digest}
 
 
 def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ldp_core.report.plots import Bar, count_bins, draw_bars, draw_interval, round_ticks
+from ldp_core.report.plots import Bar, draw_bars, draw_interval, round_ticks
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda x: round(x, 6))
 
