@@ -62,7 +62,9 @@ def _write(url: str, items: list[ReportItem]) -> str:
         items=ItemCounts(count + 1, count - 1, 1, 1),
         seconds={"blur": 1.0, "total": 2.0},
         metrics=summarise([score for item in items for score in item.scores]),
-        quarantine=(QuarantineRecord("set/gone", "ingest", "image_format", "not a picture", "copy it again"),),
+        quarantine=(
+            QuarantineRecord("set/gone", "ingest", "image_format", "not a picture", "copy it again"),
+        ),
     )
     facts = [Fact("Source", "s3://bucket/a/long/way/down/" + "folder/" * 12, code=True), Fact("Pairs", "5")]
     return write_report(url, run, items, facts=facts, records=["../summary.json"])

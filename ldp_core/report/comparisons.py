@@ -9,9 +9,9 @@ from statistics import median
 
 from ldp_core.metrics import group_scores
 from ldp_core.metrics.alignment import ALIGNMENT
+from ldp_core.report.gains import draw_gains
 from ldp_core.report.histograms import draw_histogram
 from ldp_core.report.measures import Measure, measure_of, name_subject, order_of_metric
-from ldp_core.report.gains import draw_gains
 from ldp_core.report.pairing import Pairing
 from ldp_core.report.plots import Chart
 from ldp_core.report.scatter import draw_scatter
@@ -49,9 +49,7 @@ def _metric(key: tuple[str, Protocol]) -> str:
     return key[0]
 
 
-def _order(
-    key: tuple[str, Protocol], subjects: Subjects
-) -> tuple[tuple[int, int, str], int, bool, str]:
+def _order(key: tuple[str, Protocol], subjects: Subjects) -> tuple[tuple[int, int, str], int, bool, str]:
     metric, protocol = key
     most = max(map(len, subjects.values()))
     return order_of_metric(metric), -most, protocol.alignment != ALIGNMENT, protocol.name
@@ -70,7 +68,9 @@ def _draw_metric(metric: str, protocol: Protocol, subjects: Subjects) -> MetricF
 
 def _draw_alone(measure: Measure, subject: str, values: Values) -> Chart:
     listed = sorted(values.values())
-    note = f"Median {measure.show(median(listed))}, from {measure.show(listed[0])} to {measure.show(listed[-1])}"
+    note = (
+        f"Median {measure.show(median(listed))}, from {measure.show(listed[0])} to {measure.show(listed[-1])}"
+    )
     label = f"{measure.label} of {name_subject(subject).lower()}, {len(listed)} items. {note}"
     return Chart(measure.label, f"Items by {measure.full_name}", note, draw_histogram(listed, label=label))
 

@@ -13,8 +13,8 @@ from ldp_core.metrics.alignment import ALIGNMENT
 from ldp_core.report.blur_spread import draw_blur_charts
 from ldp_core.report.columns import name_column
 from ldp_core.report.comparisons import draw_metrics
-from ldp_core.report.measures import Family, Measure, measure_of, order_of_metric
 from ldp_core.report.dataset import Fact
+from ldp_core.report.measures import Family, Measure, measure_of, order_of_metric
 from ldp_core.report.model import ReportItem
 from ldp_core.report.pictures import TONE_NOTE
 from ldp_core.report.summary import MetricCard, build_cards

@@ -108,9 +108,7 @@ def scale_of(heights: Iterable[float]) -> Axis:
     return min(0.0, *listed), max(0.0, *listed) or float(not any(listed))
 
 
-def ticks_up(
-    scale: Axis, *, show: Callable[[float], str] = show_number, least: float = 0.0
-) -> list[Markup]:
+def ticks_up(scale: Axis, *, show: Callable[[float], str] = show_number, least: float = 0.0) -> list[Markup]:
     """Round numbers up the side, each with its line, ``least`` or more apart."""
     values = round_ticks(*scale, wanted=5, least=least)
     return [_TICK_UP.format(up(value, scale), show(value)) for value in values]

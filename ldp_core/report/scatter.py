@@ -47,7 +47,8 @@ def _draw_clouds(pairing: Pairing, axis: Axis) -> list[Markup]:
     for before, after, gain in zip(pairing.source, pairing.restored, pairing.gains, strict=True):
         clouds.setdefault(_style(gain), []).append((before, after))
     return [
-        draw_cloud(points, axis=axis, scale=axis, style=f"cloud {style}") for style, points in sorted(clouds.items())
+        draw_cloud(points, axis=axis, scale=axis, style=f"cloud {style}")
+        for style, points in sorted(clouds.items())
     ]
 
 

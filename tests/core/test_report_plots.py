@@ -35,7 +35,9 @@ series = st.lists(numbers, min_size=1, max_size=200)
 
 
 @given(series, series)
-def test_bins_count_every_value_of_every_series_once_and_adjoin(back: list[float], front: list[float]) -> None:
+def test_bins_count_every_value_of_every_series_once_and_adjoin(
+    back: list[float], front: list[float]
+) -> None:
     bins = count_bins(back, front)
     assert tuple(map(sum, bins.counts)) == (len(back), len(front))
     assert all(b - a == pytest.approx(bins.step, rel=1e-3) for a, b in pairwise(bins.edges))
@@ -93,7 +95,10 @@ def test_where_lower_is_better_a_fall_is_a_gain() -> None:
 def test_a_dot_lies_above_the_identity_line_where_the_value_rose() -> None:
     drawing = draw_scatter(_pair({"a": 20, "b": 24}, {"a": 22, "b": 23}), label="")
     dots = re.findall(r'class="dot (\w+)" cx="([\d.]+)%" cy="([\d.]+)%"', drawing)
-    assert [(style, 100 - float(y) > float(x)) for style, x, y in dots] == [("better", True), ("worse", False)]
+    assert [(style, 100 - float(y) > float(x)) for style, x, y in dots] == [
+        ("better", True),
+        ("worse", False),
+    ]
 
 
 def test_few_items_are_named_and_opened_by_their_marks() -> None:

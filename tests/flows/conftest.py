@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from prefect.testing.utilities import prefect_test_harness
+from report_samples import write_long_report, write_sample_report
 
 from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
-from report_samples import write_long_report, write_sample_report
 
 PAIRS = 3
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

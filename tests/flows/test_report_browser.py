@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from report_samples import BARE, GAINS_DB, WORST_FIRST
 
 
@@ -268,7 +267,14 @@ def test_every_control_is_reached_by_tab_with_a_visible_focus(page: Any) -> None
 
 def test_arrows_move_from_row_to_row_and_enter_opens(page: Any) -> None:
     page.locator("tr.item .open").first.focus()
-    for key, at in (("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1), ("End", 4), ("ArrowDown", 4), ("Home", 0)):
+    for key, at in (
+        ("ArrowDown", 1),
+        ("ArrowDown", 2),
+        ("ArrowUp", 1),
+        ("End", 4),
+        ("ArrowDown", 4),
+        ("Home", 0),
+    ):
         page.keyboard.press(key)
         assert page.evaluate("document.activeElement.textContent") == WORST_FIRST[at]
     page.keyboard.press("ArrowDown")
@@ -281,7 +287,9 @@ def test_the_focus_stays_in_the_viewer(page: Any) -> None:
     _open(page)
     for _ in range(40):
         page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
+        assert page.evaluate(
+            "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
+        )
 
 
 def test_a_mark_in_a_plot_opens_its_item(page: Any) -> None:
