@@ -41,7 +41,8 @@ def report_dataset(
     with open_workers(cluster, processes=processes) as workers:
         shown = worst_first(items)[:report_items]
         drawn = draw_pictures(job, catalogue, shown, report_url, workers)
-    return publish_report(replace(summary, report=join(report_url, "index.html")), items, drawn)
+    summary = replace(summary, report=join(report_url, "index.html"))
+    return publish_report(summary, items, drawn, catalogue=catalogue)
 
 
 def _refuse_unrestored(summary: RunSummary) -> None:

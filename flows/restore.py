@@ -98,7 +98,7 @@ def restore_dataset(
         stages=stages_of(job),
         report=join(report_url, "index.html"),
     )
-    publish_report(summary, tally.items, drawn)
+    publish_report(summary, tally.items, drawn, catalogue=plan.catalogue)
     write_end(job, summary, tally.items)
     artifacts.publish(summary)
     if stopped is not None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ldp_core.archive import Archive
-from ldp_core.report import ReportItem, write_report
+from ldp_core.report import ReportItem, describe_dataset, write_report
 from ldp_core.storage import join
-from ldp_core.types import RunSummary
+from ldp_core.types import Catalogue, RunSummary
 from tasks.batches import BatchResult
-from tasks.runs import RunItem
+from tasks.runs import RECORDS, RunItem
 
 
 def report_url_of(archive: str, run_id: str) -> str:
@@ -17,11 +17,15 @@ def report_url_of(archive: str, run_id: str) -> str:
     return join(Archive(archive).run_url(run_id), "report")
 
 
-def publish_report(summary: RunSummary, items: Iterable[RunItem], drawn: Iterable[BatchResult]) -> str:
+def publish_report(
+    summary: RunSummary, items: Sequence[RunItem], drawn: Iterable[BatchResult], *, catalogue: Catalogue
+) -> str:
     """Write the report of a run; returns the address of its page."""
     pictures = {one.item_id: one.pictures for result in drawn for one in result.drawn}
     shown = [ReportItem(i.id, i.status, i.scores, pictures.get(i.id, {})) for i in items]
-    return write_report(summary.report.rpartition("/")[0], summary, shown)
+    facts = describe_dataset(catalogue, {i.id: i.digest for i in items if i.digest})
+    url = summary.report.rpartition("/")[0]
+    return write_report(url, summary, shown, facts=facts, records=[f"../{name}" for name in RECORDS])
 
 
 def worst_first(items: Iterable[RunItem]) -> list[str]:

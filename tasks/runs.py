@@ -27,16 +27,22 @@ from ldp_core.storage import join, read_bytes, write_bytes
 from ldp_core.types import Catalogue, RunSummary, Score, StageSpec
 from tasks.job import Job, Method
 
+RECORDS = ("summary.json", "scores.parquet", "items.jsonl", "catalogue.jsonl", "quarantine.jsonl")
+"""What a run leaves for programs to read, beside its report."""
 _PACKAGES = ("ldp", "torch", "zarr", "dask", "prefect", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
 class RunItem:
-    """An item that came through a run. ``status``: ``computed`` or ``skipped`` (all was there)."""
+    """An item that came through a run. ``status``: ``computed`` or ``skipped`` (all was there).
+
+    ``digest`` is that of its archived frames.
+    """
 
     id: str
     status: Literal["computed", "skipped"]
     scores: tuple[Score, ...]
+    digest: str = ""
 
 
 def new_run_id() -> str:
@@ -62,7 +68,7 @@ def write_end(job: Job, summary: RunSummary, items: Iterable[RunItem]) -> None:
     url, items = Archive(job.archive).run_url(summary.run_id), tuple(items)
     records = {
         "scores.parquet": scores_table([s for item in items for s in item.scores]),
-        "items.jsonl": write_lines({"item": i.id, "status": i.status} for i in items),
+        "items.jsonl": write_lines(map(_item_line, items)),
         "quarantine.jsonl": write_lines(asdict(record) for record in summary.quarantine),
     }
     last = {"summary.json": _json(asdict(summary))}
@@ -84,7 +90,8 @@ def read_end(archive: str, run_id: str) -> tuple[RunSummary, tuple[RunItem, ...]
         scores.setdefault(score.item, []).append(score)
     rows = [json.loads(line) for line in read_file(archive, run_id, "items.jsonl").splitlines()]
     return summary, tuple(
-        RunItem(row["item"], row["status"], tuple(scores.get(row["item"], ()))) for row in rows
+        RunItem(row["item"], row["status"], tuple(scores.get(row["item"], ())), row.get("digest", ""))
+        for row in rows
     )
 
 
@@ -115,6 +122,10 @@ def read_file(archive: str, run_id: str, name: str) -> bytes:
             where=url,
             remedy="look under runs/ in the archive; give the same `ldp restore` again to finish a run",
         ) from error
+
+
+def _item_line(item: RunItem) -> dict[str, str]:
+    return {"item": item.id, "status": item.status, "digest": item.digest}
 
 
 def write_lines(records: Iterable[Mapping[str, Any]]) -> bytes:

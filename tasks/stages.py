@@ -60,12 +60,16 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the coordinator hears of an item: its scores, where its time went, which stages computed."""
+    """What the coordinator hears of an item: its scores, where its time went, which stages computed.
+
+    ``digest`` is that of its archived frames, where they were read.
+    """
 
     item_id: str
     computed: tuple[str, ...]
     scores: tuple[Score, ...]
     seconds: dict[str, float]
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,7 @@ def conclude_item(work: Work | Failed) -> Outcome | Failed:
     """The small record of an item that reaches the coordinator; its arrays stay behind."""
     if isinstance(work, Failed):
         return work
-    return Outcome(work.item.id, work.computed, work.scores, work.seconds)
+    return Outcome(work.item.id, work.computed, work.scores, work.seconds, work.digest)
 
 
 def recall_item(job: Job, item: Item) -> Outcome | Failed:
@@ -195,7 +199,7 @@ def recall_item(job: Job, item: Item) -> Outcome | Failed:
         return restore_item(job, Work(item, frozenset(STAGES)))
     except Exception as error:
         return _failed(item.id, "load", error)
-    return Outcome(item.id, (), tuple(scores), {})
+    return Outcome(item.id, (), tuple(scores), {}, digest)
 
 
 def restore_item(job: Job, work: Work) -> Outcome | Failed:

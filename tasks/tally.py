@@ -52,7 +52,12 @@ class Tally:
         """Every item that came through, in id order."""
         bad = {record.item for record in self.quarantine}
         return tuple(
-            RunItem(item_id, "computed" if item_id in self._computed else "skipped", outcome.scores)
+            RunItem(
+                item_id,
+                "computed" if item_id in self._computed else "skipped",
+                outcome.scores,
+                outcome.digest,
+            )
             for item_id, outcome in sorted(self._outcomes.items())
             if item_id not in bad
         )

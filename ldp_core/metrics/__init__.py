@@ -8,7 +8,7 @@ from ldp_core.metrics.bootstrap import Interval, difference_interval, mean_inter
 from ldp_core.metrics.fidelity import mae, psnr_db, ssim
 from ldp_core.metrics.reblur import reblur_psnr_db
 from ldp_core.metrics.scoring import METRICS, input_image, score_item, score_spec
-from ldp_core.metrics.summary import MeanDifference, compare_with, summarise
+from ldp_core.metrics.summary import MeanDifference, compare_with, group_scores, summarise
 from ldp_core.metrics.table import read_scores_table, scores_table
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "compare_with",
     "difference_interval",
     "find_shift",
+    "group_scores",
     "input_image",
     "mae",
     "mean_interval",

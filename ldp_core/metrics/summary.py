@@ -51,7 +51,7 @@ def summarise(scores: Iterable[Score]) -> tuple[MeanScore, ...]:
     Raises:
         MetricError: an item has two scores under one key, or a value is not finite.
     """
-    groups = _group(scores)
+    groups = group_scores(scores)
     return tuple(
         MeanScore(key[0], key[1], key[2].name, *_mean(groups[key]), n=len(groups[key]))
         for key in sorted(groups, key=rank_key)
@@ -64,7 +64,7 @@ def compare_with(scores: Iterable[Score], *, baseline: str = INPUT) -> tuple[Mea
     Raises:
         MetricError: as for ``summarise``.
     """
-    groups = _group(scores)
+    groups = group_scores(scores)
     pairs = ((key, (key[0], baseline, key[2])) for key in sorted(groups, key=rank_key))
     differences = (
         _difference(key, groups[key], groups[other], baseline=baseline)
@@ -74,20 +74,12 @@ def compare_with(scores: Iterable[Score], *, baseline: str = INPUT) -> tuple[Mea
     return tuple(difference for difference in differences if difference is not None)
 
 
-def _difference(key: _Key, ours: _Values, theirs: _Values, *, baseline: str) -> MeanDifference | None:
-    common = sorted(set(ours) & set(theirs))
-    if not common:
-        return None
-    mean, low, high = difference_interval([ours[i] for i in common], [theirs[i] for i in common])
-    return MeanDifference(key[0], key[1], baseline, key[2].name, mean, low, high, len(common))
+def group_scores(scores: Iterable[Score]) -> dict[_Key, dict[str, float]]:
+    """Values by item for every metric, subject and protocol, as the means are taken.
 
-
-def _mean(values: _Values) -> Interval:
-    return mean_interval([values[item] for item in sorted(values)])
-
-
-def _group(scores: Iterable[Score]) -> dict[_Key, dict[str, float]]:
-    """Values by item, for every metric, subject and protocol."""
+    Raises:
+        MetricError: an item has two scores under one key.
+    """
     groups: dict[_Key, dict[str, float]] = defaultdict(dict)
     for score in pool_sizes(list(scores)):
         values = groups[score.metric, score.subject, score.protocol]
@@ -100,6 +92,18 @@ def _group(scores: Iterable[Score]) -> dict[_Key, dict[str, float]]:
             )
         values[score.item] = score.value
     return dict(groups)
+
+
+def _difference(key: _Key, ours: _Values, theirs: _Values, *, baseline: str) -> MeanDifference | None:
+    common = sorted(set(ours) & set(theirs))
+    if not common:
+        return None
+    mean, low, high = difference_interval([ours[i] for i in common], [theirs[i] for i in common])
+    return MeanDifference(key[0], key[1], baseline, key[2].name, mean, low, high, len(common))
+
+
+def _mean(values: _Values) -> Interval:
+    return mean_interval([values[item] for item in sorted(values)])
 
 
 def pool_sizes(scores: Sequence[Score]) -> Sequence[Score]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib import resources
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -19,7 +18,7 @@ from ldp_core.report.comparison import (
     state_result,
 )
 from ldp_core.report.measures import measure_of
-from ldp_core.report.page import ICON, PAGE, content_policy
+from ldp_core.report.page import ICON, PAGE, STYLES, content_policy, read_asset
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import RunSummary
 
@@ -38,7 +37,7 @@ def write_comparison(
     Raises:
         StorageError: the place cannot be written.
     """
-    style = Markup(_read_asset("style.css") + _read_asset("comparison.css"))
+    style = Markup("".join(map(read_asset, (*STYLES, "comparison.css"))))
     headline, rows = choose_headline(paired), list_rows(paired)
     page = _template().render(
         first=runs[0],
@@ -51,15 +50,11 @@ def write_comparison(
         measure=measure_of(headline[0]) if headline else None,
         headline=headline,
         style=style,
-        policy=content_policy(style=style, script=""),
+        policy=content_policy(style),
     )
-    write_bytes(join(url, ICON), _read_asset(ICON).encode())
+    write_bytes(join(url, ICON), read_asset(ICON).encode())
     write_bytes(join(url, PAGE), page.encode())
     return join(url, PAGE)
-
-
-def _read_asset(name: str) -> str:
-    return resources.files("ldp_core.report").joinpath("assets", name).read_text("utf-8")
 
 
 @lru_cache

@@ -10,14 +10,16 @@ from typing import Any, Final
 
 from ldp_core.archive import stage_key
 from ldp_core.metrics.alignment import ALIGNMENT
-from ldp_core.report.charts import draw_blur_charts, draw_gain_charts
-from ldp_core.report.columns import conditions_of, name_column
+from ldp_core.report.blur_spread import draw_blur_charts
+from ldp_core.report.columns import name_column
+from ldp_core.report.comparisons import draw_metrics
+from ldp_core.report.dataset import Fact
 from ldp_core.report.measures import Family, Measure, measure_of, order_of_metric
-from ldp_core.report.model import THUMBS, ReportItem
+from ldp_core.report.model import ReportItem
 from ldp_core.report.pictures import TONE_NOTE
 from ldp_core.report.summary import MetricCard, build_cards
 from ldp_core.report.table import build_table
-from ldp_core.report.viewer import describe_blur, describe_viewer, name_picture, picture_addresses
+from ldp_core.report.viewer import describe_viewer
 from ldp_core.types import Protocol, RunSummary
 
 LISTED_ITEMS: Final = 2000
@@ -49,13 +51,17 @@ class ProtocolUse:
     items: int
 
 
-def build_context(run: RunSummary, items: Sequence[ReportItem]) -> dict[str, Any]:
+def build_context(
+    run: RunSummary, items: Sequence[ReportItem], *, facts: Sequence[Fact], records: Sequence[str]
+) -> dict[str, Any]:
     """The values of the template, by name."""
     table = build_table(items, limit=LISTED_ITEMS)
     cards = build_cards(run.metrics, items)
-    definitions = [group.definition for group in table.columns]
+    figures = draw_metrics(score for item in items for score in item.scores)
     return {
         "run": run,
+        "facts": facts,
+        "records": records,
         "created": show_moment(run.created),
         "lead": state_result(cards, run),
         "sections": [(SECTIONS[family], list(group)) for family, group in groupby(cards, key=_family)],
@@ -65,21 +71,19 @@ def build_context(run: RunSummary, items: Sequence[ReportItem]) -> dict[str, Any
         "ranking": table.ranking,
         "listed": len(table.rows),
         "all_items": len(items),
-        "charts": draw_gain_charts(_by_conditions(items), definitions) + draw_blur_charts(items),
+        "figures": [figure for figure in figures if len(figure.charts) > 1],
+        "charts": [f.charts[0] for f in figures if len(f.charts) == 1] + draw_blur_charts(items),
         "protocols": list_protocols(items),
         "measures": list_measures(run, items),
         "stages": [(stage, stage_key(stage)) for stage in run.stages],
         "tone_note": TONE_NOTE,
-        "viewer": describe_viewer(table.rows),
+        "viewer": describe_viewer(table),
         "name_column": name_column,
-        "name_picture": name_picture,
-        "describe_blur": describe_blur,
-        "thumbs_of": thumbs_of,
     }
 
 
 def state_result(cards: Sequence[MetricCard], run: RunSummary) -> tuple[str, str]:
-    """The result in one sentence, and its verdict: ``better``, ``worse``, ``unclear`` or empty."""
+    """The result in one sentence, and its verdict, as in :class:`~ldp_core.report.summary.MeanRow`."""
     if run.items.total == 0:
         return "The dataset holds no items; nothing was computed.", ""
     for card in cards:
@@ -90,18 +94,12 @@ def state_result(cards: Sequence[MetricCard], run: RunSummary) -> tuple[str, str
                 "better": f"Restored images gain {gain} {card.measure.label} over their input",
                 "worse": f"Restored images are below their input: {gain} {card.measure.label}",
                 "unclear": f"Restored images cannot be told from their input: {gain} {card.measure.label}",
+                "few": f"Too few items to claim that restored images gain {gain} {card.measure.label}",
             }[restored.verdict]
             items = "1 item" if restored.n == 1 else f"{restored.n} items"
             shift = f", {ALIGNMENT}" if card.blocks[0].aligned else ""
             return f"{says} (95 % interval {restored.gain_interval}, {items}{shift}).", restored.verdict
     return "No item could be compared with its input.", ""
-
-
-def thumbs_of(item: ReportItem) -> list[tuple[str, str]]:
-    """Title and URL of the thumbnails an item has, in the table's order."""
-    addresses = picture_addresses(item.pictures)
-    named = ((name_picture(name), addresses.get(f"{name}-thumb")) for name in THUMBS)
-    return [(title, url) for title, url in named if url is not None]
 
 
 def list_times(seconds: Mapping[str, float]) -> list[StageTime]:
@@ -151,13 +149,6 @@ def show_moment(text: str) -> str:
     except ValueError:
         return text
     return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
-
-
-def _by_conditions(items: Sequence[ReportItem]) -> dict[str, list[ReportItem]]:
-    groups: dict[str, list[ReportItem]] = {}
-    for item in items:
-        groups.setdefault(conditions_of(item), []).append(item)
-    return groups
 
 
 def _labels(metrics: set[str]) -> list[str]:

@@ -27,6 +27,11 @@ class Measure:
     family: Family = "other"
     meaning: str = ""
 
+    @property
+    def full_name(self) -> str:
+        """The label, with the unit where there is one."""
+        return f"{self.label} in {self.unit}" if self.unit else self.label
+
     def show(self, value: float) -> str:
         """A value as tables print it, without the unit."""
         return f"{value:.{self.digits}f}".replace("-", MINUS) if math.isfinite(value) else "∞"

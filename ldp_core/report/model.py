@@ -53,9 +53,10 @@ class ReportItem:
     """One item as the report shows it.
 
     ``pictures`` gives the address, relative to the report, of each file that
-    :func:`ldp_core.report.render_pictures` made, by file name: ``left``, ``right``, ``input``,
-    ``blur_map``, ``restored``, ``target``, ``blur_truth``, ``peer-<name>``, and some of them
-    with ``-thumb``. Where ``blur`` is None, it is read from the ``blur.json`` among them.
+    :func:`ldp_core.report.render_pictures` made, by file name, all in one folder:
+    ``left``, ``right``, ``input``, ``blur_map``, ``restored``, ``target``, ``blur_truth``,
+    ``peer-<name>``, and some of them with ``-thumb``. Where ``blur`` is None, it is read from the
+    ``blur.json`` among them.
     """
 
     id: str

@@ -4,7 +4,7 @@ is wide; colours come from the style sheet."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -18,8 +18,9 @@ _INTERVAL = Markup(
 )
 _MARK = Markup('<line class="mark" x1="{0}" x2="{0}" y1="0" y2="100%"/>')
 _CHART = Markup('<svg class="chart {}" role="img" aria-label="{}">{}</svg>')
-_BAR = Markup('<rect class="{}" x="{}" width="{:.2f}%" y="{}" height="{:.2f}%"{}><title>{}</title></rect>')
+_BAR = Markup('<rect class="{}" x="{}" width="{:.2f}%" y="{}" height="{:.2f}%"{}{}><title>{}</title></rect>')
 _FILL = Markup(' fill="{}"')
+_ITEM = Markup(' data-item="{}"')
 _ZERO = Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>')
 _TICK_ALONG = Markup('<text class="along" x="{}" y="100%" dy="1.5em">{}</text>')
 _TICK_UP = Markup(
@@ -28,8 +29,21 @@ _TICK_UP = Markup(
 
 
 @dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawing with its title, what its axes are, and what it says in one line."""
+
+    title: str
+    axis: str
+    note: str
+    drawing: Markup
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar from ``low`` to ``high`` along the axis, ``height`` tall, with a hint for the pointer."""
+    """One bar from ``low`` to ``high`` along the axis, ``height`` tall, with a hint for the pointer.
+
+    ``item``: the id of the item that a click on it opens.
+    """
 
     low: float
     high: float
@@ -37,6 +51,7 @@ class Bar:
     hint: str
     style: str = "bar"
     fill: str = ""
+    item: str = ""
 
 
 def show_number(value: float) -> str:
@@ -51,8 +66,8 @@ def show_share(share: float) -> str:
 
 def draw_interval(bounds: tuple[float, float, float], *, axis: Axis, mark: float | None) -> Markup:
     """``low, mean, high`` as a dot on its interval; ``mark`` draws a reference line."""
-    low, mean, high = (_along(value, axis) for value in bounds)
-    reference = _MARK.format(_along(mark, axis)) if mark is not None else ""
+    low, mean, high = (along(value, axis) for value in bounds)
+    reference = _MARK.format(along(mark, axis)) if mark is not None else ""
     return _INTERVAL.format(reference, low, high, mean)
 
 
@@ -66,52 +81,77 @@ def draw_bars(
 ) -> Markup:
     """Bars with round ticks up the side and, if ``numbered``, along the axis; negative ones hang from
     the zero line. ``show`` prints the heights."""
-    heights = [bar.height for bar in bars]
-    scale = (min(0.0, *heights), max(0.0, *heights) or float(not any(heights)))
-    grid = [_TICK_UP.format(_up(value, scale), show(value)) for value in round_ticks(*scale, wanted=5)]
-    along = [_TICK_ALONG.format(_along(value, axis), show_number(value)) for value in round_ticks(*axis)]
-    drawn = [_draw_bar(bar, axis=axis, scale=scale) for bar in bars]
-    parts = [*grid, *(along if numbered else ()), *drawn, _ZERO.format(_up(0.0, scale))]
-    return _CHART.format("numbered" if numbered else "plain", label, Markup("").join(parts))
+    scale = scale_of(bar.height for bar in bars)
+    ticks = ticks_along(axis) if numbered else []
+    parts = [*ticks_up(scale, show=show), *ticks, *place_bars(bars, axis=axis, scale=scale), zero_line(scale)]
+    return draw_chart(parts, label=label, style="numbered" if numbered else "plain")
 
 
-def round_ticks(low: float, high: float, *, wanted: int = 9) -> list[float]:
-    """Round numbers within ``low..high``, about as many as wanted."""
+def draw_chart(parts: Sequence[Markup], *, label: str, style: str) -> Markup:
+    """A chart of its parts, back to front; ``label`` says what it shows to who cannot see it."""
+    return _CHART.format(style, label, Markup("").join(parts))
+
+
+def place_bars(bars: Iterable[Bar], *, axis: Axis, scale: Axis) -> list[Markup]:
+    """Bars alone, in a chart of this axis and this scale."""
+    return [_draw_bar(bar, axis=axis, scale=scale) for bar in bars]
+
+
+def zero_line(scale: Axis) -> Markup:
+    """The line that bars stand on."""
+    return _ZERO.format(up(0.0, scale))
+
+
+def scale_of(heights: Iterable[float]) -> Axis:
+    """The span of heights that start from zero."""
+    listed = list(heights)
+    return min(0.0, *listed), max(0.0, *listed) or float(not any(listed))
+
+
+def ticks_up(scale: Axis, *, show: Callable[[float], str] = show_number, least: float = 0.0) -> list[Markup]:
+    """Round numbers up the side, each with its line, ``least`` or more apart."""
+    values = round_ticks(*scale, wanted=5, least=least)
+    return [_TICK_UP.format(up(value, scale), show(value)) for value in values]
+
+
+def ticks_along(axis: Axis, *, wanted: int = 9) -> list[Markup]:
+    """Round numbers below the chart."""
+    return [
+        _TICK_ALONG.format(along(value, axis), show_number(value))
+        for value in round_ticks(*axis, wanted=wanted)
+    ]
+
+
+def round_ticks(low: float, high: float, *, wanted: int = 9, least: float = 0.0) -> list[float]:
+    """Round numbers within ``low..high``, about as many as wanted, ``least`` or more apart."""
     if not high > low:
         return [low]
-    step = _round_step((high - low) / wanted)
+    step = max(round_step((high - low) / wanted), least)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(n * step, 10) for n in range(first, last + 1)]
 
 
-def count_bins(values: Sequence[float], *, wanted: int = 24) -> list[tuple[float, float, int]]:
-    """A histogram ``(low, high, count)`` with round edges, one of them at zero if it lies within."""
-    low, high = min(values), max(values)
-    step = _round_step(max(high - low, abs(high) * 1e-3, 1e-6) / wanted)
-    counts: dict[int, int] = {}
-    for value in values:
-        counts[math.floor(value / step)] = counts.get(math.floor(value / step), 0) + 1
-    bins = range(min(counts), max(counts) + 1)
-    return [(round(b * step, 10), round((b + 1) * step, 10), counts.get(b, 0)) for b in bins]
-
-
-def _round_step(rough: float) -> float:
+def round_step(rough: float) -> float:
+    """The least of 1, 2, 5 times a power of ten that is not below ``rough``."""
     magnitude = 10.0 ** math.floor(math.log10(rough))
     return next(factor * magnitude for factor in _TICK_FACTORS if factor * magnitude >= rough * 0.999)
+
+
+def along(value: float, axis: Axis) -> str:
+    """Where a value lies along the axis, in percent from the left."""
+    share = (value - axis[0]) / (axis[1] - axis[0]) if axis[1] > axis[0] else 0.5
+    return f"{min(max(share, 0.0), 1.0) * 100:.2f}%"
+
+
+def up(value: float, scale: Axis) -> str:
+    """Where a value lies up the side, in percent from the top."""
+    return f"{(scale[1] - value) / (scale[1] - scale[0]) * 100:.2f}%"
 
 
 def _draw_bar(bar: Bar, *, axis: Axis, scale: Axis) -> Markup:
     height = abs(bar.height) / (scale[1] - scale[0]) * 100
     width = (bar.high - bar.low) / (axis[1] - axis[0]) * 100
     fill = _FILL.format(bar.fill) if bar.fill else ""
-    top = _up(max(bar.height, 0.0), scale)
-    return _BAR.format(bar.style, _along(bar.low, axis), width, top, height, fill, bar.hint)
-
-
-def _along(value: float, axis: Axis) -> str:
-    share = (value - axis[0]) / (axis[1] - axis[0]) if axis[1] > axis[0] else 0.5
-    return f"{min(max(share, 0.0), 1.0) * 100:.2f}%"
-
-
-def _up(value: float, scale: Axis) -> str:
-    return f"{(scale[1] - value) / (scale[1] - scale[0]) * 100:.2f}%"
+    item = _ITEM.format(bar.item) if bar.item else ""
+    top = up(max(bar.height, 0.0), scale)
+    return _BAR.format(bar.style, along(bar.low, axis), width, top, height, fill, item, bar.hint)

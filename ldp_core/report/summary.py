@@ -9,6 +9,7 @@ from itertools import groupby
 from markupsafe import Markup
 
 from ldp_core.metrics.alignment import ALIGNMENT
+from ldp_core.metrics.bootstrap import Interval
 from ldp_core.metrics.summary import MeanDifference, compare_with
 from ldp_core.report.measures import Measure, measure_of, name_subject, order_of_metric, order_of_subject
 from ldp_core.report.model import ReportItem
@@ -21,7 +22,8 @@ Gains = Mapping[tuple[str, str, str], MeanDifference]
 @dataclass(frozen=True, slots=True)
 class MeanRow:
     """One method's mean. ``gain`` is the paired mean gain over the input, with its interval;
-    ``verdict`` is ``better``, ``worse``, ``unclear`` (the interval holds 0) or empty (not compared)."""
+    ``verdict`` is ``better``, ``worse``, ``unclear`` (the interval holds 0), ``few`` (it does not, but
+    rests on too few items to claim a difference) or empty (not compared)."""
 
     subject: str
     label: str
@@ -118,5 +120,12 @@ def _with_gain(row: MeanRow, measure: Measure, difference: MeanDifference) -> Me
         row,
         gain=measure.show_gain(gain),
         gain_interval=" to ".join(measure.show_gain(bound) for bound in sorted(bounds)),
-        verdict="worse" if gain < 0 else "better" if difference.claimed else "unclear",
+        verdict="worse" if gain < 0 else _judge(difference),
     )
+
+
+def _judge(difference: MeanDifference) -> str:
+    if difference.claimed:
+        return "better"
+    certain = Interval(difference.mean, difference.low, difference.high).excludes_zero
+    return "few" if certain else "unclear"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Literal
 
 from ldp_core.report.columns import (
     GAIN,
@@ -18,15 +19,15 @@ from ldp_core.report.columns import (
 from ldp_core.report.model import ReportItem
 
 Badness = tuple[int, float]
+Mark = Literal["plain", "better", "worse"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A number as printed, as sorted, and how it compares with the input: ``better``, ``worse``, none."""
+    """A number, if there is one, and how it compares with the input."""
 
-    text: str = ""
     value: float | None = None
-    style: str = ""
+    mark: Mark = "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +119,12 @@ def _build_cell(values: Values, definition: Definition, subject: str) -> Cell:
     measure = definition.measure
     if subject == GAIN:
         gain = definition.gain(values)
-        return (
-            Cell() if gain is None else Cell(measure.show_gain(gain), gain, "worse" if gain < 0 else "better")
-        )
+        return Cell() if gain is None else Cell(gain, "worse" if gain < 0 else "better")
     if (value := values.get(subject)) is None:
         return Cell()
     source = values.get("input", value)
     worse = bool(measure.better) and measure.gain(value, over=source) < 0
-    return Cell(measure.show(value), value, "worse" if worse else "")
+    return Cell(value, "worse" if worse else "plain")
 
 
 def _badness(values: Mapping[Definition, Values], columns: Sequence[ColumnGroup]) -> Badness:

@@ -1,14 +1,16 @@
-"""What the page's viewer knows of each item, as plain JSON: its pictures and its blur range."""
+"""What the page's script knows, as plain JSON: the columns, and of each item its scores and pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import posixpath
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ldp_core.report.model import BlurDigest
+from ldp_core.report.columns import GAIN, ColumnGroup, name_column
+from ldp_core.report.model import THUMBS, BlurDigest
 from ldp_core.report.plots import show_number
-from ldp_core.report.table import TableRow
+from ldp_core.report.table import Cell, ItemTable, RowGroup, TableRow
 from ldp_core.types import BlurMapKind
 
 PICTURES = {
@@ -20,29 +22,29 @@ PICTURES = {
     "target": "Target",
     "blur_truth": "Blur truth",
 }
+SIGNIFICANT_DIGITS = 6
 _THUMB = "-thumb"
+_SUFFIXES = (".jpg", ".png", ".webp")
 
 
-def picture_addresses(pictures: Mapping[str, str]) -> dict[str, str]:
-    """Picture name -> relative URL, from the addresses of :class:`ReportItem`; other files are left out."""
-    addresses = {}
-    for file, address in pictures.items():
-        name, _, suffix = file.rpartition(".")
-        if suffix in ("jpg", "png", "webp"):
-            addresses[name] = f"./{quote(address)}"
-    return addresses
+def describe_viewer(table: ItemTable) -> dict[str, Any]:
+    """All items in the order of the table, what its columns are, and the titles of the pictures.
+
+    An item's pictures lie at ``at``: ``files`` large, in the viewer's order, and ``thumbs`` small.
+    """
+    items = [_describe_item(row, group=n) for n, group in enumerate(table.groups) for row in group.rows]
+    names = {posixpath.splitext(file)[0] for item in items for file in item["files"]}
+    return {
+        "titles": {name: name_picture(name) for name in names},
+        "columns": [_describe_columns(group) for group in table.columns],
+        "groups": [_describe_group(group) for group in table.groups],
+        "items": items,
+    }
 
 
 def name_picture(name: str) -> str:
     """A picture as the viewer titles it; a peer's keeps the peer's name."""
     return PICTURES.get(name, name.removeprefix("peer-"))
-
-
-def describe_viewer(rows: Sequence[TableRow]) -> dict[str, Any]:
-    """All items for the viewer, in the order of the table, and the titles of their pictures."""
-    items = [_describe_item(row) for row in rows]
-    names = {name for item in items for name, _ in item["pictures"]}
-    return {"titles": {name: name_picture(name) for name in names}, "items": items}
 
 
 def describe_blur(blur: BlurDigest) -> dict[str, Any]:
@@ -52,25 +54,59 @@ def describe_blur(blur: BlurDigest) -> dict[str, Any]:
     return {
         "kind": blur.kind.value,
         "low": show_number(-blur.limit) if signed else "0",
-        "middle": "0" if signed else "0.5",
         "high": f"{'+' if signed else ''}{show_number(blur.limit)}{unit}",
         "range": f"{show_number(round(blur.p05, 2))} to {show_number(round(blur.p95, 2))}{unit}",
         "reach": max(abs(blur.p05), abs(blur.p95)),
     }
 
 
-def _describe_item(row: TableRow) -> dict[str, Any]:
+def _describe_columns(group: ColumnGroup) -> dict[str, Any]:
+    measure = group.definition.measure
     return {
-        "id": row.item.id,
-        "status": row.item.status,
-        "conditions": row.conditions,
-        "pictures": _list_pictures(row.item.pictures),
-        "blur": describe_blur(row.item.blur) if row.item.blur else None,
+        "label": measure.label,
+        "unit": measure.unit,
+        "detail": group.definition.detail,
+        "digits": measure.digits,
+        "subjects": [name_column(subject) for subject in group.subjects],
+        "gains": [subject == GAIN for subject in group.subjects],
+        "shown": group.shown,
     }
 
 
-def _list_pictures(pictures: Mapping[str, str]) -> list[tuple[str, str]]:
+def _describe_group(group: RowGroup) -> dict[str, Any]:
+    return {"conditions": group.conditions, "count": len(group.rows)}
+
+
+def _describe_item(row: TableRow, *, group: int) -> dict[str, Any]:
+    cells = [cell for cells in row.cells for cell in cells]
+    described = {
+        "id": row.item.id,
+        "status": row.item.status,
+        "group": group,
+        "blur": describe_blur(row.item.blur) if row.item.blur else None,
+        "values": [_round(cell) for cell in cells],
+        "marks": "".join(cell.mark[0] for cell in cells),
+        "worse": row.worse,
+    }
+    return described | _list_pictures(row.item.pictures)
+
+
+def _round(cell: Cell) -> float | None:
+    return None if cell.value is None else float(f"{cell.value:.{SIGNIFICANT_DIGITS}g}")
+
+
+def _list_pictures(pictures: Mapping[str, str]) -> dict[str, Any]:
+    """The folder of the pictures and the files in it; files that are no pictures are left out."""
+    listed = {posixpath.splitext(file)[0]: file for file in pictures if file.endswith(_SUFFIXES)}
     order = list(PICTURES)
-    full = {n: url for n, url in picture_addresses(pictures).items() if not n.endswith(_THUMB)}
-    names = sorted(full, key=lambda n: (order.index(n) if n in order else len(order), n))
-    return [(name, full[name]) for name in names]
+    large = sorted(
+        (name for name in listed if not name.endswith(_THUMB)),
+        key=lambda name: (order.index(name) if name in order else len(order), name),
+    )
+    small = [name + _THUMB for name in THUMBS if name + _THUMB in listed]
+    folder = posixpath.dirname(next((pictures[file] for file in listed.values()), ""))
+    return {
+        "at": f"./{quote(folder)}/",
+        "files": [quote(listed[name]) for name in large],
+        "thumbs": [quote(listed[name]) for name in small],
+    }

@@ -1,0 +1,169 @@
+// ---- The table of items: rows are made as they come into sight ----
+
+const CHUNK = 40;
+const table = byId("table");
+const listing = { order: items.map((_, n) => n), shown: [], made: 0, current: 0 };
+const rowOf = new Map();
+
+function makePictures(item) {
+  const cell = make("td", "pictures");
+  for (const file of item.thumbs) {
+    const img = make("img");
+    img.alt = `${titles[file.split("-thumb")[0]]} of ${item.id}`;
+    img.loading = "lazy";
+    img.decoding = "async";
+    [img.width, img.height] = [72, 52];
+    img.src = item.at + file;
+    cell.append(img);
+  }
+  if (!item.thumbs.length) cell.append(make("span", "note", "no pictures"));
+  return cell;
+}
+
+function makeName(item) {
+  const cell = make("th", "name");
+  cell.scope = "row";
+  const button = make("button", "open", item.id);
+  Object.assign(button, { type: "button", title: item.id, tabIndex: -1 });
+  cell.append(button);
+  return cell;
+}
+
+function makeCell(item, cell, k) {
+  const first = cell.place === 0 ? "first" : "";
+  const td = make("td", `g${cell.group} ${first} ${marks[item.marks[k]]}`, showValue(item.values[k], cell));
+  td.hidden = !cell.column.shown;
+  return td;
+}
+
+function makeRow(n) {
+  const item = items[n];
+  const row = make("tr", "item");
+  row.dataset.n = n;
+  row.append(makePictures(item), makeName(item), make("td", "text", item.status));
+  row.append(make("td", "", item.blur ? item.blur.range : ""), ...cells.map((cell, k) => makeCell(item, cell, k)));
+  return row;
+}
+
+function makeHeading({ conditions, count }) {
+  const row = make("tr", "conditions");
+  const cell = make("th", "", conditions);
+  Object.assign(cell, { colSpan: 4 + cells.length, scope: "rowgroup" });
+  cell.append(make("span", "note", `${count} items, ranked among themselves`));
+  row.append(cell);
+  return row;
+}
+
+// Rows up to a place in the order; they stay, so that going back costs nothing.
+function makeRows(until) {
+  const body = table.tBodies[0];
+  for (const n of listing.shown.slice(listing.made, until)) {
+    const before = listing.shown[listing.made - 1];
+    const { group } = items[n];
+    if (groups.length > 1 && (listing.made === 0 || items[before].group !== group)) body.append(makeHeading(groups[group]));
+    if (!rowOf.has(n)) rowOf.set(n, makeRow(n));
+    listing.made += 1;
+    rowOf.get(n).ariaRowIndex = listing.made + 2;
+    body.append(rowOf.get(n));
+  }
+}
+
+// ---- Order, filter, columns ----
+
+const keyOf = (n, key) => {
+  const item = items[n];
+  if (key === "blur") return item.blur ? item.blur.reach : null;
+  return key === "id" || key === "status" ? item[key] : item.values[key];
+};
+
+// By group, then by key; what has no number comes last, and equals keep their order.
+const compareBy = (key, sign) => (a, b) => {
+  const [x, y] = [keyOf(a, key), keyOf(b, key)];
+  const apart = items[a].group - items[b].group || (x === null) - (y === null);
+  if (apart || x === null) return apart;
+  return sign * (typeof x === "string" ? x.localeCompare(y, "en", { numeric: true }) : x - y);
+};
+
+function sortBy(heading) {
+  const first = heading.dataset.worst;
+  const other = first === "ascending" ? "descending" : "ascending";
+  const direction = heading.getAttribute("aria-sort") === first ? other : first;
+  for (const each of all("th[aria-sort]", table)) each.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", direction);
+  listing.order.sort(compareBy(heading.dataset.sort, direction === "ascending" ? 1 : -1));
+  showRows();
+}
+
+function isWanted(n, words) {
+  const text = `${items[n].id} ${items[n].status}`.toLowerCase();
+  return words.every((word) => text.includes(word)) && (items[n].worse || !byId("only-worse").checked);
+}
+
+function showRows() {
+  const words = byId("filter").value.trim().toLowerCase().split(/\s+/);
+  listing.shown = listing.order.filter((n) => isWanted(n, words));
+  listing.made = 0;
+  table.tBodies[0].replaceChildren();
+  makeRows(CHUNK);
+  setCurrent(listing.shown[0]);
+  const count = listing.shown.length;
+  table.ariaRowCount = count + 2;
+  byId("shown").textContent = count === items.length ? "" : `${count} of ${items.length} items`;
+  table.parentElement.scrollTop = 0;
+}
+
+function toggleColumns(chip) {
+  const column = columns[chip.dataset.group];
+  column.shown = !column.shown;
+  chip.setAttribute("aria-pressed", column.shown);
+  const hide = (row) => { for (const cell of all(`.g${chip.dataset.group}`, row)) cell.hidden = !column.shown; };
+  [table.tHead, ...rowOf.values()].forEach(hide);
+}
+
+// ---- One row at a time is reached by Tab; arrows move to the others ----
+
+const buttonOf = (n) => rowOf.get(n)?.querySelector(".open");
+
+function setCurrent(n) {
+  const before = buttonOf(listing.current);
+  if (before) before.tabIndex = -1;
+  listing.current = n;
+  if (buttonOf(n)) buttonOf(n).tabIndex = 0;
+}
+
+function focusRow(n) {
+  makeRows(listing.shown.indexOf(n) + 1);
+  setCurrent(n);
+  buttonOf(n)?.focus();
+}
+
+function moveRow(event) {
+  const at = listing.shown.indexOf(listing.current);
+  const last = listing.shown.length - 1;
+  const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 10, PageUp: at - 10, Home: 0, End: last }[event.key];
+  if (to === undefined || !event.target.matches(".open")) return;
+  event.preventDefault();
+  focusRow(listing.shown[clamp(to, 0, last)]);
+}
+
+function startTable() {
+  for (const heading of all("th[data-sort]", table)) heading.querySelector("button").addEventListener("click", () => sortBy(heading));
+  for (const chip of all(".chip")) chip.addEventListener("click", () => toggleColumns(chip));
+  byId("filter").addEventListener("input", showRows);
+  byId("only-worse").addEventListener("change", showRows);
+  table.addEventListener("keydown", moveRow);
+  table.addEventListener("click", (event) => {
+    const row = event.target.closest("tr.item");
+    if (row && !getSelection().toString()) openItem(Number(row.dataset.n));
+  });
+  const end = byId("table-end");
+  const watcher = new IntersectionObserver(([entry]) => {
+    if (!entry.isIntersecting || listing.made >= listing.shown.length) return;
+    makeRows(listing.made + CHUNK);
+    watcher.unobserve(end);
+    watcher.observe(end);
+  }, { root: table.parentElement, rootMargin: "0px 0px 600px" });
+  watcher.observe(end);
+  addEventListener("beforeprint", () => makeRows(items.length));
+  showRows();
+}

@@ -1,0 +1,110 @@
+"""The dataset card: what a run was given, in words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ldp_core.types import BlurTruthKind, Catalogue, ImageRef, Item
+
+MOST_VALUES: Final = 4
+UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
+TRUTHS: Final[Mapping[BlurTruthKind, str]] = {
+    BlurTruthKind.UNSIGNED: "amount of blur, no sign",
+    BlurTruthKind.SIGNED_COC_PX: "signed circle of confusion, px",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of the card; ``code`` where the text is an address or a digest."""
+
+    name: str
+    text: str
+    code: bool = False
+
+
+def describe_dataset(catalogue: Catalogue, digests: Mapping[str, str] | None = None) -> list[Fact]:
+    """What a dataset is: where from, how many pairs of which kind, what truth comes with them.
+
+    ``digests``: the digest of the archived pixels of each item that came through.
+    """
+    items = catalogue.items
+    facts = [
+        Fact("Source", catalogue.source, code=True),
+        Fact("Layout", catalogue.layout),
+        Fact("Pairs", _count_pairs(catalogue)),
+        Fact("Size", _list_sizes(items)),
+        Fact("Pixels", _list_values(_name_pixels(item.left) for item in items)),
+        Fact("Target", _share(items, [item for item in items if item.target], detail=_note_shift(items))),
+        Fact("Blur truth", _share(items, [i for i in items if i.blur_truth], detail=_name_truths(items))),
+        Fact("Other methods", _list_values(peer for item in items for peer in sorted(item.peers))),
+        Fact("Scored region", _list_values(item.score_region.name for item in items)),
+        Fact("Encoded size", show_bytes(sum(item.size_bytes for item in items))),
+        *(Fact(name.capitalize(), text) for name, text in sorted(catalogue.notes.items())),
+        Fact("Digest of the pixels", _digest(digests or {}, total=len(items)), code=True),
+    ]
+    return [fact for fact in facts if fact.text]
+
+
+def digest_items(digests: Mapping[str, str]) -> str:
+    """SHA-256 of the lines ``<item id> <digest of its pixels>`` in id order: the same for the same
+    pixels under the same ids, wherever they lie."""
+    lines = (f"{item} {digest}\n" for item, digest in sorted(digests.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def show_bytes(count: int) -> str:
+    """Bytes for people, in powers of ten: ``9 bytes``, ``12.3 MB``."""
+    power = min((len(str(count)) - 1) // 3, len(UNITS) - 1)
+    return f"{count / 1000**power:.3g} {UNITS[power]}" if power else f"{count} bytes"
+
+
+def _count_pairs(catalogue: Catalogue) -> str:
+    refused = sum(problem.refuses_item for problem in catalogue.problems)
+    return f"{len(catalogue.items):,}" + (f", {refused:,} more refused" if refused else "")
+
+
+def _list_sizes(items: Iterable[Item]) -> str:
+    sizes = sorted(((i.left.width, i.left.height) for i in items), key=lambda size: size[0] * size[1])
+    if len(set(sizes)) <= MOST_VALUES:
+        return _list_values(f"{width} x {height} px" for width, height in sizes)
+    (width, height), (widest, highest) = sizes[0], sizes[-1]
+    return f"{len(set(sizes))} sizes, {width} x {height} to {widest} x {highest} px"
+
+
+def _name_pixels(ref: ImageRef) -> str:
+    return f"{ref.bit_depth} bit {'grey' if ref.channels == 1 else 'RGB'}"
+
+
+def _list_values(values: Iterable[str]) -> str:
+    """Distinct values, the most frequent first, counted where there are several."""
+    counts = Counter(values).most_common()
+    if len(counts) <= 1:
+        return "".join(value for value, _ in counts)
+    named = [f"{value} ({count:,})" for value, count in counts[:MOST_VALUES]]
+    return ", ".join(named) + (" and others" if len(counts) > MOST_VALUES else "")
+
+
+def _share(items: Iterable[Item], having: Iterable[Item], *, detail: str) -> str:
+    """How many of the items have something, as ``all``, ``none`` or a count."""
+    total, count = len(list(items)), len(list(having))
+    text = "none" if not count else "all pairs" if count == total else f"{count:,} of {total:,} pairs"
+    return f"{text}; {detail}" if count and detail else text
+
+
+def _note_shift(items: Iterable[Item]) -> str:
+    shifted = sum(not item.aligned for item in items if item.target)
+    return f"displaced in {shifted:,}" if shifted else ""
+
+
+def _name_truths(items: Iterable[Item]) -> str:
+    return _list_values(TRUTHS[item.blur_truth_kind] for item in items if item.blur_truth)
+
+
+def _digest(digests: Mapping[str, str], *, total: int) -> str:
+    partial = "" if len(digests) == total else f" ({len(digests):,} items)"
+    return digest_items(digests) + partial if digests else ""

@@ -1,0 +1,91 @@
+"""A report of a few items with pictures, and one of very many without drawing each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ldp_core.metrics import summarise
+from ldp_core.report import Fact, ReportItem, picture_paths, render_pictures, write_report
+from ldp_core.storage import join, write_bytes
+from ldp_core.types import (
+    BlurMap,
+    BlurMapKind,
+    ItemCounts,
+    Pair,
+    Protocol,
+    QuarantineRecord,
+    RunSummary,
+    Score,
+    StageSpec,
+)
+
+PROTOCOL = Protocol(8, "120x80")
+GAINS_DB = {"set/a-fine": 2.0, "set/b-worst": -1.5, "set/c-fair": 0.5, "set/<b>d": 1.0}
+BARE = "set/e-bare"  # an item without pictures
+GAINS_DB[BARE] = 3.0
+WORST_FIRST = sorted(GAINS_DB, key=GAINS_DB.__getitem__)
+
+
+def write_sample_report(url: str) -> str:
+    """A report of five items, four of them with pictures, and one in quarantine; its address."""
+    items = [_draw_item(url, item, gain) for item, gain in GAINS_DB.items()]
+    items[2] = replace(items[2], status="skipped")
+    items[-1] = replace(items[-1], pictures={})
+    return _write(url, items)
+
+
+def write_long_report(url: str, count: int) -> str:
+    """A report of many items that all have the pictures of one; every tenth gain is the same."""
+    drawn = _draw_item(url, "set/all", 0.0)
+    return _write(
+        url,
+        [
+            replace(drawn, id=f"set/{n:04d}", scores=_score(f"set/{n:04d}", (n * 37 % 10) - 4.5))
+            for n in range(count)
+        ],
+    )
+
+
+def _write(url: str, items: list[ReportItem]) -> str:
+    count = len(items)
+    run = RunSummary(
+        run_id="20260102-030405-abcd",
+        created="2026-01-02T03:04:05+00:00",
+        dataset="browser",
+        layout="folders",
+        source="memory",
+        report="",
+        stages=(StageSpec("blur", "disparity", "1", {"kernel": {"family": "half_disc", "order": 3}}),),
+        environment={"python": "3.11"},
+        items=ItemCounts(count + 1, count - 1, 1, 1),
+        seconds={"blur": 1.0, "total": 2.0},
+        metrics=summarise([score for item in items for score in item.scores]),
+        quarantine=(
+            QuarantineRecord("set/gone", "ingest", "image_format", "not a picture", "copy it again"),
+        ),
+    )
+    facts = [Fact("Source", "s3://bucket/a/long/way/down/" + "folder/" * 12, code=True), Fact("Pairs", "5")]
+    return write_report(url, run, items, facts=facts, records=["../summary.json"])
+
+
+def _draw_item(url: str, item: str, gain: float) -> ReportItem:
+    rng = np.random.default_rng(len(item))
+    left, right, restored = (rng.integers(0, 255, (80, 120, 3), dtype=np.uint8) for _ in range(3))
+    coc_px = BlurMap(np.tile(np.linspace(-6, 6, 120, dtype=np.float32), (80, 1)), BlurMapKind.SIGNED_COC_PX)
+    pair = Pair(item, left, right, target=left)
+    files = render_pictures(pair, blur_map=coc_px, restored=restored)
+    paths = picture_paths(item, files)
+    for name, content in files.items():
+        write_bytes(join(url, paths[name]), content)
+    return ReportItem(item, "computed", _score(item, gain), paths)
+
+
+def _score(item: str, gain: float) -> list[Score]:
+    values = {"psnr_db": 25.0, "mae": 0.04}
+    return [
+        Score(item, metric, subject, PROTOCOL, value + (gain if subject == "restored" else 0))
+        for metric, value in values.items()
+        for subject in ("input", "restored")
+    ]
