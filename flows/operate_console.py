@@ -112,10 +112,10 @@ def print_comparison(values: Mapping[str, Any]) -> None:
     for row in values["refused"]:
         where = f"{row['metric']} of {row['subject']}, {row['items']} items"
         _print_line(f"not compared: {where}: '{row['first']}' is not '{row['second']}'")
-    for title in ("largest_gains", "largest_losses"):
+    for title, name in (("largest_gains", "gain"), ("largest_losses", "loss")):
         for row in values[title]:
             change = f"{row['first']:.3f} -> {row['second']:.3f} ({row['gain']:+.3f})"
-            _print_line(f"{title.replace('_', ' ')[:-1]}: {row['item']} {change}")
+            _print_line(f"{name}: {row['item']} {change}")
     counts = values["items"]
     _print_line(
         f"{counts['common']} items in both, {counts['only_first']} only in the first, "

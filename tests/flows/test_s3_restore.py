@@ -38,6 +38,7 @@ def read_objects(archive: str) -> dict[str, bytes]:
     return {path: storage.read_bytes(storage.join(archive, path)) for path in kept}
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("prefect_server")
 class TestRun:
     def test_a_run_on_s3_is_a_run_on_disk(self, s3: str, dataset: Path, tmp_path: Path) -> None:
