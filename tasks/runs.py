@@ -27,8 +27,6 @@ from ldp_core.storage import join, read_bytes, write_bytes
 from ldp_core.types import Catalogue, RunSummary, Score, StageSpec
 from tasks.job import Job, Method
 
-RECORDS = ("summary.json", "scores.parquet", "items.jsonl", "catalogue.jsonl", "quarantine.jsonl")
-"""What a run leaves for programs to read, beside its report."""
 _PACKAGES = ("ldp", "torch", "zarr", "dask", "prefect", "numpy")
 
 

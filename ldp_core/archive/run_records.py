@@ -24,6 +24,7 @@ SUMMARY = "summary.json"
 STARTED = ("run.json", "catalogue.jsonl")
 """What a run writes before its first item."""
 RECORDS = (*STARTED, "scores.parquet", "items.jsonl", "quarantine.jsonl", SUMMARY)
+"""All that a run leaves for programs to read, in the order of writing."""
 
 
 @dataclass(frozen=True, slots=True)
