@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
@@ -107,18 +107,22 @@ def stream(
 @contextmanager
 def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    with (
-        dask.config.set(KEEP_FREED_MEMORY),
-        LocalCluster(
+    with dask.config.set(KEEP_FREED_MEMORY):
+        cluster = LocalCluster(
             n_workers=processes,
             threads_per_worker=THREADS_PER_WORKER,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.ERROR,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield Workers(client, processes, max(1, _cores() // processes), _smallest_memory_bytes(client))
+        )
+        try:
+            with Client(cluster) as client:
+                yield Workers(
+                    client, processes, max(1, _cores() // processes), _smallest_memory_bytes(client)
+                )
+        finally:
+            with suppress(TimeoutError):  # a worker slow to end is killed; its work is done
+                cluster.close()
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectService
     with service.serving():
         service.run("work-pool", "create", "--type", "process", "ldp")
         service.run("--no-prompt", "deploy", "--all", LDP_LAYOUT="folders")
-        with service.process("worker", "start", "--pool", "ldp", "--type", "process"):
+        with service.process("worker", "start", "--pool", "ldp", "--type", "process", "--limit", "1"):
             yield service
 
 
