@@ -29,13 +29,18 @@ class PrefectService:
     def __init__(self, home: Path, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/api"
         self._home = home
-        self._api = httpx.Client(base_url=f"{self.url}/", timeout=60)
+        self._api = httpx.Client(base_url=f"{self.url}/", timeout=PATIENCE_S)
         self.environment = {name: text for name, text in os.environ.items() if "PREFECT" not in name} | {
             "PYTHONPATH": str(ROOT),
             "PREFECT_HOME": str(home),
             "PREFECT_API_URL": self.url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_LOGGING_LEVEL": "WARNING",
+            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+            "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
+            "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
         }
 
     @contextmanager
@@ -77,13 +82,21 @@ class PrefectService:
         return done.stdout
 
     def get(self, path: str) -> Any:
-        return self._api.get(path).raise_for_status().json()
+        return self._ask("GET", path).json()
 
     def post(self, path: str, content: Any = None) -> Any:
-        return self._api.post(path, json=content or {}).raise_for_status().json()
+        return self._ask("POST", path, content or {}).json()
 
     def delete(self, path: str) -> None:
-        self._api.delete(path).raise_for_status()
+        self._ask("DELETE", path)
+
+    def _ask(self, verb: str, path: str, content: Any = None) -> httpx.Response:
+        """The answer; asked again while the database is locked, as the server itself advises."""
+        end = time.monotonic() + PATIENCE_S
+        while (answer := self._api.request(verb, path, json=content)).status_code == 503:
+            assert time.monotonic() < end, f"not within {PATIENCE_S} s: an answer to {verb} {path}"
+            time.sleep(1)
+        return answer.raise_for_status()
 
     def start_run(self, deployment: str, **parameters: Any) -> str:
         """Have a deployment run once; the id of its run."""

@@ -33,7 +33,7 @@ def start_run(archive: Path, source: Path, run_id: str, **settings: Any) -> tupl
     """The record that a run leaves at its start."""
     job = Job(str(archive), Method("disparity"), Method.of("wiener", settings), torch_threads=1)
     catalogue = read_catalogue(str(source), layout="folders", dataset="set")
-    write_start(job, run_id, catalogue)
+    write_start(job, run_id, catalogue, stages=stages_of(job))
     return job, catalogue
 
 

@@ -52,10 +52,12 @@ class Arm:
 
 MEAN = {"residual": "mean", "bpa": "spatial"}
 WIENER = {"residual": "wiener", "bpa": "spatial"}
+RELEASED = {"bpa": "released", "width": 32}
+"""It fits one width only; those arms have three times the parameters of the others."""
 ARMS = {
     "mean, no map": Arm({**MEAN, "bpa": "none"}),
     "mean, map concatenated": Arm({**MEAN, "bpa": "concat"}),
-    "mean, released BPA": Arm({**MEAN, "bpa": "released"}),
+    "mean, released BPA, width 32": Arm({**MEAN, **RELEASED}),
     "mean, spatial BPA": Arm(MEAN),
     "mean, spatial BPA, sign hidden": Arm(MEAN, batch=UNSIGNED),
     "mean, spatial BPA, map from CLIP": Arm(MEAN, batch=UNSIGNED, map="clip"),
@@ -63,7 +65,7 @@ ARMS = {
     "no residual, spatial BPA": Arm({**MEAN, "residual": "none"}),
     "wiener, no map": Arm({**WIENER, "bpa": "none"}),
     "wiener, map concatenated": Arm({**WIENER, "bpa": "concat"}),
-    "wiener, released BPA": Arm({**WIENER, "bpa": "released"}),
+    "wiener, released BPA, width 32": Arm({**WIENER, **RELEASED}),
     "wiener, spatial BPA": Arm(WIENER),
     "wiener, spatial BPA, L_bwl": Arm(WIENER, fit={"blur_weight": 0.5}),
     "wiener, spatial BPA, reblur loss": Arm(WIENER, fit={"reblur_weight": 0.2}),

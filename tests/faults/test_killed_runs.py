@@ -53,10 +53,10 @@ def start(dataset: Path, tmp_path: Path) -> Iterator[Callable[[], subprocess.Pop
 
 
 def wait_for(pattern: str, archive: Path, run: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while not list(archive.glob(pattern)):
         assert run.poll() is None, run.communicate()
-        assert time.monotonic() < end, "no item was finished in two minutes"
+        assert time.monotonic() < end, "no item was finished in four minutes"
         time.sleep(0.05)
 
 

@@ -91,7 +91,7 @@ def test_the_page_opens_without_complaint_and_shows_every_picture(page: Path) ->
         images = view.locator(".views img")
         for n in range(images.count()):
             images.nth(n).scroll_into_view_if_needed()
-        view.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth)")
+        view.wait_for_function("() => [...document.images].every(i => i.complete && i.naturalWidth)")
         assert images.count() == 4 * 3
         assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
         browser.close()

@@ -17,7 +17,7 @@ def _names(page: Any) -> list[str]:
 def _open(page: Any, row: int = 0) -> None:
     page.locator("tr.item .open").nth(row).click()
     page.locator("dialog[open]").wait_for()
-    page.wait_for_function("[...document.querySelectorAll('#strip img')].every(i => i.naturalWidth)")
+    page.wait_for_function("() => [...document.querySelectorAll('#strip img')].every(i => i.naturalWidth)")
 
 
 def _title(page: Any) -> str:
@@ -40,7 +40,7 @@ def test_it_renders_every_picture_worst_first(page: Any) -> None:
     assert _names(page) == WORST_FIRST
     for row in page.locator("tr.item").all():
         row.scroll_into_view_if_needed()
-    page.wait_for_function("[...document.querySelectorAll('#table img')].every(i => i.naturalWidth > 0)")
+    page.wait_for_function("() => [...document.querySelectorAll('#table img')].every(i => i.naturalWidth)")
     assert page.locator("#table img").count() == 3 * (len(GAINS_DB) - 1)
     assert page.locator(".lead").bounding_box()["height"] > 0
 

@@ -43,7 +43,7 @@ def test_a_report_in_a_bucket_opens_with_its_own_objects_alone(
     page.on("response", lambda response: answers.append((response.url, response.status)))
     page.goto(bucket)
     page.locator("tr.item .open").first.click()
-    page.wait_for_function("[...document.querySelectorAll('dialog img')].every(i => i.naturalWidth)")
+    page.wait_for_function("() => [...document.querySelectorAll('dialog img')].every(i => i.naturalWidth)")
     assert page.locator("#viewer-title").inner_text() == WORST_FIRST[0]
     folder = bucket.rpartition("/")[0]
     assert len(answers) > 8
@@ -58,7 +58,7 @@ def test_opening_the_page_fetches_thumbnails_in_sight_and_no_large_picture(
     page.on("request", lambda request: requests.append(request.url))
     page.goto(long_report)
     page.locator("#items").scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('#table img').naturalWidth")
+    page.wait_for_function("() => document.querySelector('#table img').naturalWidth")
     pictures = [url for url in requests if "/items/" in url]
     assert 0 < len(pictures) <= 3 * FIRST_ROWS
     assert all("-thumb" in url for url in pictures)
@@ -71,7 +71,7 @@ def test_rows_follow_as_the_reader_scrolls_and_all_can_be_reached(
     page = open_page(long_report)
     before = page.locator("tr.item").count()
     page.evaluate("document.querySelector('#items .scroll').scrollTop = 1e6")
-    page.wait_for_function(f"document.querySelectorAll('tr.item').length >= {before + CHUNK}")
+    page.wait_for_function(f"() => document.querySelectorAll('tr.item').length >= {before + CHUNK}")
     page.locator("tr.item .open").first.focus()
     page.keyboard.press("End")
     assert page.locator("tr.item").count() == 1000

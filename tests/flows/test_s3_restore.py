@@ -104,7 +104,7 @@ def test_the_report_opens_from_a_public_bucket(
         page_path = "/" + summary["report"].removeprefix("s3://")
         kind, page = fetch(server, page_path)
         assert kind == "text/html"
-        named = set(re.findall(r"(?:items/[^\"'\\ ]+\.(?:jpg|png))|icon\.svg", page.decode()))
+        named = {"icon.svg", *list_pictures(page.decode())}
         assert len(named) > 5 * PAIRS
         kinds = {"jpg": "image/jpeg", "png": "image/png", "svg": "image/svg+xml"}
         for address in named:
@@ -112,6 +112,15 @@ def test_the_report_opens_from_a_public_bucket(
             assert kind == kinds[address.rpartition(".")[2]]
             assert content
     S3FileSystem.clear_instance_cache()
+
+
+def list_pictures(page: str) -> list[str]:
+    """Addresses, relative to the page, of all pictures that its script shows."""
+    [content] = re.findall(
+        r'<script type="application/json" id="viewer-items">(.*?)</script>', page, re.DOTALL
+    )
+    items = json.loads(content)["items"]
+    return [item["at"].removeprefix("./") + name for item in items for name in item["files"] + item["thumbs"]]
 
 
 def fetch(server: S3Server, path: str) -> tuple[str, bytes]:

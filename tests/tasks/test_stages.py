@@ -70,7 +70,7 @@ def test_what_is_archived_is_read_not_computed(job: Job, item: Item, outcome: Ou
     again = restore_item(job, Work(item, frozenset(("blur",))))
     assert isinstance(again, Outcome)
     assert again.computed == ("deblur", "score")
-    assert recall_item(job, item) == Outcome(item.id, (), outcome.scores, {})
+    assert recall_item(job, item) == Outcome(item.id, (), outcome.scores, {}, digest=outcome.digest)
 
 
 @pytest.mark.parametrize("kind", ["frames", "blur", "restored"])
