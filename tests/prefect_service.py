@@ -48,8 +48,11 @@ class PrefectService:
         """The server, while the block runs; started again, it remembers what it was told."""
         port = self.url.split(":")[2].removesuffix("/api")
         with self.process("server", "start", "--host", "127.0.0.1", "--port", port):
-            wait_until(self._answers, "the server answers")
-            yield
+            try:
+                wait_until(self._answers, "the server answers")
+                yield
+            finally:
+                self._api.close()
 
     @contextmanager
     def process(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
