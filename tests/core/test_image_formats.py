@@ -10,12 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
-
-from ldp_core.errors import ImageFormatError, ImageSupportError, ImageTooLargeError
-from ldp_core.images import ImageLimits, decode_image, header, probe_image
-from ldp_core.images.floats import quantise
-from tests.picture_samples import (
+from picture_samples import (
     DNG_BLACK,
     DNG_WHITE,
     dng_bytes,
@@ -24,6 +19,11 @@ from tests.picture_samples import (
     npy_bytes,
     pil_bytes,
 )
+from PIL import Image
+
+from ldp_core.errors import ImageFormatError, ImageSupportError, ImageTooLargeError
+from ldp_core.images import ImageLimits, decode_image, header, probe_image
+from ldp_core.images.floats import quantise
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (21, 34, 3), dtype=np.uint8)

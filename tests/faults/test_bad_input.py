@@ -14,6 +14,7 @@ import pytest
 import tifffile
 from fsspec.implementations.memory import MemoryFileSystem
 from numpy.typing import NDArray
+from picture_samples import dng_bytes, exr_bytes, extended_webp, npy_bytes, pil_bytes
 from PIL import Image
 
 from ldp_core import storage
@@ -22,7 +23,6 @@ from ldp_core.errors import CatalogueError, ImageError
 from ldp_core.images import decode_image, encode_image, probe_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import Pair, Pixels
-from tests.picture_samples import dng_bytes, exr_bytes, extended_webp, npy_bytes, pil_bytes
 
 ROOT = "memory://bad/set"
 RNG = np.random.default_rng(5)
