@@ -15,8 +15,11 @@ from s3fs import S3FileSystem
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.gc import collect_garbage
 from flows.report import report_dataset
 from flows.restore import restore_dataset
+from flows.status import describe_archive
+from flows.verify import verify
 from ldp_core import storage
 from ldp_core.archive import Archive
 from ldp_core.errors import StorageError
@@ -53,6 +56,20 @@ class TestRun:
         assert len(Archive(archive).list_items("frames")) == PAIRS
         self.check_report_made_again(archive, remote)
         self.check_second_run(source, archive, remote)
+        self.check_verbs(archive)
+
+    def check_verbs(self, archive: str) -> None:
+        """Runs are listed, damage is found and mended, nothing that runs refer to is garbage."""
+        assert [run["state"] for run in describe_archive(archive)["runs"]] == ["finished", "finished"]
+        assert verify(archive, processes=1)["whole"]
+        [chunk, *_] = [path for path in storage.list_objects(archive) if re.match(r"restored/.*/c\.0", path)]
+        before = storage.read_bytes(storage.join(archive, chunk))
+        storage.write_bytes(storage.join(archive, chunk), before[:-9])
+        mended = verify(archive, repair=True, processes=1)
+        assert [row["outcome"] for row in mended["rotten"]] == ["identical"]
+        assert storage.read_bytes(storage.join(archive, chunk)) == before
+        garbage = collect_garbage(archive, delete=False, grace_hours=0)
+        assert garbage["size_bytes"] == 0
 
     def check_report_made_again(self, archive: str, summary: dict[str, Any]) -> None:
         page = storage.read_bytes(summary["report"])
