@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
+from rich.table import Column, Table
 
 from flows.console import print_means
 
@@ -41,7 +41,9 @@ def print_verification(found: Mapping[str, Any]) -> None:
 
 def print_archive(values: Mapping[str, Any]) -> None:
     """The runs of an archive, newest first, and what it holds by stage key."""
-    table = Table("run", "state", "dataset", "methods", "computed", "there", "set aside", box=None)
+    longest = max((len(run["run_id"]) for run in values["runs"]), default=0)
+    run_id = Column("run", min_width=longest)  # to be copied, so never cut short
+    table = Table(run_id, "state", "dataset", "methods", "computed", "there", "set aside", box=None)
     for run in values["runs"]:
         counts = [str(run["counts"].get(name, "")) for name in ("computed", "there", "quarantined")]
         methods = " + ".join(filter(None, (run["estimator"], run["deblurrer"])))
