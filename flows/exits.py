@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from flows.interrupts import noting_interrupts
 from ldp_core.errors import LdpError, TooManyBadItemsError
 
 EXIT_ERROR, EXIT_BAD_ITEMS, EXIT_STOPPED, EXIT_INTERRUPTED = 1, 3, 4, 130
@@ -19,7 +20,8 @@ EXIT_ERROR, EXIT_BAD_ITEMS, EXIT_STOPPED, EXIT_INTERRUPTED = 1, 3, 4, 130
 def exits() -> Iterator[None]:
     """Turn errors made on purpose into a message and an exit code."""
     try:
-        yield
+        with noting_interrupts():
+            yield
     except LdpError as error:
         typer.echo(f"ldp: [{error.kind}] {error}", err=True)
         raise typer.Exit(EXIT_STOPPED if isinstance(error, TooManyBadItemsError) else EXIT_ERROR) from None

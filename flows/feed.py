@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from prefect.futures import PrefectFuture
 
 from flows.artifacts import RunArtifacts
+from flows.interrupts import heed_interrupt
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.types import Item
 from tasks.batches import Batch, BatchResult
@@ -45,3 +46,4 @@ def _collect(stages: tuple[PrefectFuture[BatchResult], ...], tally: Tally) -> No
     for future in stages:
         tally.add(future.result())
     tally.check()
+    heed_interrupt()
