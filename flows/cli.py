@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +10,7 @@ import typer
 
 from flows import evaluate, operate
 from flows.exits import EXIT_BAD_ITEMS, exits, print_json
+from flows.options import ClusterOption, JsonOption, WorkersOption, showing_progress
 from ldp_core.errors import SettingsError
 
 app = typer.Typer(
@@ -33,10 +32,7 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting, such as estimator.largest_disparity_px=12; may be repeated."),
 ]
-ClusterOption = Annotated[str | None, typer.Option("--cluster", help="Address of a Dask scheduler.")]
-WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Embedded worker processes.")]
 MaxBadOption = Annotated[float, typer.Option(min=0, max=1, help="Share of bad items that stops a run.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
 
 @app.callback()
@@ -100,7 +96,7 @@ def ingest(
     from flows.engine import prefect_engine
     from flows.ingest import ingest_dataset
 
-    with exits(), prefect_engine(), _progress():
+    with exits(), prefect_engine(), showing_progress():
         summary = ingest_dataset(source, layout, archive, dataset, cluster, workers, max_bad)
     print_json(summary) if as_json else print_summary(summary)
     if summary["items"]["quarantined"]:
@@ -169,7 +165,7 @@ def simulate(
     from flows.engine import prefect_engine
     from flows.simulate import simulate_dataset
 
-    with exits(), prefect_engine(), _progress():
+    with exits(), prefect_engine(), showing_progress():
         width, height = _parse_size(size)
         options = _parse_settings(settings)["simulate"] | {"width": width, "height": height}
         simulate_dataset(output, count, seed=seed, settings=options, processes=workers)
@@ -189,7 +185,7 @@ def demo(
 
     with exits(), prefect_engine():
         source = str(folder / "dataset")
-        with _progress():
+        with showing_progress():
             simulate_dataset(source, count, seed=1, settings={"width": 720, "height": 480})
         _run_restore(as_json=as_json, source=source, layout="folders", archive=str(folder / "archive"))
 
@@ -206,7 +202,7 @@ def report(
     from flows.engine import prefect_engine
     from flows.report import report_dataset
 
-    with exits(), prefect_engine(), _progress():
+    with exits(), prefect_engine(), showing_progress():
         address = report_dataset(archive, run_id, cluster, workers, report_items)
     typer.echo(address)
 
@@ -231,19 +227,10 @@ def _run_restore(*, as_json: bool, **options: Any) -> dict[str, Any]:
     from flows.engine import prefect_engine
     from flows.restore import restore_dataset
 
-    with prefect_engine(), _progress():
+    with prefect_engine(), showing_progress():
         summary: dict[str, Any] = restore_dataset(**options)
     print_json(summary) if as_json else print_summary(summary)
     return summary
-
-
-@contextmanager
-def _progress() -> Iterator[None]:
-    from flows.console import live_progress
-    from tasks.progress import listening
-
-    with live_progress() as listener, listening(listener):
-        yield
 
 
 def _parse_settings(assignments: list[str] | None) -> dict[str, dict[str, Any]]:

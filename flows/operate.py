@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from flows.exits import EXIT_BAD_ITEMS, exits, print_json
+from flows.options import ClusterOption, JsonOption, WorkersOption, showing_progress
 
 app = typer.Typer(no_args_is_help=True)
 
 Archive = Annotated[str, typer.Argument(help="The archive: a path or any fsspec URL.")]
-Cluster = Annotated[str | None, typer.Option("--cluster", help="Address of a Dask scheduler.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Embedded worker processes.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
 
 @app.command()
 def verify(
     archive: Archive,
     repair: Annotated[bool, typer.Option("--repair", help="Make again what can be made again.")] = False,
-    cluster: Cluster = None,
-    workers: Workers = None,
-    as_json: Json = False,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Hash everything in an archive again and name what is rotten; exit code 3 where something stays so."""
     from flows.operate_console import print_verification
     from flows.verify import verify as verify_all
 
-    with exits(), _progress():
+    with exits(), showing_progress():
         found = verify_all(archive, repair=repair, cluster=cluster, processes=workers)
     print_json(found) if as_json else print_verification(found)
     if found["unmended"]:
@@ -40,7 +37,7 @@ def verify(
 def status(
     archive: Archive,
     run: Annotated[str | None, typer.Argument(help="One run, as runs/ in the archive names it.")] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the runs of an archive and what it holds, or tell all of one run."""
     from flows.operate_console import print_archive, print_run
@@ -61,7 +58,7 @@ def compare(
     second: Annotated[str, typer.Argument(help="The run that is judged.")],
     html: Annotated[bool, typer.Option("--html", help="Write a page with pictures beside the run.")] = False,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Write the page below here.")] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare two runs item by item: differences with intervals, never across protocols."""
     from flows.compare import compare as compare_two
@@ -84,7 +81,7 @@ def gc(
     grace_hours: Annotated[
         float, typer.Option(min=0, help="Whatever is younger stays; a run at work may need it.")
     ] = 24.0,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List, or delete, results that no run refers to and what stopped writers left behind."""
     from flows.gc import collect_garbage
@@ -104,7 +101,7 @@ def models(
             "--folder", envvar="LDP_MODELS", help="Your own models: NAME.safetensors with NAME.json."
         ),
     ] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the models that come with the package and your own, each checked against its sha256."""
     from flows.models import describe_models, read_one
@@ -118,14 +115,3 @@ def models(
     print_json(listed) if as_json else print_models(listed)
     if any(model["state"] != "verified" for model in listed):
         raise typer.Exit(EXIT_BAD_ITEMS)
-
-
-def _progress() -> AbstractContextManager[Any]:
-    from contextlib import ExitStack
-
-    from flows.console import live_progress
-    from tasks.progress import listening
-
-    stack = ExitStack()
-    stack.enter_context(listening(stack.enter_context(live_progress())))
-    return stack

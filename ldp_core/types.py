@@ -122,17 +122,13 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What a source holds: items in id order, and everything that could not become an item.
-
-    ``notes`` is what the source says of itself, such as its licence, by name.
-    """
+    """What a source holds: items in id order, and everything that could not become an item."""
 
     dataset: str
     layout: str
     source: str
     items: tuple[Item, ...]
     problems: tuple[Problem, ...] = ()
-    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ldp_core.archive.contents import Holdings, Section, list_sections, read_section
+from ldp_core.archive.contents import FRAMES, TRUTHS, Holdings, Section, list_sections, read_section
 from ldp_core.archive.run_records import list_runs
 from ldp_core.storage import Entry, delete, join
-from tasks.references import FRAMES, TRUTHS, References, read_references
+from tasks.references import References, read_references
 from tasks.spread import in_chunks
 
 GRACE = timedelta(hours=24)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ldp_core.archive import ItemKind
-from ldp_core.archive.addresses import TRUTH, Address
+from ldp_core.archive.addresses import Address
 from ldp_core.archive.audit import Damage, Rot
-from ldp_core.archive.contents import Section
+from ldp_core.archive.contents import FRAMES, TRUTHS, Section
 from ldp_core.archive.run_records import list_runs
 from ldp_core.errors import ItemDamagedError, ItemMissingError
 from tasks.records import is_finished, read_done, read_record
 
 Ids = Mapping[Section, frozenset[str]]
-
-FRAMES = Section(ItemKind.FRAMES, "")
 
 
 def find_missing(archive: str, ids: Ids) -> Iterator[Rot]:
@@ -42,7 +40,7 @@ def find_orphans(ids: Ids) -> Iterator[tuple[str, str]]:
 def _owner_of(section: Section) -> Section | None:
     if section.kind is ItemKind.CONFIDENCE:
         return Section(ItemKind.BLUR, section.stage_key)
-    return FRAMES if section == Section(ItemKind.BLUR, TRUTH) else None
+    return FRAMES if section == TRUTHS else None
 
 
 def _miss_results(archive: str, run_id: str, ids: Ids) -> Iterator[Rot]:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ldp_core.archive import ItemKind
-from ldp_core.archive.addresses import TRUTH
 from ldp_core.archive.contents import RUNS, Section
 from ldp_core.archive.run_records import is_unbegun, list_runs
 from ldp_core.errors import ArchiveError
@@ -30,8 +28,6 @@ class References:
 
 _STARTING = timedelta(hours=1)
 """No run takes longer to write down what it sets out to do."""
-
-FRAMES, TRUTHS = Section(ItemKind.FRAMES, ""), Section(ItemKind.BLUR, TRUTH)
 
 
 def read_references(archive: str) -> References:

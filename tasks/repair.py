@@ -73,7 +73,11 @@ def _mend_pair(archive: str, recipe: Recipe, damage: dict[Address, Damage], when
     if recipe.item is None:
         return [_not(address, "no run's record says where it came from") for address in addresses]
     try:
-        known = [*_remains_of_frames(archive, recipe.item.id, damage), *_recorded_inputs(archive, recipe)]
+        item_id = recipe.item.id
+        known = [
+            *_remains_of_frames(archive, item_id, damage),
+            *_recorded_inputs(archive, item_id, recipe.keys),
+        ]
         pair, provenance = load_pair(recipe.item), provenance_of(recipe.item)
         mend_pair(archive, pair, addresses, known=known, provenance=provenance, when=when)
     except LdpError as error:
@@ -88,14 +92,13 @@ def _remains_of_frames(archive: str, item_id: str, damage: dict[Address, Damage]
         yield read_remains(archive, frames).decode(errors="replace")
 
 
-def _recorded_inputs(archive: str, recipe: Recipe) -> Iterator[str]:
+def _recorded_inputs(archive: str, item_id: str, keys: Iterable[tuple[ItemKind, str]]) -> Iterator[str]:
     """Digests of the pair that intact results were made from."""
-    for kind, key in recipe.keys:
-        for item in (recipe.item,) if recipe.item is not None else ():
-            try:
-                yield str(Archive(archive).read_attributes(kind, key, item.id)["input"])
-            except (ItemMissingError, ItemDamagedError):
-                continue
+    for kind, key in keys:
+        try:
+            yield str(Archive(archive).read_attributes(kind, key, item_id)["input"])
+        except (ItemMissingError, ItemDamagedError):
+            continue
 
 
 def _by_job(recipe: Recipe) -> Iterator[tuple[Job, list[Address]]]:

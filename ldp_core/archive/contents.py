@@ -35,6 +35,10 @@ class Section:
         return self.kind is not ItemKind.FRAMES and self.stage_key != TRUTH
 
 
+FRAMES, TRUTHS = Section(ItemKind.FRAMES, ""), Section(ItemKind.BLUR, TRUTH)
+"""What a stage did not make: the views, and blur maps that were measured."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holdings:
     """The objects of a section. ``items``: by id, those of whole items by path below the archive.
@@ -74,7 +78,7 @@ def list_sections(root: str) -> list[Section]:
     kinds = (kind for kind in ItemKind if kind is not ItemKind.FRAMES)
     folders = ((kind, list_folder(join(root, kind.value)).folders) for kind in kinds)
     keyed = (Section(kind, key) for kind, keys in folders for key in keys if is_stage_key(key))
-    return [Section(ItemKind.FRAMES, ""), *keyed]
+    return [FRAMES, *keyed]
 
 
 def list_strangers(root: str) -> dict[str, Entry]:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from rich.filesize import decimal
+
 from ldp_core.types import BlurTruthKind, Catalogue, ImageRef, Item
 
 MOST_VALUES: Final = 4
-UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 TRUTHS: Final[Mapping[BlurTruthKind, str]] = {
     BlurTruthKind.UNSIGNED: "amount of blur, no sign",
     BlurTruthKind.SIGNED_COC_PX: "signed circle of confusion, px",
@@ -43,8 +44,7 @@ def describe_dataset(catalogue: Catalogue, digests: Mapping[str, str] | None = N
         Fact("Blur truth", _share(items, [i for i in items if i.blur_truth], detail=_name_truths(items))),
         Fact("Other methods", _list_values(peer for item in items for peer in sorted(item.peers))),
         Fact("Scored region", _list_values(item.score_region.name for item in items)),
-        Fact("Encoded size", show_bytes(sum(item.size_bytes for item in items))),
-        *(Fact(name.capitalize(), text) for name, text in sorted(catalogue.notes.items())),
+        Fact("Encoded size", decimal(sum(item.size_bytes for item in items))),
         Fact("Digest of the pixels", _digest(digests or {}, total=len(items)), code=True),
     ]
     return [fact for fact in facts if fact.text]
@@ -55,12 +55,6 @@ def digest_items(digests: Mapping[str, str]) -> str:
     pixels under the same ids, wherever they lie."""
     lines = (f"{item} {digest}\n" for item, digest in sorted(digests.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def show_bytes(count: int) -> str:
-    """Bytes for people, in powers of ten: ``9 bytes``, ``12.3 MB``."""
-    power = min((len(str(count)) - 1) // 3, len(UNITS) - 1)
-    return f"{count / 1000**power:.3g} {UNITS[power]}" if power else f"{count} bytes"
 
 
 def _count_pairs(catalogue: Catalogue) -> str:
