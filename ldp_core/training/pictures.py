@@ -25,7 +25,7 @@ def draw_sheet(path: Path, network: LdpNetwork, trials: Sequence[Trial]) -> None
     rows = [_draw_row(network, trial) for trial in trials[:ROWS]]
     width = max(row.shape[1] for row in rows)
     padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
-    write_bytes(str(path), _encode(np.concatenate(padded)))
+    write_bytes(str(path), encode_png(np.concatenate(padded)))
 
 
 def _draw_row(network: LdpNetwork, trial: Trial) -> NDArray[np.uint8]:
@@ -43,7 +43,8 @@ def _shrink(image: Tensor) -> NDArray[np.uint8]:
     return np.asarray(PilImage.fromarray(pixels).resize(size, PilImage.Resampling.LANCZOS))
 
 
-def _encode(pixels: NDArray[np.uint8]) -> bytes:
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """A PNG of (h, w, 3) uint8."""
     buffer = BytesIO()
     PilImage.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ldp_core.training.batches import Batch, BatchSettings, draw_batch
-from ldp_core.training.fit import Trainer
 from ldp_core.training.folder import RunFolder
-from ldp_core.training.frames import FrameCache
-from ldp_core.training.pictures import draw_sheet
-from ldp_core.training.validate import Trial, measure
+from ldp_core.training.trainer import Trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +23,11 @@ class Rhythm:
 
 @dataclass(frozen=True)
 class Session:
-    """A trainer, its frames, and the folder it writes to.
-
-    `trials` are named sets to measure; nothing is selected by them.
-    """
+    """A trainer and the folder it writes to; nothing is selected by what is measured."""
 
     folder: RunFolder
-    trainer: Trainer
-    cache: FrameCache
-    batch: BatchSettings
-    trials: Mapping[str, Sequence[Trial]]
+    trainer: Trainer[Any]
     rhythm: Rhythm = Rhythm()
-    frames: int | None = None
-    """Train on the first so many frames; on all that are there, if not given."""
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint, if there is one."""
@@ -50,7 +38,7 @@ class Session:
     def run(self, *, minutes: float = math.inf) -> Iterator[dict[str, Any]]:
         """Train; yield each log entry, which is also appended to `log.jsonl`."""
         losses, began = [], time.monotonic()
-        for step in self.trainer.run(self._draw, until=time.monotonic() + 60 * minutes):
+        for step in self.trainer.run(until=time.monotonic() + 60 * minutes):
             losses.append(step.loss)
             if step.number % self.rhythm.log == 0:
                 mean = sum(losses) / len(losses)
@@ -59,50 +47,24 @@ class Session:
             if step.number % self.rhythm.save == 0:
                 self.save()
             if step.number % self.rhythm.measure == 0:
-                self.draw()
-                yield self._log(psnr_db=self.measure())
+                yield self._judge()
             if step.number % self.rhythm.log == 0:
                 losses, began = [], time.monotonic()
-        self.draw()
-        yield self._log(psnr_db=self.measure())
+        yield self._judge()
         self.save()
 
     def save(self) -> None:
         """Write the checkpoint, where this process leads its team."""
         if self.trainer.team.leads:
-            self.folder.save({**self.trainer.state(), **self._describe()})
+            self.folder.save(self.trainer.state())
 
-    def measure(self) -> dict[str, dict[str, float]]:
-        """PSNR in dB of the averaged network, by set and picture; nothing where another process leads."""
-        if not self.trainer.team.leads:
-            return {}
-        return {name: measure(self.trainer.average, trials) for name, trials in self.trials.items()}
-
-    def _describe(self) -> dict[str, Any]:
-        """What a model card says of a run besides its network and its settings."""
-        return {
-            "batch_settings": self.batch.model_dump(mode="json"),
-            "sources": self.cache.source_names,
-            "frames": {"count": len(self.cache), "seed": self.cache.seed},
-        }
-
-    def draw(self) -> None:
-        """Write a contact sheet of each set into `pictures/`, where this process leads its team."""
-        if self.trainer.team.leads:
-            for name, trials in self.trials.items():
-                path = self.folder.pictures / f"{name}-{self.trainer.step:07d}.png"
-                draw_sheet(path, self.trainer.average, trials)
-
-    def _draw(self, step: int) -> Batch:
-        fit, team = self.trainer.fit, self.trainer.team
-        return draw_batch(
-            self.cache,
-            self.batch,
-            seed=fit.seed,
-            step=step,
-            frames=self.frames or len(self.cache),
-            rank=team.rank,
-        )
+    def _judge(self) -> dict[str, Any]:
+        """Draw and measure the averaged network, where this process leads its team."""
+        trainer = self.trainer
+        if not trainer.team.leads:
+            return self._log()
+        trainer.course.draw_pictures(trainer.average, self.folder.pictures, step=trainer.step)
+        return self._log(measured=trainer.course.measure(trainer.average))
 
     def _log(self, **content: Any) -> dict[str, Any]:
         step = self.trainer.step
