@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ldp_core.storage import write_bytes
 from ldp_core.training.dbd.masked import Masked
 from ldp_core.training.pictures import encode_png
-from ldp_core.storage import write_bytes
 
 
 def draw_sheet(path: Path, photographs: Sequence[Masked], found: Sequence[NDArray[np.float32]]) -> None:
