@@ -57,6 +57,28 @@ def families(
 
 
 @app.command()
+def restoration(
+    source: Annotated[str, typer.Argument(help="Folder or URL of a dataset with truths.")],
+    layout: Annotated[str, typer.Option(help="How the source is laid out.")] = "folders",
+    deblurrer: Annotated[
+        list[str] | None, typer.Option(help="Method to measure; may be repeated. All, if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Deblurrers side by side on a dataset: what `ldp restore` would print of each, in one table."""
+    from dataclasses import asdict
+
+    from flows.console import print_means
+    from ldp_core.deblur import DEBLURRERS
+    from ldp_core.evaluation.restoration import evaluate_restoration
+
+    with exits():
+        found = evaluate_restoration(source, layout=layout, deblurrers=deblurrer or list(DEBLURRERS))
+        means = [asdict(mean) for mean in found]
+        print_json(means) if as_json else print_means(means)
+
+
+@app.command()
 def maps(
     measured: Annotated[
         Path | None, typer.Argument(help="Folder of pairs with a measured NAME_defocus.png, as pixel4.")
