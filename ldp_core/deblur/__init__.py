@@ -50,6 +50,7 @@ DEBLURRERS: Mapping[str, Callable[[Mapping[str, Any]], Deblurrer]] = MappingProx
     {
         "wiener": load_later("ldp_core.deblur.wiener", "WienerDeblurrer", "WienerSettings"),
         "ldp": load_later("ldp_core.deblur.ldp", "LdpDeblurrer", "LdpSettings"),
+        "gated": load_later("ldp_core.deblur.gated", "GatedDeblurrer", "GatedSettings"),
     }
 )
 """Restoration methods by name; each makes a deblurrer from plain settings and imports late."""

@@ -1,0 +1,93 @@
+"""Blur detection for people: measures and floors, F by rule, what the reliability gate is worth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from ldp_core.evaluation.detection import DetectionReport
+    from ldp_core.evaluation.gate import GateSet
+    from ldp_core.metrics.bootstrap import Interval
+
+_HEADS = {
+    "mae": "MAE",
+    "f_blur": "F blur",
+    "f_focus": "F focus",
+    "iou_blur": "IoU blur",
+    "iou_focus": "IoU focus",
+    "ap_blur": "AP blur",
+    "ap_focus": "AP focus",
+    "auroc": "AUROC",
+}
+_OUT, _ERR = Console(), Console(stderr=True)
+
+
+def print_detection(report: DetectionReport) -> None:
+    """A detection report; a warning on standard error where maps contradict the truths."""
+    _print_measures(report)
+    _print_published()
+    _print_rules(report)
+    _print_gate(report)
+    _OUT.print(f"{report.images} photographs, {report.images_per_second:.2f} images per second")
+    if report.upside_down:
+        _ERR.print(
+            f"maps contradict the masks (correlation {report.correlation:.2f}): "
+            "does white mean the other thing? see --white",
+            style="red",
+        )
+
+
+def _print_measures(report: DetectionReport) -> None:
+    """A row per measure: eight measures with their intervals are too wide for columns."""
+    table = Table("F and IoU at .5", *report.methods, "n", box=None)
+    for name, head in _HEADS.items():
+        cells = (_show(scores.means[name]) for scores in report.methods.values())
+        table.add_row(head, *cells, str(max(scores.n[name] for scores in report.methods.values())))
+    _OUT.print(table)
+
+
+def _print_published() -> None:
+    from ldp_core.evaluation.detection import PUBLISHED
+
+    table = Table("published, CUHK test split, not measured here", "MAE", "F blur", "IoU blur", box=None)
+    for method, values in PUBLISHED.items():
+        table.add_row(method, *(f"{value:.3f}" for value in values))
+    _OUT.print(table)
+
+
+def _print_rules(report: DetectionReport) -> None:
+    columns = {
+        f"{name}, {side}": means
+        for name, scores in report.methods.items()
+        for side, means in scores.rules.items()
+    }
+    table = Table("F by threshold rule", *columns, box=None)
+    for rule in next(iter(columns.values())):
+        table.add_row(rule.value, *(f"{means[rule].mean:.3f}" for means in columns.values()))
+    _OUT.print(table)
+    emptied = next(iter(report.methods.values())).emptied
+    counts = ", ".join(f"{count} of class {side}" for side, count in emptied.items())
+    _OUT.print(f"truths that P1 as published empties: {counts}")
+
+
+def _print_gate(report: DetectionReport) -> None:
+    table = Table("gate", "", "share", "MAE", "AUROC", "rejected for", box=None)
+    for name, found in report.gate.items():
+        for title, group in (("accepted", found.accepted), ("rejected", found.rejected)):
+            why = _name_failures(found) if title == "rejected" else ""
+            share = f"{group.n} of {found.accepted.n + found.rejected.n}"
+            table.add_row(name, title, share, _show(group.mae), _show(group.auroc), why)
+    _OUT.print(table)
+
+
+def _name_failures(found: GateSet) -> str:
+    return ", ".join(f"{condition} {count}" for condition, count in found.failed.items())
+
+
+def _show(interval: Interval | None) -> str:
+    if interval is None:
+        return "-"
+    return f"{interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f})"
