@@ -7,7 +7,7 @@ mask shows. All figures are our own choices.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,16 +52,16 @@ def read_focus(blur_map: BlurMap, *, tau_px: float = DEFAULT_GATE.tau_px) -> Flo
     Raises:
         BlurMapError: the map is not finite.
     """
-    values = blur_map.values
+    values: NDArray[np.floating[Any]] = blur_map.values
     if not np.isfinite(values).all():
         raise BlurMapError("the blur map holds values that are not finite", got="nan or inf")
     match blur_map.kind:
         case BlurMapKind.IN_FOCUS_PROBABILITY:
-            focus = values
+            focus: NDArray[np.floating[Any]] = values
         case BlurMapKind.SIMILARITY:
             focus = 1 - values
         case BlurMapKind.SIGNED_COC_PX:
-            focus = 2 - np.abs(values) / np.float32(tau_px)
+            focus = 2 - np.abs(values) / tau_px
     return focus.clip(0, 1).astype(np.float32)
 
 
