@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from math import isfinite
 
-import numpy as np
-
 from ldp_core.errors import MetricError
 from ldp_core.metrics import alignment, blur_maps
 from ldp_core.metrics.agreement import LEAST_CONFIDENCE, agree_where_known, network_tau_px
@@ -20,6 +18,7 @@ from ldp_core.metrics.blur_maps import BlurSamples, ai1, ai2, auc, one_minus_rho
 from ldp_core.metrics.fidelity import Fidelity, Picture, mae, psnr_db, ssim
 from ldp_core.metrics.reblur import reblur_psnr_db
 from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec
+from ldp_core.single_view import input_image
 from ldp_core.turning import turn, turn_map, turn_pair
 from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, Protocol, Region, Score, StageSpec
 
@@ -96,13 +95,6 @@ def score_item(
         *_score_agreement(pair, blur_map, measured),
         *_score_reblur(pair, pictures, blur_map=blur_map, kernel=kernel),
     ]
-
-
-def input_image(pair: Pair) -> Pixels:
-    """What one has without restoring: ``(L + R) / 2``, rounded half to even, at the pair's depth."""
-    total = pair.left.astype(np.uint32) + pair.right
-    half = (total + (total >> 1 & 1)) >> 1
-    return half.astype(np.uint8) if pair.bit_depth == 8 else half.astype(np.uint16)
 
 
 def _pictures(pair: Pair, restored: Pixels | None) -> dict[str, Pixels]:
