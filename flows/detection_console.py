@@ -26,12 +26,16 @@ _OUT, _ERR = Console(), Console(stderr=True)
 
 
 def print_detection(report: DetectionReport) -> None:
-    """A detection report; a warning on standard error where maps contradict the truths."""
+    """Measures with floors and published figures, F by rule, the gate, speed."""
     _print_measures(report)
     _print_published()
     _print_rules(report)
     _print_gate(report)
     _OUT.print(f"{report.images} photographs, {report.images_per_second:.2f} images per second")
+
+
+def warn_upside_down(report: DetectionReport) -> None:
+    """Say on standard error where maps contradict the masks on the whole."""
     if report.upside_down:
         _ERR.print(
             f"maps contradict the masks (correlation {report.correlation:.2f}): "
@@ -42,7 +46,7 @@ def print_detection(report: DetectionReport) -> None:
 
 def _print_measures(report: DetectionReport) -> None:
     """A row per measure: eight measures with their intervals are too wide for columns."""
-    table = Table("F and IoU at .5", *report.methods, "n", box=None)
+    table = Table("F, IoU at .5", *report.methods, "n", box=None)
     for name, head in _HEADS.items():
         cells = (_show(scores.means[name]) for scores in report.methods.values())
         table.add_row(head, *cells, str(max(scores.n[name] for scores in report.methods.values())))
@@ -52,22 +56,20 @@ def _print_measures(report: DetectionReport) -> None:
 def _print_published() -> None:
     from ldp_core.evaluation.detection import PUBLISHED
 
-    table = Table("published, CUHK test split, not measured here", "MAE", "F blur", "IoU blur", box=None)
+    table = Table("published, CUHK test split, not measured here", "MAE", "F blur, P3", "IoU blur", box=None)
     for method, values in PUBLISHED.items():
         table.add_row(method, *(f"{value:.3f}" for value in values))
     _OUT.print(table)
 
 
 def _print_rules(report: DetectionReport) -> None:
-    columns = {
-        f"{name}, {side}": means
-        for name, scores in report.methods.items()
-        for side, means in scores.rules.items()
-    }
-    table = Table("F by threshold rule", *columns, box=None)
-    for rule in next(iter(columns.values())):
-        table.add_row(rule.value, *(f"{means[rule].mean:.3f}" for means in columns.values()))
-    _OUT.print(table)
+    for side, title in (("blur", "F of the blur class"), ("focus", "F of the in-focus class")):
+        table = Table(title, *report.methods, box=None)
+        by_method = [scores.rules[side] for scores in report.methods.values()]
+        for rule in by_method[0]:
+            detector, *floors = (rules[rule] for rules in by_method)
+            table.add_row(rule.value, _show(detector), *(f"{floor.mean:.3f}" for floor in floors))
+        _OUT.print(table)
     emptied = next(iter(report.methods.values())).emptied
     counts = ", ".join(f"{count} of class {side}" for side, count in emptied.items())
     _OUT.print(f"truths that P1 as published empties: {counts}")
@@ -88,6 +90,7 @@ def _name_failures(found: GateSet) -> str:
 
 
 def _show(interval: Interval | None) -> str:
+    """Mean and 95 % interval, short enough for three columns."""
     if interval is None:
         return "-"
-    return f"{interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+    return f"{interval.mean:.3f} {interval.low:.3f}-{interval.high:.3f}"

@@ -14,8 +14,8 @@ from ldp_core.blur.reliability import ReliabilitySettings, rate_reliability
 from ldp_core.deblur import Deblurrer, make_deblurrer
 from ldp_core.deblur.gate import GateSettings, gate_restoration, read_focus
 from ldp_core.errors import BlurMapError, SettingsError
-from ldp_core.metrics.scoring import input_image
 from ldp_core.settings import Settings
+from ldp_core.single_view import input_image
 from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, StageSpec
 
 __all__ = ["GatedDeblurrer", "GatedSettings"]

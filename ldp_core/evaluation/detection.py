@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ldp_core.blur.depth_distilled import DepthDistilledEstimator, DepthDistilledSettings
 from ldp_core.catalogue.masked import Masked
 from ldp_core.errors import MetricError
 from ldp_core.evaluation.gate import GateSet, Judged, judge, summarise_gate
@@ -32,6 +34,9 @@ from ldp_core.types import FloatMap, Pixels
 
 Detect = Callable[[Pixels], FloatMap]
 """From a picture (h, w, 3) to its probability of being in focus, (h, w) float32 in 0..1."""
+
+Scales = Literal["one", "several", "around"]
+"""A picture is seen whole only; again in tiles at finer scales; and at .8 and 1.25 times each of them."""
 
 DETECTOR: Final = "detector"
 
@@ -82,8 +87,8 @@ class DetectionReport:
         return self.correlation is not None and self.correlation < 0
 
     def to_plain(self) -> dict[str, Any]:
-        """The report as plain values for JSON."""
-        return {**asdict(self), "upside_down": self.upside_down}
+        """The report as plain values for JSON; rules go by their short names, such as `P1`."""
+        return {**_plain(self), "upside_down": self.upside_down}
 
 
 @dataclass
@@ -126,6 +131,31 @@ class _Moments:
         return float((n * pg - p * g) / np.sqrt(spread)) if spread > 0 else None
 
 
+def load_detector(
+    *, weights: str = "", sha256: str = "", scales: Scales = "several", flip: bool = False
+) -> Detect:
+    """The depth-distilled detector, its network loaded, so that it is not timed with the first picture.
+
+    Args:
+        weights: name of a shipped model, or the address of a .safetensors file; the default, if empty.
+        flip: average with what is found in the mirrored picture.
+
+    Raises:
+        WeightsError: the weights are absent, altered, or of another network.
+    """
+    default = DepthDistilledSettings()
+    settings = DepthDistilledSettings(
+        weights=weights or default.weights,
+        sha256=sha256,
+        finest_px=default.side_px if scales == "one" else default.finest_px,
+        around=scales == "around",
+        flip=flip,
+    )
+    detect = DepthDistilledEstimator(settings).detect
+    detect(np.zeros((default.side_px, default.side_px, 3), np.uint8))
+    return detect
+
+
 def evaluate_detection(
     photographs: Iterable[Masked],
     detect: Detect,
@@ -161,6 +191,16 @@ def evaluate_detection(
         methods={name: samples.summarise() for name, samples in methods.items()},
         gate={"photographs": summarise_gate(judged), **_gate_others(also_gated, detect)},
     )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Interval):
+        return value._asdict()
+    if is_dataclass(value):
+        return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+    if isinstance(value, Mapping):
+        return {key.name if isinstance(key, Enum) else key: _plain(part) for key, part in value.items()}
+    return value
 
 
 def _gate_others(sets: Mapping[str, Iterable[Masked]], detect: Detect) -> dict[str, GateSet]:

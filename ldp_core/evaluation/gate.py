@@ -14,8 +14,8 @@ from ldp_core.metrics.agreement import network_tau_px
 from ldp_core.metrics.bootstrap import Interval, mean_interval
 from ldp_core.metrics.detection import Mask, Probability
 from ldp_core.metrics.ranking import rank_pixels
-from ldp_core.metrics.scoring import input_image
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
+from ldp_core.single_view import input_image
 
 _SIMULATED = SimulationSettings(seed=95_000, height=320, width=480)
 

@@ -20,7 +20,8 @@ from ldp_core.metrics.ranking import rank_pixels
 from ldp_core.types import BlurMap, BlurMapKind, Region
 
 TAU_PX: Final = 1.0
-NETWORK_PX: Final = 320
+FINEST_PX: Final = 1280
+"""Shorter side of a picture at the finest scale that the depth-distilled detector sees, by default."""
 LEAST_CONFIDENCE: Final = 0.5
 _FULL = Region()
 
@@ -43,8 +44,8 @@ class Agreement:
 
 
 def network_tau_px(height: int, width: int) -> float:
-    """1 px of the detector's input in pixels of a picture whose longer side it sees as 320; at least 1."""
-    return TAU_PX * max(1.0, max(height, width) / NETWORK_PX)
+    """1 px of the detector's finest input in pixels of a picture (height, width); at least 1."""
+    return TAU_PX * max(1.0, min(height, width) / FINEST_PX)
 
 
 def measure_agreement(

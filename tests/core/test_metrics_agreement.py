@@ -71,7 +71,8 @@ def test_other_kinds_and_sizes_are_refused() -> None:
 def test_tau_grows_with_the_picture() -> None:
     assert network_tau_px(200, 320) == 1
     assert network_tau_px(100, 100) == 1
-    assert network_tau_px(1120, 1680) == 5.25
+    assert network_tau_px(1120, 1680) == 1
+    assert network_tau_px(3000, 2560) == 2
 
 
 @pytest.fixture
