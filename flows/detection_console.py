@@ -63,8 +63,8 @@ def _print_published() -> None:
 
 
 def _print_rules(report: DetectionReport) -> None:
-    for side, title in (("blur", "F of the blur class"), ("focus", "F of the in-focus class")):
-        table = Table(title, *report.methods, box=None)
+    for side in next(iter(report.methods.values())).rules:
+        table = Table(f"F of class {side}", *report.methods, box=None)
         by_method = [scores.rules[side] for scores in report.methods.values()]
         for rule in by_method[0]:
             detector, *floors = (rules[rule] for rules in by_method)
@@ -76,13 +76,14 @@ def _print_rules(report: DetectionReport) -> None:
 
 
 def _print_gate(report: DetectionReport) -> None:
-    table = Table("gate", "", "share", "MAE", "AUROC", "rejected for", box=None)
+    table = Table("gate", "", "", "MAE", "AUROC", box=None)
     for name, found in report.gate.items():
         for title, group in (("accepted", found.accepted), ("rejected", found.rejected)):
-            why = _name_failures(found) if title == "rejected" else ""
-            share = f"{group.n} of {found.accepted.n + found.rejected.n}"
-            table.add_row(name, title, share, _show(group.mae), _show(group.auroc), why)
+            table.add_row(name, title, str(group.n), _show(group.mae), _show(group.auroc))
     _OUT.print(table)
+    for name, found in report.gate.items():
+        if found.failed:
+            _OUT.print(f"{name} rejected for: {_name_failures(found)}")
 
 
 def _name_failures(found: GateSet) -> str:
