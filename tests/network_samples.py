@@ -1,0 +1,23 @@
+"""Weights files of untrained networks, and the settings that name them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ldp_core.settings import Settings
+from ldp_core.weights import pack_weights
+
+
+def write_network(folder: Path, network: nn.Module, settings: Settings) -> dict[str, Any]:
+    """Write a network's weights as `ldp train` does, and return what opens them."""
+    header = {"network": json.dumps(settings.model_dump(mode="json"))}
+    content = pack_weights(network.state_dict(), metadata=header)
+    digest = hashlib.sha256(content).hexdigest()
+    path = folder / f"{digest[:12]}.safetensors"
+    path.write_bytes(content)
+    return {"weights": str(path), "sha256": digest}
