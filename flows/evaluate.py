@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -99,3 +99,43 @@ def maps(
         asked = {"weights": weights, "sha256": sha256}
         tables = {name: tabulate(pairs, clip=asked) for name, pairs in sets.items()}
         print_json(tables) if as_json else print_maps(tables)
+
+
+@app.command()
+def detection(
+    dataset: Annotated[str, typer.Argument(help="Folder or URL with image/ and in_focus/ or gt/.")],
+    weights: Annotated[str, typer.Option(help="A shipped model or a file; the default, if empty.")] = "",
+    sha256: Annotated[str, typer.Option(help="Digest of that file.")] = "",
+    scales: Annotated[
+        Literal["one", "several", "around"],
+        typer.Option(help="See a picture whole, also at finer scales, also at .8 and 1.25 times each."),
+    ] = "several",
+    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored picture.")] = False,
+    split: Annotated[
+        Literal["all", "train", "validation"], typer.Option(help="Every tenth by name is validation.")
+    ] = "all",
+    white: Annotated[
+        Literal["focus", "blur"] | None,
+        typer.Option(help="What white means in the masks; a folder in_focus/ says it itself."),
+    ] = None,
+    all_in_focus: Annotated[
+        str | None, typer.Option(help="Folder of photographs in focus all over, to try the gate on.")
+    ] = None,
+    simulated: Annotated[int, typer.Option(min=0, help="Simulated photographs to try the gate on.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """How well blur is detected in masked photographs, beside trivial answers; what the gate is worth."""
+    from flows.detection_console import print_detection, warn_upside_down
+    from ldp_core.catalogue.masked import list_masked, read_all_in_focus, read_masked
+    from ldp_core.evaluation.detection import evaluate_detection, load_detector
+    from ldp_core.evaluation.gate import simulate_masked
+
+    with exits():
+        photographs = list_masked(dataset, white=white, split=split)
+        sets = {"all in focus": read_all_in_focus(all_in_focus)} if all_in_focus else {}
+        if simulated:
+            sets["simulated"] = simulate_masked(simulated)
+        detect = load_detector(weights=weights, sha256=sha256, scales=scales, flip=flip)
+        report = evaluate_detection(map(read_masked, photographs), detect, also_gated=sets)
+        warn_upside_down(report)
+        print_json(report.to_plain()) if as_json else print_detection(report)

@@ -21,12 +21,12 @@ import torch
 
 from ldp_core.blur.dd_encoders import EncoderName
 from ldp_core.blur.dd_network import LIGHT
+from ldp_core.catalogue.masked import split_masked
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.render import render_views
 from ldp_core.training.dbd.batches import DbdBatchSettings
 from ldp_core.training.dbd.course import DbdCourse, DbdLossSettings
 from ldp_core.training.dbd.encoder_weights import read_encoder_weights
-from ldp_core.training.dbd.masked import split_masked
 from ldp_core.training.degrade import to_bytes
 from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import Frame, FrameCache

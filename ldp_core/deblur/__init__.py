@@ -51,6 +51,7 @@ DEBLURRERS: Mapping[str, Callable[[Mapping[str, Any]], Deblurrer]] = MappingProx
         "bdir": load_later("ldp_core.deblur.bdir", "BdirDeblurrer", "BdirDeblurSettings"),
         "wiener": load_later("ldp_core.deblur.wiener", "WienerDeblurrer", "WienerSettings"),
         "ldp": load_later("ldp_core.deblur.ldp", "LdpDeblurrer", "LdpSettings"),
+        "gated": load_later("ldp_core.deblur.gated", "GatedDeblurrer", "GatedSettings"),
     }
 )
 """Restoration methods by name; each makes a deblurrer from plain settings and imports late."""

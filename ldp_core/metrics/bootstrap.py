@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +57,28 @@ def difference_interval(values: ArrayLike, baseline: ArrayLike) -> Interval:
     return mean_interval(ours - theirs)
 
 
+def interval_of_means(
+    rows: ArrayLike, statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None
+) -> Interval:
+    """The interval of something computed from means over items, such as the maximum of a mean curve.
+
+    Args:
+        rows: one value per item, (n,), or a row of them, (n, k).
+        statistic: from means, (draws, k), to values, (draws,); the mean itself, if not given.
+
+    Raises:
+        MetricError: as for ``mean_interval``.
+    """
+    if statistic is None:
+        return mean_interval(rows)
+    table = np.asarray(rows, dtype=np.float64)
+    _checked(table)
+    tail = (1 - LEVEL) / 2
+    drawn = (statistic(_shares(draw, len(table)) @ table) for draw in _draws(len(table)))
+    low, high = np.quantile(np.concatenate(list(drawn)), (tail, 1 - tail))
+    return Interval(float(statistic(table.mean(axis=0, keepdims=True))[0]), float(low), float(high))
+
+
 def _checked(values: ArrayLike) -> NDArray[np.float64]:
     samples = np.asarray(values, dtype=np.float64).ravel()
     if not samples.size or not np.isfinite(samples).all():
@@ -69,8 +92,18 @@ def _checked(values: ArrayLike) -> NDArray[np.float64]:
 
 def _resampled_means(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     """Means of ``RESAMPLES`` draws with replacement, a bounded number of draws at a time."""
+    return np.concatenate([samples[draw].mean(axis=1) for draw in _draws(samples.size)])
+
+
+def _draws(size: int) -> Iterator[NDArray[np.int32]]:
+    """Items drawn with replacement, (draws, size) at a time, ``RESAMPLES`` draws in all."""
     rng = np.random.default_rng(SEED)
-    at_once = max(1, min(RESAMPLES, _CHUNK // samples.size))
-    sizes = [min(at_once, RESAMPLES - done) for done in range(0, RESAMPLES, at_once)]
-    draws = (rng.integers(samples.size, size=(rows, samples.size), dtype=np.int32) for rows in sizes)
-    return np.concatenate([samples[draw].mean(axis=1) for draw in draws])
+    at_once = max(1, min(RESAMPLES, _CHUNK // size))
+    sizes = (min(at_once, RESAMPLES - done) for done in range(0, RESAMPLES, at_once))
+    return (rng.integers(size, size=(rows, size), dtype=np.int32) for rows in sizes)
+
+
+def _shares(draw: NDArray[np.int32], size: int) -> NDArray[np.float64]:
+    """How much each item counts in the means of draws: (draws, size), each row of sum 1."""
+    places = draw + size * np.arange(len(draw), dtype=np.int64)[:, None]
+    return np.bincount(places.ravel(), minlength=len(draw) * size).reshape(len(draw), size) / size

@@ -8,9 +8,12 @@ gives no score: never a zero.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from math import isfinite
 
 from ldp_core.errors import MetricError
 from ldp_core.metrics import alignment, blur_maps
+from ldp_core.metrics.agreement import LEAST_CONFIDENCE, agree_where_known, network_tau_px
 from ldp_core.metrics.blur_maps import BlurSamples, ai1, ai2, auc, one_minus_rho, sample_blur
 from ldp_core.metrics.fidelity import Fidelity, Picture, mae, psnr_db, ssim
 from ldp_core.metrics.reblur import reblur_psnr_db
@@ -26,7 +29,16 @@ FIDELITY: Mapping[str, Fidelity] = {
 }
 """Metrics that compare a picture with the target, by name; every picture gets each of them."""
 
-METRICS = (*FIDELITY, "reblur_psnr_db", "ai1", "ai2", "one_minus_rho", "auc")
+_ALONE = (*FIDELITY, "reblur_psnr_db", "ai1", "ai2", "one_minus_rho", "auc")
+AGREEMENT: Mapping[str, str] = {
+    "agreement_auc": "auroc",
+    "agreement_iou": "iou",
+    "agreement_balanced": "balanced",
+    "disagreement": "disagreeing",
+}
+"""Metrics of an in-focus probability beside a measured map, and what they are called in `Agreement`."""
+
+METRICS = (*_ALONE, *AGREEMENT)
 """Every metric that ``score_item`` can give, in the order of tables."""
 
 SUBJECTS = INPUT, RESTORED, BLUR_MAP = "input", "restored", "blur_map"
@@ -36,36 +48,51 @@ PSNR_CEILING_DB = 100.0
 _VERSION = "1"
 
 
-def score_spec(kernel: KernelSpec = DEFAULT_KERNEL) -> StageSpec:
-    """All that the scores of an item depend on besides the item, its map and its restoration."""
+def score_spec(kernel: KernelSpec = DEFAULT_KERNEL, *, measured_key: str = "") -> StageSpec:
+    """All that the scores of an item depend on besides the item, its map and its restoration.
+
+    ``measured_key`` is the stage key of the signed map that ``score_item`` gets as ``measured``, if any.
+    """
+    beside = {"measured_map": measured_key, "least_confidence": LEAST_CONFIDENCE} if measured_key else {}
     return StageSpec(
         stage="score",
         method="full-reference, blur map, reblur",
         version=_VERSION,
         settings={
-            "metrics": list(METRICS),
+            "metrics": list(METRICS if measured_key else _ALONE),
             "psnr_ceiling_db": PSNR_CEILING_DB,
             "shift_reach_px": alignment.REACH_PX,
             "fit_rounds": blur_maps.FIT_ROUNDS,
             "out_of_focus_px": blur_maps.OUT_OF_FOCUS_PX,
             "middle_of_percentiles": list(blur_maps.MIDDLE_OF_PERCENTILES),
             "reblur_kernel": kernel.model_dump(mode="json"),
+            **beside,
         },
     )
 
 
 def score_item(
-    pair: Pair, *, restored: Pixels | None, blur_map: BlurMap | None, kernel: KernelSpec = DEFAULT_KERNEL
+    pair: Pair,
+    *,
+    restored: Pixels | None,
+    blur_map: BlurMap | None,
+    kernel: KernelSpec = DEFAULT_KERNEL,
+    measured: BlurMap | None = None,
 ) -> list[Score]:
     """The scores of one item. ``kernel`` is what the reblur residual blurs with.
 
+    ``measured`` is a signed circle of confusion of the same item: where ``blur_map`` is an in-focus
+    probability, how the two agree is scored as well.
+
     Raises:
+        BlurMapError: ``measured`` is beside an in-focus probability and is not signed.
         MetricError: a subject or a map does not fit the pair, or the region is too small.
     """
     pictures = _pictures(pair, restored)
     return [
         *_score_fidelity(pair, pictures),
         *_score_blur_map(pair, blur_map),
+        *_score_agreement(pair, blur_map, measured),
         *_score_reblur(pair, pictures, blur_map=blur_map, kernel=kernel),
     ]
 
@@ -119,6 +146,20 @@ def _blur_values(samples: BlurSamples) -> dict[str, tuple[float, str]]:
     if samples.blurred.any() and not samples.blurred.all():
         values["auc"] = auc(samples.amount, samples.blurred), samples.label_rule
     return values
+
+
+def _score_agreement(pair: Pair, blur_map: BlurMap | None, measured: BlurMap | None) -> Iterator[Score]:
+    if blur_map is None or measured is None or blur_map.kind is not BlurMapKind.IN_FOCUS_PROBABILITY:
+        return
+    tau_px = network_tau_px(*pair.left.shape[:2])
+    agreement = agree_where_known(blur_map, measured, tau_px=tau_px, region=pair.score_region)
+    if agreement is None:
+        return
+    protocol = _protocol(pair, variant=f"in focus: |coc| <= {tau_px:.3g} px measured")
+    values = asdict(agreement)
+    for metric, name in AGREEMENT.items():
+        if isfinite(values[name]):
+            yield Score(pair.id, metric, BLUR_MAP, protocol, values[name])
 
 
 def _score_reblur(

@@ -29,6 +29,7 @@ SECTIONS: Final[Mapping[Family, str]] = {
     "fidelity": "Against the target",
     "reblur": "Without a target",
     "blur_map": "Blur map against its truth",
+    "agreement": "Detection beside the measured blur; neither is the truth",
     "other": "Other scores",
 }
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Family = Literal["fidelity", "reblur", "blur_map", "other"]
-FAMILIES: Final[tuple[Family, ...]] = ("fidelity", "reblur", "blur_map", "other")
+Family = Literal["fidelity", "reblur", "blur_map", "agreement", "other"]
+FAMILIES: Final[tuple[Family, ...]] = ("fidelity", "reblur", "blur_map", "agreement", "other")
 SUBJECTS: Final = {"input": "Input", "restored": "Restored", "blur_map": "Blur map"}
 MINUS: Final = "\N{MINUS SIGN}"
 
@@ -65,6 +65,14 @@ _MEASURES: Final = (
             "One minus the absolute rank correlation with the true map."),
     Measure("auc", "AUC", "", 4, "higher", "blur_map",
             "Chance that a blurred pixel is rated above a sharp one; 0.5 is blind."),
+    Measure("agreement_auc", "Agreement, AUC", "", 4, "higher", "agreement",
+            "Chance that a pixel measured sharp is detected with the higher probability; 0.5 is blind."),
+    Measure("agreement_iou", "Agreement, IoU", "", 4, "higher", "agreement",
+            "Intersection over union of the areas that are detected and measured as in focus."),
+    Measure("agreement_balanced", "Agreement, balanced", "", 4, "higher", "agreement",
+            "Share of pixels called alike, mean of those measured sharp and those measured blurred."),
+    Measure("disagreement", "Disagreement", "", 4, "lower", "agreement",
+            "Share of pixels that detection and measurement call differently."),
 )  # fmt: skip
 _BY_NAME: Final = {measure.name: measure for measure in _MEASURES}
 _ORDER: Final = list(_BY_NAME)

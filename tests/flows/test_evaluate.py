@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from detection_samples import write_photographs
 from torch import Tensor
 from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.console import print_maps
+from ldp_core.blur.dd_network import LIGHT, DdNetwork
 from ldp_core.deblur import DEBLURRERS
 from ldp_core.evaluation import FamilyScore
 from ldp_core.images import encode_image
@@ -22,6 +25,8 @@ from ldp_core.optics.chance import Chance
 from ldp_core.optics.realism.windows import REACH_PX, SIDE_PX
 from ldp_core.optics.render import render_views
 from ldp_core.optics.textures import spectral_noise
+from ldp_core.types import FloatMap, Pixels
+from ldp_core.weights import pack_weights
 
 CLI = CliRunner()
 KERNEL = KernelSpec(softness=0.4)
@@ -145,3 +150,69 @@ def test_training_takes_its_steps_from_the_shell(tmp_path: Path) -> None:
     assert code == 1
     code, _, _ = run("train", "ldp-tiny", "fit", tmp_path, "--patches", tmp_path / "none")
     assert code == 1
+
+
+@pytest.fixture
+def masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Photographs whose bright part is in focus, and a detector that knows."""
+
+    def see(picture: Pixels) -> FloatMap:
+        return (picture[..., 0] > 128).astype(np.float32)
+
+    monkeypatch.setattr("ldp_core.evaluation.detection.load_detector", lambda **_: see)
+    write_photographs(tmp_path, 10)
+    return tmp_path
+
+
+def test_detection_is_shown_beside_floors_published_figures_and_the_gate(masked: Path) -> None:
+    code, out, err = run("evaluate", "detection", masked, "--all-in-focus", masked / "image")
+    assert code == 0, err
+    lines = {line.split("  ")[0].strip(): line for line in out.splitlines()}
+    assert lines["AUROC"].split() == [
+        "AUROC",
+        *("1.000 1.000-1.000 " + 2 * "0.500 0.500-0.500 ").split(),
+        "10",
+    ]
+    assert "published, CUHK test split, not measured here" in lines
+    assert {"D-DFFNet", "all in focus"} <= lines.keys()
+    assert {"P1: 1.5 x mean, pooled", "P6: 2 x mean after min-max"} <= lines.keys()
+    assert "10 photographs" in out
+    assert err == ""
+
+
+def test_detection_as_json_of_the_validation_split(masked: Path) -> None:
+    code, out, _ = run("evaluate", "detection", masked, "--split", "validation", "--simulated", 1, "--json")
+    assert code == 0
+    report = json.loads(out)
+    assert report["images"] == 1
+    assert report["methods"]["detector"]["means"]["mae"]["mean"] == 0
+    assert set(report["gate"]) == {"photographs", "simulated"}
+
+
+def test_detection_warns_of_masks_the_other_way_round(masked: Path) -> None:
+    code, out, err = run("evaluate", "detection", masked, "--white", "blur", "--json")
+    assert code == 0
+    assert "contradict" in err
+    assert json.loads(out)["upside_down"]
+
+
+def test_detection_in_a_folder_of_another_kind_is_an_error(tmp_path: Path) -> None:
+    code, _, err = run("evaluate", "detection", tmp_path)
+    assert code == 1
+    assert "image/NAME" in err
+
+
+def test_a_network_detects_in_photographs_of_any_size(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = DdNetwork(LIGHT)
+    settings = json.dumps(LIGHT.model_dump(mode="json"))
+    content = pack_weights(network.state_dict(), metadata={"network": settings})
+    (tmp_path / "dd.safetensors").write_bytes(content)
+    write_photographs(tmp_path, 2, masks="gt")
+    digest = hashlib.sha256(content).hexdigest()
+    chosen = ("--weights", tmp_path / "dd.safetensors", "--sha256", digest, "--white", "focus")
+    code, out, err = run("evaluate", "detection", tmp_path, *chosen, "--scales", "one", "--flip", "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    assert report["images"] == 2
+    assert 0 < report["methods"]["detector"]["means"]["mae"]["mean"] < 1

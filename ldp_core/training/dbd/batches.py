@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from ldp_core.catalogue.masked import Masked
 from ldp_core.settings import Settings
-from ldp_core.training.dbd.masked import Masked
 from ldp_core.training.frames import FrameCache
 
 Teacher = Literal["depth", "coc"]

@@ -16,10 +16,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ldp_core.blur.dd_network import DdNetwork, DdSettings, Detection
+from ldp_core.catalogue.masked import Masked
 from ldp_core.metrics.detection import score_at_half
 from ldp_core.settings import Settings
 from ldp_core.training.dbd.batches import DbdBatch, DbdBatchSettings, draw_batch
-from ldp_core.training.dbd.masked import Masked
 from ldp_core.training.frames import FrameCache
 
 _AT_ONCE = 10

@@ -1,0 +1,96 @@
+"""Masked photographs: which belong together, what white means, which are kept for validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from detection_samples import write_photographs
+from picture_samples import pil_bytes
+from PIL import Image
+
+from ldp_core.catalogue.masked import (
+    iterate_masked,
+    list_masked,
+    read_all_in_focus,
+    read_masked,
+    split_masked,
+)
+from ldp_core.errors import CatalogueError
+
+
+def test_every_tenth_by_name_validates(tmp_path: Path) -> None:
+    write_photographs(tmp_path, 21)
+    train, validation = split_masked(tmp_path)
+    assert [photograph.name for photograph in validation] == ["a09", "a19"]
+    assert len(train) == 19
+    assert [ref.name for ref in list_masked(tmp_path, split="validation")] == ["a09", "a19"]
+    assert len(list_masked(tmp_path)) == 21
+
+
+def test_white_is_in_focus_in_a_folder_of_that_name(tmp_path: Path) -> None:
+    write_photographs(tmp_path, 1)
+    [photograph] = iterate_masked(tmp_path)
+    assert photograph.image.shape == (24, 32, 3)
+    np.testing.assert_array_equal(photograph.in_focus, photograph.image[..., 0] > 128)
+
+
+def test_original_naming_has_to_be_told_what_white_means(tmp_path: Path) -> None:
+    write_photographs(tmp_path, 1, masks="gt", white="blur")
+    with pytest.raises(CatalogueError, match="what white means") as caught:
+        list_masked(tmp_path)
+    assert "--white" in caught.value.remedy
+    [photograph] = iterate_masked(tmp_path, white="blur")
+    np.testing.assert_array_equal(photograph.in_focus, photograph.image[..., 0] > 128)
+    [wrong] = iterate_masked(tmp_path, white="focus")
+    np.testing.assert_array_equal(wrong.in_focus, ~photograph.in_focus)
+
+
+def test_an_address_may_be_a_url(tmp_path: Path) -> None:
+    write_photographs(tmp_path, 1)
+    assert [p.name for p in iterate_masked(tmp_path.as_uri())] == ["a00"]
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="not complete"):
+        list_masked(tmp_path)
+    write_photographs(tmp_path, 3)
+    (tmp_path / "in_focus" / "a01.png").unlink()
+    with pytest.raises(CatalogueError) as caught:
+        list_masked(tmp_path)
+    assert "a01.png" in caught.value.got
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
+    write_photographs(tmp_path, 2)
+    (tmp_path / "in_focus" / "a00.png").write_bytes((tmp_path / "in_focus" / "a01.png").read_bytes())
+    with pytest.raises(CatalogueError, match="does not fit"):
+        read_masked(list_masked(tmp_path)[0])
+
+
+def test_grey_becomes_rgb_and_16_bit_is_refused(tmp_path: Path) -> None:
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    (tmp_path / "a.png").write_bytes(pil_bytes(grey, "PNG"))
+    [photograph] = read_all_in_focus(tmp_path)
+    np.testing.assert_array_equal(photograph.image, np.repeat(grey[..., None], 3, axis=2))
+    assert photograph.in_focus.all()
+    (tmp_path / "a.png").write_bytes(pil_bytes(grey.astype(np.uint16), "PNG"))
+    with pytest.raises(CatalogueError, match="8 bit"):
+        list(read_all_in_focus(tmp_path))
+    with pytest.raises(CatalogueError, match="no photographs"):
+        list(read_all_in_focus(tmp_path / "none"))
+
+
+@pytest.mark.real
+def test_the_cuhk_training_split_reads_as_pillow_reads_it(real_data: Path) -> None:
+    folder = real_data / "dbd" / "cuhk_train_320"
+    refs = list_masked(folder)
+    assert len(refs) == 604
+    assert len(list_masked(folder, split="validation")) == 60
+    for ref in refs[::151]:
+        photograph = read_masked(ref)
+        np.testing.assert_array_equal(photograph.image, Image.open(ref.image).convert("RGB"))
+        np.testing.assert_array_equal(
+            photograph.in_focus, np.asarray(Image.open(ref.mask).convert("L")) > 127
+        )
