@@ -25,6 +25,12 @@ class ShippedModel:
 
 SHIPPED: Mapping[str, ShippedModel] = MappingProxyType(
     {
+        "bdir": ShippedModel(
+            "bdir.safetensors", "0be51b74be23bae470a48404ed2c2c12407da218fed0a63ad760f79ea9be358d"
+        ),
+        "dbd": ShippedModel(
+            "dbd.safetensors", "5bb692705ae0610c530574e3d9be293ae36e816acf4d05190ee4a948dc2b3413"
+        ),
         "ldp": ShippedModel(
             "ldp.safetensors", "c7be6b0a7e43f853412b21c79b767f665081282a8ab938a22f40375f410ab5d7"
         ),
