@@ -1,15 +1,13 @@
 """Every score of one item: which subjects, which metrics, under which protocol.
 
-Subjects are ``input`` (the mean of the views), ``restored``, each peer by its name, and ``blur_map``.
-A metric that an item cannot have (no target, no truth, a truth without spread, a map without sign)
-gives no score: never a zero.
+Subjects are ``input`` (the mean of the views, or the only view), ``restored``, each baseline and each peer
+by its name, and ``blur_map``. A metric that an item cannot have (no target, no truth, a truth without
+spread, a map without sign, no second view to blur again) gives no score: never a zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-
-import numpy as np
 
 from ldp_core.errors import MetricError
 from ldp_core.metrics import alignment, blur_maps
@@ -37,8 +35,14 @@ PSNR_CEILING_DB = 100.0
 _VERSION = "1"
 
 
-def score_spec(kernel: KernelSpec = DEFAULT_KERNEL) -> StageSpec:
-    """All that the scores of an item depend on besides the item, its map and its restoration."""
+def score_spec(
+    kernel: KernelSpec = DEFAULT_KERNEL, *, baselines: Mapping[str, str] | None = None
+) -> StageSpec:
+    """All that the scores of an item depend on besides the item, its map and its restoration.
+
+    ``baselines`` are the stage keys, by name, of the other restorations that are scored beside it.
+    """
+    others = {"baselines": dict(baselines)} if baselines else {}
     return StageSpec(
         stage="score",
         method="full-reference, blur map, reblur",
@@ -51,19 +55,27 @@ def score_spec(kernel: KernelSpec = DEFAULT_KERNEL) -> StageSpec:
             "out_of_focus_px": blur_maps.OUT_OF_FOCUS_PX,
             "middle_of_percentiles": list(blur_maps.MIDDLE_OF_PERCENTILES),
             "reblur_kernel": kernel.model_dump(mode="json"),
+            **others,
         },
     )
 
 
 def score_item(
-    pair: Pair, *, restored: Pixels | None, blur_map: BlurMap | None, kernel: KernelSpec = DEFAULT_KERNEL
+    pair: Pair,
+    *,
+    restored: Pixels | None,
+    blur_map: BlurMap | None,
+    baselines: Mapping[str, Pixels] | None = None,
+    kernel: KernelSpec = DEFAULT_KERNEL,
 ) -> list[Score]:
     """The scores of one item. ``kernel`` is what the reblur residual blurs with.
+
+    ``baselines`` are restorations of the item by other methods, by the name they are scored under.
 
     Raises:
         MetricError: a subject or a map does not fit the pair, or the region is too small.
     """
-    pictures = _pictures(pair, restored)
+    pictures = _pictures(pair, restored, baselines or {})
     return [
         *_score_fidelity(pair, pictures),
         *_score_blur_map(pair, blur_map),
@@ -72,23 +84,21 @@ def score_item(
 
 
 def input_image(pair: Pair) -> Pixels:
-    """What one has without restoring: ``(L + R) / 2``, rounded half to even, at the pair's depth."""
-    total = pair.left.astype(np.uint32) + pair.right
-    half = (total + (total >> 1 & 1)) >> 1
-    return half.astype(np.uint8) if pair.bit_depth == 8 else half.astype(np.uint16)
+    """What one has without restoring: the mean of the views, or the only view."""
+    return pair.combined
 
 
-def _pictures(pair: Pair, restored: Pixels | None) -> dict[str, Pixels]:
-    reserved = set(SUBJECTS) & set(pair.peers)
+def _pictures(pair: Pair, restored: Pixels | None, baselines: Mapping[str, Pixels]) -> dict[str, Pixels]:
+    reserved = {*SUBJECTS, *baselines} & set(pair.peers)
     if reserved:
         raise MetricError(
             "a peer has a reserved name",
             where=pair.id,
             got=", ".join(sorted(reserved)),
-            remedy="give the peer the name of its method",
+            remedy="give the peer another name; those of subjects and of baselines are taken",
         )
     ours = {} if restored is None else {RESTORED: restored}
-    return {INPUT: input_image(pair), **ours, **pair.peers}
+    return {INPUT: input_image(pair), **ours, **baselines, **pair.peers}
 
 
 def _score_fidelity(pair: Pair, pictures: Mapping[str, Pixels]) -> Iterator[Score]:
@@ -132,7 +142,7 @@ def _blur_values(samples: BlurSamples) -> dict[str, tuple[float, str]]:
 def _score_reblur(
     pair: Pair, pictures: Mapping[str, Pixels], *, blur_map: BlurMap | None, kernel: KernelSpec
 ) -> Iterator[Score]:
-    if blur_map is None or blur_map.kind is not BlurMapKind.SIGNED_COC_PX:
+    if blur_map is None or blur_map.kind is not BlurMapKind.SIGNED_COC_PX or not pair.has_both_views:
         return
     protocol = _protocol(pair, variant=_name_kernel(kernel))
     along_x, turned = turn_pair(pair), turn_map(blur_map, pair.dp_axis)
