@@ -28,6 +28,10 @@ ArchiveOption = Annotated[str, typer.Option("--archive", help="Where frames, res
 DatasetOption = Annotated[str | None, typer.Option("--dataset", help="First part of the item ids.")]
 EstimatorOption = Annotated[str, typer.Option("--estimator", help="How blur maps are estimated.")]
 DeblurrerOption = Annotated[str, typer.Option("--deblurrer", help="How images are restored.")]
+BaselineOption = Annotated[
+    list[str] | None,
+    typer.Option("--baseline", help="A deblurrer to restore by as well and score beside; may be repeated."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting, such as estimator.largest_disparity_px=12; may be repeated."),
@@ -52,13 +56,14 @@ def restore(
     estimator: EstimatorOption = "disparity",
     deblurrer: DeblurrerOption = "ldp",
     settings: SetOption = None,
+    baseline: BaselineOption = None,
     cluster: ClusterOption = None,
     workers: WorkersOption = None,
     max_bad: MaxBadOption = 0.05,
     report_items: Annotated[int, typer.Option(min=0, help="Items with pictures in the report.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
-    """Restore every pair of a dataset and report on it. What is archived is not computed again."""
+    """Restore every item of a dataset and report on it. What is archived is not computed again."""
     with exits():
         chosen = _parse_settings(settings)
         summary = _run_restore(
@@ -71,6 +76,7 @@ def restore(
             estimator_settings=chosen["estimator"],
             deblurrer=deblurrer,
             deblurrer_settings=chosen["deblurrer"],
+            baselines=baseline or (),
             cluster=cluster,
             processes=workers,
             max_bad=max_bad,
@@ -112,6 +118,7 @@ def plan(
     estimator: EstimatorOption = "disparity",
     deblurrer: DeblurrerOption = "ldp",
     settings: SetOption = None,
+    baseline: BaselineOption = None,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -129,6 +136,7 @@ def plan(
             estimator=(estimator, chosen["estimator"]),
             deblurrer=(deblurrer, chosen["deblurrer"]),
             processes=workers,
+            baselines=baseline or (),
         )
     print_json(preview) if as_json else print_plan(preview)
 
