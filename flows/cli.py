@@ -36,6 +36,8 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting, such as estimator.largest_disparity_px=12; may be repeated."),
 ]
+_SETTABLE = ("estimator", "deblurrer", "single_estimator", "single_deblurrer", "simulate")
+"""What `--set` sets something of; the `single_` ones serve items whose second view is missing."""
 MaxBadOption = Annotated[float, typer.Option(min=0, max=1, help="Share of bad items that stops a run.")]
 
 
@@ -59,7 +61,9 @@ def restore(
     baseline: BaselineOption = None,
     cluster: ClusterOption = None,
     workers: WorkersOption = None,
-    max_bad: MaxBadOption = 0.05,
+    max_bad: _SETTABLE = ("estimator", "deblurrer", "single_estimator", "single_deblurrer", "simulate")
+"""What `--set` sets something of; the `single_` ones serve items whose second view is missing."""
+MaxBadOption = 0.05,
     report_items: Annotated[int, typer.Option(min=0, help="Items with pictures in the report.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
@@ -76,6 +80,8 @@ def restore(
             estimator_settings=chosen["estimator"],
             deblurrer=deblurrer,
             deblurrer_settings=chosen["deblurrer"],
+            single_estimator_settings=chosen["single_estimator"],
+            single_deblurrer_settings=chosen["single_deblurrer"],
             baselines=baseline or (),
             cluster=cluster,
             processes=workers,
@@ -94,7 +100,9 @@ def ingest(
     dataset: DatasetOption = None,
     cluster: ClusterOption = None,
     workers: WorkersOption = None,
-    max_bad: MaxBadOption = 0.05,
+    max_bad: _SETTABLE = ("estimator", "deblurrer", "single_estimator", "single_deblurrer", "simulate")
+"""What `--set` sets something of; the `single_` ones serve items whose second view is missing."""
+MaxBadOption = 0.05,
     as_json: JsonOption = False,
 ) -> None:
     """Archive the frames of a dataset and no more; a later `ldp restore` finds them there."""
@@ -136,6 +144,7 @@ def plan(
             estimator=(estimator, chosen["estimator"]),
             deblurrer=(deblurrer, chosen["deblurrer"]),
             processes=workers,
+            single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
             baselines=baseline or (),
         )
     print_json(preview) if as_json else print_plan(preview)
@@ -243,7 +252,7 @@ def _run_restore(*, as_json: bool, **options: Any) -> dict[str, Any]:
 
 def _parse_settings(assignments: list[str] | None) -> dict[str, dict[str, Any]]:
     """``stage.name=value`` by stage; values are JSON, or text where they are not."""
-    chosen: dict[str, dict[str, Any]] = {"estimator": {}, "deblurrer": {}, "simulate": {}}
+    chosen: dict[str, dict[str, Any]] = {stage: {} for stage in _SETTABLE}
     for assignment in assignments or []:
         path, equals, value = assignment.partition("=")
         stage, _, name = path.partition(".")
@@ -251,7 +260,7 @@ def _parse_settings(assignments: list[str] | None) -> dict[str, dict[str, Any]]:
             raise SettingsError(
                 "not a setting",
                 where="--set",
-                expected="estimator.NAME=VALUE, deblurrer.NAME=VALUE or simulate.NAME=VALUE",
+                expected=", ".join(f"{stage}.NAME=VALUE" for stage in _SETTABLE),
                 got=assignment,
             )
         chosen[stage][name] = _parse_value(value)

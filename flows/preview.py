@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ldp_core.storage import absolute_url
 from tasks.cluster import embedded_memory_bytes, usable_bytes
-from tasks.job import STAGES, Job, Method
+from tasks.job import STAGES, Choice, Settings, make_job
 from tasks.memory import declare_memory
 from tasks.plan import Done, Plan, estimate_seconds, make_plan
-
-MethodChoice = tuple[str, Mapping[str, Any]]
 
 
 def preview_run(
@@ -22,15 +20,21 @@ def preview_run(
     archive: str,
     *,
     dataset: str | None,
-    estimator: MethodChoice,
-    deblurrer: MethodChoice,
+    estimator: Choice,
+    deblurrer: Choice,
     processes: int | None,
+    single_settings: Settings = (None, None),
     baselines: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time."""
-    others = tuple(map(Method.of, dict.fromkeys(baselines)))
-    methods = Method.of(*estimator), Method.of(*deblurrer)
-    job = Job(absolute_url(archive), *methods, torch_threads=1, baselines=others)
+    job = make_job(
+        absolute_url(archive),
+        estimator=estimator,
+        deblurrer=deblurrer,
+        single_settings=single_settings,
+        baselines=baselines,
+        torch_threads=1,
+    )
     plan = make_plan(job, absolute_url(source), layout=layout, dataset=dataset)
     ids = {item.id for item in plan.catalogue.items}
     return {

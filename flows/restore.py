@@ -18,7 +18,7 @@ from ldp_core.storage import join, shared_url
 from tasks.batches import Batch, BatchResult, ingest_batch, restore_batch
 from tasks.cluster import open_workers
 from tasks.heartbeat import beating
-from tasks.job import Job, Method, stages_for
+from tasks.job import make_job, stages_for
 from tasks.memory import declare_memory, require_memory
 from tasks.plan import Plan
 from tasks.prepare import prepare_run
@@ -43,6 +43,8 @@ def restore_dataset(
     estimator_settings: Mapping[str, Any] | None = None,
     deblurrer: str = "ldp",
     deblurrer_settings: Mapping[str, Any] | None = None,
+    single_estimator_settings: Mapping[str, Any] | None = None,
+    single_deblurrer_settings: Mapping[str, Any] | None = None,
     baselines: Sequence[str] = (),
     cluster: str | None = None,
     processes: int | None = None,
@@ -51,7 +53,8 @@ def restore_dataset(
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
-    Items whose second view is missing go through methods that work on one view.
+    Items whose second view is missing go through methods that work on one view: those of the run
+    where they do, else ``depth-distilled`` and ``bdir`` with the settings given for single views.
 
     Args:
         source: folder or manifest of the dataset, any fsspec URL.
@@ -71,10 +74,15 @@ def restore_dataset(
     """
     begin = perf_counter()
     source, archive = shared_url(source), shared_url(archive)
-    methods = Method.of(estimator, estimator_settings), Method.of(deblurrer, deblurrer_settings)
     with open_workers(cluster, processes=processes) as workers:
-        others = tuple(map(Method.of, dict.fromkeys(baselines)))
-        job = Job(archive, *methods, torch_threads=workers.torch_threads, baselines=others)
+        job = make_job(
+            archive,
+            estimator=(estimator, estimator_settings),
+            deblurrer=(deblurrer, deblurrer_settings),
+            single_settings=(single_estimator_settings, single_deblurrer_settings),
+            baselines=baselines,
+            torch_threads=workers.torch_threads,
+        )
         plan = prepare_run(job, source, layout, dataset).plan
         require_memory(declare_memory(plan.to_do, job), workers)
         run_id = new_run_id()

@@ -147,7 +147,7 @@ class Pair:
     """The decoded pixels of an item: views of one shape and dtype, ``(h, w, c)`` uint8 or uint16.
 
     ``right`` is None where the second view is missing. Methods that compare the views take them from
-    `both_views`, methods that look at one picture take `combined`.
+    `both_views`, methods that look at one picture take `ldp_core.single_view.input_image`.
 
     Pixels stand as in the source, whatever ``dp_axis`` is; methods see them turned (`ldp_core.turning`).
     """
@@ -201,18 +201,6 @@ class Pair:
         if self.right is None:
             raise SecondViewMissingError.of(self.id)
         return self.left, self.right
-
-    @property
-    def combined(self) -> Pixels:
-        """The scene as an ordinary camera shows it, one picture ``(h, w, c)`` of the views' dtype.
-
-        ``(L + R) / 2``, rounded half to even; the only view where there is one.
-        """
-        if self.right is None:
-            return self.left
-        total = self.left.astype(np.uint32) + self.right
-        half = (total + (total >> 1 & 1)) >> 1
-        return half.astype(np.uint8) if self.bit_depth == 8 else half.astype(np.uint16)
 
     @property
     def bit_depth(self) -> int:

@@ -22,6 +22,12 @@ BASELINE = "baseline"
 """The stage of a restoration by another method, to be scored beside the run's own."""
 
 
+Choice = tuple[str, Mapping[str, Any] | None]
+"""A method by name, and its settings."""
+Settings = tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]
+"""Of an estimator and of a deblurrer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """A blur estimator or a deblurrer by name, with its settings as canonical JSON."""
@@ -131,6 +137,35 @@ def deblurrer_for(method: Method) -> Deblurrer:
 def works_on_one_view(method: Method) -> bool:
     """Whether a deblurrer looks at one picture only: it needs neither the second view nor a map."""
     return method.name in ONE_VIEW_DEBLURRERS
+
+
+def make_job(
+    archive: str,
+    *,
+    estimator: Choice,
+    deblurrer: Choice,
+    single_settings: Settings = (None, None),
+    baselines: Iterable[str] = (),
+    torch_threads: int = 0,
+) -> Job:
+    """A job from names and plain settings.
+
+    ``single_settings`` are those of the estimator and the deblurrer of single views; a baseline that is the
+    latter has them too, any other its defaults.
+    """
+    job = Job(archive)
+    single_estimator = Method.of(job.single_estimator.name, single_settings[0])
+    single_deblurrer = Method.of(job.single_deblurrer.name, single_settings[1])
+    known = {single_deblurrer.name: single_deblurrer}
+    return Job(
+        archive,
+        Method.of(*estimator),
+        Method.of(*deblurrer),
+        torch_threads,
+        single_estimator,
+        single_deblurrer,
+        tuple(known.get(name) or Method.of(name) for name in dict.fromkeys(baselines)),
+    )
 
 
 @lru_cache(maxsize=16)

@@ -19,7 +19,7 @@ import numpy as np
 from ldp_core.blur import make_estimator
 from ldp_core.deblur import DEBLURRERS, make_deblurrer
 from ldp_core.metrics import psnr_db
-from ldp_core.metrics.scoring import input_image
+from ldp_core.single_view import input_image
 from ldp_core.types import Pair, Pixels
 
 OVERLAY_ROWS = 44

@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ldp_core.blur.clip_maps import estimate_map
-from ldp_core.blur.clip_model import ClipModel, choose_device, load_clip, random_clip
+from ldp_core.blur.clip_model import ClipModel, load_clip, random_clip
 from ldp_core.blur.clip_settings import ClipSettings, RandomClipSettings
+from ldp_core.devices import choose_device
 from ldp_core.types import BlurMap, Pair, StageSpec
 from ldp_core.weights import SHIPPED, digest_of
 

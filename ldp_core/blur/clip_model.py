@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ldp_core.blur.clip_card import ClipCard
 from ldp_core.blur.clip_network import build_network, open_clip
 from ldp_core.blur.clip_sources import card_of_architecture, fetch_clip, read_card
+from ldp_core.devices import autocast
 from ldp_core.weights import SHIPPED, open_weights
 
 
@@ -122,13 +123,3 @@ def _make_random(shape: str, seed: int, device: str) -> ClipModel:
         card = card_of_architecture(shape, where=f"random weights of shape '{shape}'")
     card = card.model_copy(update={"as_released": None, "thresholds": (), "name": f"random {shape}"})
     return ClipModel(build_network(card.model_cfg, where=shape, seed=seed).to(device), card, trained=False)
-
-
-def choose_device() -> str:
-    """The GPU where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on a GPU, float32 elsewhere."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")

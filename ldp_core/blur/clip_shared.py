@@ -18,7 +18,8 @@ from torch import Tensor
 from ldp_core.blur.cells import PaddedViews, reflect
 from ldp_core.blur.clip_card import CellFormat
 from ldp_core.blur.clip_formats import compose
-from ldp_core.blur.clip_model import ClipModel, autocast, resize_positions
+from ldp_core.blur.clip_model import ClipModel, resize_positions
+from ldp_core.devices import autocast
 from ldp_core.errors import SettingsError
 
 _SAVING = 10

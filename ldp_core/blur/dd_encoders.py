@@ -8,7 +8,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from ldp_core.blur.torchvision_shim import make_torchvision_importable
@@ -83,15 +82,14 @@ class Encoder(nn.Module):
         super().__init__()
         self.body = Vgg16() if name is EncoderName.VGG16 else EfficientNetLite0()
         self.frozen_statistics = frozen_statistics
-        self.register_buffer("mean", torch.tensor(self.body.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(self.body.std).view(1, 3, 1, 1), persistent=False)
 
     @property
     def channels(self) -> tuple[int, ...]:
         return self.body.channels
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        taps: list[Tensor] = self.body((images - self.mean) / self.std)
+        mean, std = (images.new_tensor(x).view(1, 3, 1, 1) for x in (self.body.mean, self.body.std))
+        taps: list[Tensor] = self.body((images - mean) / std)
         return taps
 
     def train(self, mode: bool = True) -> Encoder:

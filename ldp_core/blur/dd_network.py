@@ -95,9 +95,7 @@ class DecoderLevel(nn.Module):
             nn.Conv2d(before, hidden, 3, padding=1), nn.ReLU(inplace=True), nn.BatchNorm2d(hidden)
         )
         self.field = Srfb(hidden) if has_field else nn.Identity()
-        self.widen = nn.Sequential(
-            nn.Conv2d(hidden, after, 1), nn.ReLU(inplace=True), nn.BatchNorm2d(after)
-        )
+        self.widen = nn.Sequential(nn.Conv2d(hidden, after, 1), nn.ReLU(inplace=True), nn.BatchNorm2d(after))
         self.mask, self.depth = nn.Conv2d(after, 1, 1), nn.Conv2d(after, 1, 1)
         self.attend = (
             nn.Sequential(
@@ -140,6 +138,9 @@ class DdNetwork(nn.Module):
             for k, (a, b, c) in enumerate(zip(ins, hidden, outs, strict=True))
         )
         self.merge_masks, self.merge_depths = nn.Conv2d(LEVELS, 1, 1), nn.Conv2d(LEVELS, 1, 1)
+        for merge in (self.merge_masks, self.merge_depths):
+            nn.init.constant_(merge.weight, 1 / LEVELS)
+            nn.init.zeros_(merge.bias)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Detection:
         taps = [narrow(tap) for narrow, tap in zip(self.lateral, self.encoder(images), strict=True)]

@@ -24,6 +24,9 @@ class BlurEstimator(Protocol):
 
 _FACTORIES: Final[dict[str, Callable[[Mapping[str, Any]], BlurEstimator]]] = {
     "clip": load_later("ldp_core.blur.clip", "ClipEstimator", "ClipSettings"),
+    "depth-distilled": load_later(
+        "ldp_core.blur.depth_distilled", "DepthDistilledEstimator", "DepthDistilledSettings"
+    ),
     "disparity": load_later("ldp_core.blur.disparity", "DisparityEstimator", "DisparitySettings"),
     "random-clip": load_later("ldp_core.blur.clip", "RandomClipEstimator", "RandomClipSettings"),
     "zncc": load_later("ldp_core.blur.zncc", "ZnccEstimator", "ZnccSettings"),

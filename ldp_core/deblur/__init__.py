@@ -52,6 +52,7 @@ def make_deblurrer(name: str, settings: Mapping[str, Any] | None = None) -> Debl
 
 DEBLURRERS: Mapping[str, Callable[[Mapping[str, Any]], Deblurrer]] = MappingProxyType(
     {
+        "bdir": load_later("ldp_core.deblur.bdir", "BdirDeblurrer", "BdirDeblurSettings"),
         "wiener": load_later("ldp_core.deblur.wiener", "WienerDeblurrer", "WienerSettings"),
         "ldp": load_later("ldp_core.deblur.ldp", "LdpDeblurrer", "LdpSettings"),
     }

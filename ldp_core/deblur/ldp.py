@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +15,25 @@ from ldp_core.deblur import wiener
 from ldp_core.deblur.ldp_map import arrange_for, lay_planes
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
 from ldp_core.deblur.quantise import to_pixels
-from ldp_core.deblur.tiling import apply_tiled
-from ldp_core.errors import BlurMapError, WeightsError
+from ldp_core.devices import autocast, choose_device
+from ldp_core.errors import BlurMapError
 from ldp_core.settings import Settings
+from ldp_core.single_view import to_rgb
+from ldp_core.tiling import apply_tiled
 from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, StageSpec
-from ldp_core.weights import digest_of, open_weights
+from ldp_core.weights import digest_of
+from ldp_core.weights.networks import NetworkKind, load_network
 
-__all__ = ["LdpDeblurrer", "LdpSettings", "load_network"]
+__all__ = ["LDP", "LdpDeblurrer", "LdpSettings"]
 
 VERSION = "2"
+
+
+def _build(settings: Mapping[str, Any]) -> LdpNetwork:
+    return LdpNetwork(NetworkSettings.parse(settings))
+
+
+LDP = NetworkKind("ldp", _build)
 _TILES_AT_ONCE = 16
 """On a GPU; on a CPU one is fastest."""
 
@@ -60,7 +70,9 @@ class LdpDeblurrer:
             BlurMapError: the map is of another size than the pair, or not finite.
             WeightsError: the weights are absent, altered, or of another network.
         """
-        network = load_network(self.settings.weights, sha256=self.settings.sha256, device=choose_device())
+        network = load_network(
+            LDP, self.settings.weights, sha256=self.settings.sha256, device=choose_device()
+        )
         images = dict(zip(("left", "right"), pair.both_views, strict=True))
         planes = None
         if blur_map is not None and self.settings.use_map:
@@ -68,7 +80,7 @@ class LdpDeblurrer:
             planes = arrange_for(network.settings.bpa, lay_planes(blur_map))
             if network.settings.residual == "wiener" and blur_map.kind is BlurMapKind.SIGNED_COC_PX:
                 images["guess"] = wiener.WienerDeblurrer().restore(pair, blur_map)
-        arrays = {name: _to_tensor(image, peak=pair.peak) for name, image in images.items()}
+        arrays = {name: to_rgb(image) for name, image in images.items()}
         if planes is not None:
             arrays["plane"] = planes[0]
         restored = restore_views(network, self.settings, **arrays)
@@ -95,7 +107,7 @@ def restore_views(network: LdpNetwork, settings: LdpSettings, **arrays: Tensor) 
     @torch.inference_mode()
     def restore_tiles(*stacks: Tensor) -> Tensor:
         placed = {name: _place(stack, device) for name, stack in zip(arrays, stacks, strict=True)}
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with autocast(device):
             restored: Tensor = network(**placed)
         return restored.float().cpu()
 
@@ -106,33 +118,6 @@ def restore_views(network: LdpNetwork, settings: LdpSettings, **arrays: Tensor) 
         overlap_px=settings.overlap_px,
         at_once=_TILES_AT_ONCE if device.type == "cuda" else 1,
     )
-
-
-@lru_cache(maxsize=2)
-def load_network(weights: str, *, sha256: str = "", device: str = "cpu") -> LdpNetwork:
-    """The network of a weights file, ready to restore; kept for the life of the process.
-
-    Raises:
-        WeightsError: the weights are absent, altered, or of another network.
-    """
-    opened = open_weights(weights, sha256=sha256)
-    try:
-        network = LdpNetwork(NetworkSettings.parse(json.loads(opened.metadata["network"])))
-        network.load_state_dict({name: value.float() for name, value in opened.tensors.items()})
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise WeightsError(
-            "these weights are not of an LDP network",
-            where=weights,
-            expected="tensors of LdpNetwork, and its settings under 'network' in the header",
-            got=str(error)[:200],
-            remedy="give weights that `python -m ldp_core.training export` wrote",
-        ) from error
-    return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def choose_device() -> str:
-    """The GPU where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _place(views: Tensor, device: torch.device) -> Tensor:
@@ -148,9 +133,3 @@ def _require_fit(pair: Pair, blur_map: BlurMap) -> None:
             got=f"shape {blur_map.values.shape}, {int((~np.isfinite(blur_map.values)).sum())} not finite",
             remedy="estimate the map from this pair, or restore without one",
         )
-
-
-def _to_tensor(view: Pixels, *, peak: int) -> Tensor:
-    """(3, h, w) in 0..1; one grey plane is shown to the network three times."""
-    scaled = torch.from_numpy(view.astype(np.float32) / np.float32(peak)).permute(2, 0, 1)
-    return scaled.expand(3, -1, -1).contiguous()

@@ -27,10 +27,10 @@ from ldp_core.deblur.layers import choose_levels, level_weights
 from ldp_core.deblur.noise import measure_noise
 from ldp_core.deblur.quantise import to_pixels
 from ldp_core.deblur.spectra import Canvas
-from ldp_core.deblur.tiling import apply_tiled
 from ldp_core.errors import BlurMapError
 from ldp_core.optics.kernels import KernelSpec, kernel_bank, kernel_size
 from ldp_core.settings import Settings
+from ldp_core.tiling import apply_tiled
 from ldp_core.types import BlurMap, FloatMap, Pair, Pixels, StageSpec
 
 __all__ = ["WienerDeblurrer", "WienerSettings"]

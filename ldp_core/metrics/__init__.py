@@ -7,7 +7,7 @@ from ldp_core.metrics.alignment import align, find_shift
 from ldp_core.metrics.bootstrap import Interval, difference_interval, mean_interval
 from ldp_core.metrics.fidelity import mae, psnr_db, ssim
 from ldp_core.metrics.reblur import reblur_psnr_db
-from ldp_core.metrics.scoring import METRICS, input_image, score_item, score_spec
+from ldp_core.metrics.scoring import METRICS, score_item, score_spec
 from ldp_core.metrics.summary import MeanDifference, compare_with, group_scores, summarise
 from ldp_core.metrics.table import read_scores_table, scores_table
 
@@ -20,7 +20,6 @@ __all__ = [
     "difference_interval",
     "find_shift",
     "group_scores",
-    "input_image",
     "mae",
     "mean_interval",
     "psnr_db",

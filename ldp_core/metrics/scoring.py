@@ -15,6 +15,7 @@ from ldp_core.metrics.blur_maps import BlurSamples, ai1, ai2, auc, one_minus_rho
 from ldp_core.metrics.fidelity import Fidelity, Picture, mae, psnr_db, ssim
 from ldp_core.metrics.reblur import reblur_psnr_db
 from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec
+from ldp_core.single_view import input_image
 from ldp_core.turning import turn, turn_map, turn_pair
 from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, Protocol, Region, Score, StageSpec
 
@@ -81,11 +82,6 @@ def score_item(
         *_score_blur_map(pair, blur_map),
         *_score_reblur(pair, pictures, blur_map=blur_map, kernel=kernel),
     ]
-
-
-def input_image(pair: Pair) -> Pixels:
-    """What one has without restoring: the mean of the views, or the only view."""
-    return pair.combined
 
 
 def _pictures(pair: Pair, restored: Pixels | None, baselines: Mapping[str, Pixels]) -> dict[str, Pixels]:

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-from ldp_core.metrics import input_image
 from ldp_core.report.pictures import PHOTOGRAPH_QUALITY, to_eight_bit
+from ldp_core.single_view import input_image
 from ldp_core.types import Pair, Pixels
 
 CUT_PX = 192

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ldp_core.metrics import input_image
 from ldp_core.report.colours import index_map, index_values, palette_of
 from ldp_core.report.model import THUMBS, colour_limit, digest_blur
+from ldp_core.single_view import input_image
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, FloatMap, Pair, Pixels
 
 PHOTOGRAPH_QUALITY: Final = 95

@@ -147,7 +147,10 @@ class Trainer(Generic[B]):
         for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(now, 1 - decay)
         for mean, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
-            mean.copy_(now)
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - decay)
+            else:
+                mean.copy_(now)
 
     def state(self) -> dict[str, Any]:
         """All that resuming and exporting need, as plain values and tensors."""

@@ -11,9 +11,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from ldp_core.errors import BlurMapError, MetricError
-from ldp_core.metrics import input_image, psnr_db, reblur, reblur_psnr_db
+from ldp_core.metrics import psnr_db, reblur, reblur_psnr_db
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.render import render_views
+from ldp_core.single_view import input_image
 from ldp_core.types import BlurMap, BlurMapKind, FloatMap, Pair, Pixels, Region
 
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from ldp_core.errors import MetricError
-from ldp_core.metrics import align, input_image, mae, psnr_db, score_item, score_spec, ssim
+from ldp_core.metrics import align, mae, psnr_db, score_item, score_spec, ssim
 from ldp_core.metrics.scoring import METRICS, PSNR_CEILING_DB
 from ldp_core.optics.kernels import KernelFamily, KernelSpec
+from ldp_core.single_view import input_image
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair, Pixels, Protocol, Region, Score
 
 HEIGHT, WIDTH = 28, 36

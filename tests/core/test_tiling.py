@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from ldp_core.deblur import make_deblurrer
-from ldp_core.deblur.tiling import apply_tiled, plan_tiles
 from ldp_core.errors import SettingsError
+from ldp_core.tiling import apply_tiled, plan_tiles
 from ldp_core.types import BlurMap, BlurMapKind, Pair
 
 

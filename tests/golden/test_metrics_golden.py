@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from ldp_core.images import read_image
-from ldp_core.metrics import find_shift, input_image, score_item, summarise
+from ldp_core.metrics import find_shift, score_item, summarise
+from ldp_core.single_view import input_image
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair, Pixels, Region
 
 CANON_PSNR_DB = {

@@ -86,15 +86,15 @@ def draw_batch(
     samples = [mirror(rng, sample) for sample in (*shot, *simulated)]
     images = torch.stack([jitter(rng, sample.image) for sample in samples])
     planes = torch.stack([sample.planes for sample in samples])
-    return DbdBatch(images, *planes.split(1, dim=1))
+    return DbdBatch(images, *planes[:, :, None].unbind(1))
 
 
 def draw_photograph(
     rng: np.random.Generator, masked: Masked, settings: DbdBatchSettings, *, side_px: int
 ) -> Sample:
     """A square of a masked photograph; its depth is not known."""
-    image = torch.from_numpy(masked.image).permute(2, 0, 1).float() / 255
-    mask = torch.from_numpy(masked.in_focus)[None].float()
+    image = torch.tensor(masked.image).permute(2, 0, 1).float() / 255
+    mask = torch.tensor(masked.in_focus)[None].float()
     content, _ = _cut(rng, torch.cat([image, mask]), settings, side_px=side_px)
     planes = torch.zeros(4, side_px, side_px)
     planes[0], planes[1] = content[3], 1
@@ -106,7 +106,7 @@ def draw_simulated(
 ) -> Sample:
     """A square of the mean of a frame's views, labelled by its circle of confusion."""
     frame = frames[int(rng.integers(len(frames)))]
-    views = torch.from_numpy(frame.views[:2]).permute(0, 3, 1, 2).float() / 255
+    views = torch.tensor(frame.views[:2]).permute(0, 3, 1, 2).float() / 255
     coc = torch.from_numpy(frame.maps[0])[None]
     content, scale = _cut(rng, torch.cat([views.mean(0), coc]), settings, side_px=side_px)
     return Sample(content[:3], torch.stack(label(content[3] * scale, settings)))

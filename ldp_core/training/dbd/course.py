@@ -110,7 +110,7 @@ class DbdCourse:
         device = next(network.parameters()).device
         found = []
         for start in range(0, len(chosen), _AT_ONCE):
-            views = [torch.from_numpy(m.image).permute(2, 0, 1) for m in chosen[start : start + _AT_ONCE]]
+            views = [torch.tensor(m.image).permute(2, 0, 1) for m in chosen[start : start + _AT_ONCE]]
             images = torch.stack(views).to(device).float() / 255
             found += list(network(images).in_focus[:, 0].float().cpu().numpy())
         return found

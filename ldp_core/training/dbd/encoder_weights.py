@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,9 +57,9 @@ def _only(state: Mapping[str, Tensor], *, counters: bool) -> list[Tensor]:
     return [x for key, x in state.items() if key.endswith(_COUNTERS) is counters]
 
 
-def _load(path: Path) -> dict[str, Tensor]:
+def _load(path: Path) -> dict[str, Any]:
     try:
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError("there are no encoder weights here", where=str(path)) from error
     except Exception as error:

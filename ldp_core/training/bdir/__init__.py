@@ -1,0 +1,1 @@
+"""Training of BDIR, on single views of simulated scenes."""
