@@ -61,9 +61,7 @@ def restore(
     baseline: BaselineOption = None,
     cluster: ClusterOption = None,
     workers: WorkersOption = None,
-    max_bad: _SETTABLE = ("estimator", "deblurrer", "single_estimator", "single_deblurrer", "simulate")
-"""What `--set` sets something of; the `single_` ones serve items whose second view is missing."""
-MaxBadOption = 0.05,
+    max_bad: MaxBadOption = 0.05,
     report_items: Annotated[int, typer.Option(min=0, help="Items with pictures in the report.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
@@ -100,9 +98,7 @@ def ingest(
     dataset: DatasetOption = None,
     cluster: ClusterOption = None,
     workers: WorkersOption = None,
-    max_bad: _SETTABLE = ("estimator", "deblurrer", "single_estimator", "single_deblurrer", "simulate")
-"""What `--set` sets something of; the `single_` ones serve items whose second view is missing."""
-MaxBadOption = 0.05,
+    max_bad: MaxBadOption = 0.05,
     as_json: JsonOption = False,
 ) -> None:
     """Archive the frames of a dataset and no more; a later `ldp restore` finds them there."""
