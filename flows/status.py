@@ -8,7 +8,7 @@ from typing import Any
 from ldp_core.archive import stage_key
 from ldp_core.archive.contents import require_archive
 from ldp_core.storage import absolute_url
-from tasks.job import BASELINE
+from ldp_core.types import BASELINE
 from tasks.records import RunRecord, read_record
 from tasks.status import describe_run, describe_runs, describe_sections, group_quarantine, read_summary
 

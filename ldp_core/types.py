@@ -294,6 +294,10 @@ class MeanScore:
     n: int
 
 
+BASELINE = "baseline"
+"""The stage of a restoration by another method, to be scored beside a run's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageSpec:
     """All that the result of a stage depends on besides its item, in plain JSON values.

@@ -14,12 +14,10 @@ from ldp_core.blur import BlurEstimator, make_estimator
 from ldp_core.deblur import ONE_VIEW as ONE_VIEW_DEBLURRERS
 from ldp_core.deblur import Deblurrer, make_deblurrer
 from ldp_core.metrics import score_spec
-from ldp_core.types import Item, StageSpec
+from ldp_core.types import BASELINE, Item, StageSpec
 
 STAGES = ("blur", "deblur", "score")
 """The stages that leave a result in the archive after ingest, in order."""
-BASELINE = "baseline"
-"""The stage of a restoration by another method, to be scored beside the run's own."""
 
 
 Choice = tuple[str, Mapping[str, Any] | None]

@@ -11,8 +11,8 @@ from time import perf_counter
 from ldp_core.archive import Archive
 from ldp_core.catalogue import read_catalogue
 from ldp_core.optics import SimulationSettings, simulate_pair
-from ldp_core.types import Catalogue, Item
-from tasks.job import BASELINE, STAGES, Job, Keys, deblurrer_for, estimator_for, keys_of
+from ldp_core.types import BASELINE, Catalogue, Item
+from tasks.job import STAGES, Job, Keys, deblurrer_for, estimator_for, keys_of
 
 _MOST_BATCHES = 100
 _SMALLEST_BATCH = 8

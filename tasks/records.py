@@ -13,8 +13,8 @@ from ldp_core.archive import ItemKind, stage_key
 from ldp_core.archive.run_records import SUMMARY
 from ldp_core.errors import ItemDamagedError
 from ldp_core.storage import join, list_folder
-from ldp_core.types import StageSpec
-from tasks.job import BASELINE, Job, read_job
+from ldp_core.types import BASELINE, StageSpec
+from tasks.job import Job, read_job
 from tasks.runs import read_file
 
 KINDS_OF_STAGE: Mapping[str, tuple[ItemKind, ...]] = {

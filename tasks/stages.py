@@ -26,9 +26,8 @@ from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingErro
 from ldp_core.metrics import score_item
 from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
-from ldp_core.types import BlurMap, Item, Pair, Pixels, QuarantineRecord, Score, StageSpec
+from ldp_core.types import BASELINE, BlurMap, Item, Pair, Pixels, QuarantineRecord, Score, StageSpec
 from tasks.job import (
-    BASELINE,
     STAGES,
     Job,
     Keys,

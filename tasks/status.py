@@ -17,9 +17,8 @@ from ldp_core.archive.contents import list_sections, read_section
 from ldp_core.archive.run_records import list_runs
 from ldp_core.errors import ItemDamagedError, ItemMissingError, ObjectMissingError
 from ldp_core.storage import join, read_bytes
-from ldp_core.types import RunSummary
+from ldp_core.types import BASELINE, RunSummary
 from tasks.heartbeat import SILENCE, last_beat
-from tasks.job import BASELINE
 from tasks.records import RunRecord, read_record
 from tasks.runs import read_file
 
