@@ -66,6 +66,7 @@ def build_context(
         "created": show_moment(run.created),
         "lead": state_result(cards, run),
         "single_views": state_single_views(run, items),
+        "mixed": len({item.single_view for item in items}) > 1,
         "baselines": compare_baselines(run, items),
         "sections": [(SECTIONS[family], list(group)) for family, group in groupby(cards, key=_family)],
         "times": list_times(run.seconds),

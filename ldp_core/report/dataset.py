@@ -29,7 +29,7 @@ class Fact:
 
 
 def describe_dataset(catalogue: Catalogue, digests: Mapping[str, str] | None = None) -> list[Fact]:
-    """What a dataset is: where from, how many pairs or single views of which kind, what truth comes with them.
+    """What a dataset is: where from, how many items of which kind, what truth comes with them.
 
     ``digests``: the digest of the archived pixels of each item that came through.
     """
@@ -60,9 +60,8 @@ def digest_items(digests: Mapping[str, str]) -> str:
 
 def _count_pairs(catalogue: Catalogue) -> str:
     refused = sum(problem.refuses_item for problem in catalogue.problems)
-    return f"{len(catalogue.items) - _count_singles(catalogue.items):,}" + (
-        f", {refused:,} more refused" if refused else ""
-    )
+    pairs = len(catalogue.items) - _count_singles(catalogue.items)
+    return f"{pairs:,}" + (f", {refused:,} more refused" if refused else "")
 
 
 def _count_singles(items: Iterable[Item]) -> int:

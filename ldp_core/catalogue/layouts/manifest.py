@@ -1,7 +1,7 @@
 """A table of pictures: CSV, JSON lines or Parquet.
 
 The column ``left`` is required; ``right``, ``id``, ``target``, ``blur_truth`` and ``peer:<name>`` are
-optional. A row without ``right`` is an item of a single view. Paths are relative to the manifest, or
+optional; without ``right`` no other column may be there. A row without it is an item of a single view. Paths are relative to the manifest, or
 absolute, or URLs. Without ``id`` an item is named after the file of its left view.
 """
 
@@ -46,15 +46,17 @@ def read_manifest(source: str) -> Drafts:
 
 def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
     """Role of each picture column."""
-    if LEFT not in columns:
+    peers = {name: name.removeprefix(_PEER) for name in columns if name.startswith(_PEER)}
+    unknown = {*columns} - {*_ROLES, *peers, "id"}
+    needed = (LEFT, RIGHT) if unknown else (LEFT,)  # an unknown column may be a misspelt one
+    if missing := [name for name in needed if name not in columns]:
         raise CatalogueError(
-            f"the manifest has no column '{LEFT}'",
+            f"the manifest has no column '{missing[0]}'",
             where=source,
             expected=_KNOWN,
             got=", ".join(columns),
             remedy="name the columns in the first row, or in every JSON object",
         )
-    peers = {name: name.removeprefix(_PEER) for name in columns if name.startswith(_PEER)}
     return {name: name for name in _ROLES if name in columns} | peers
 
 
