@@ -1,8 +1,9 @@
 """A table of pictures: CSV, JSON lines or Parquet.
 
 The column ``left`` is required; ``right``, ``id``, ``target``, ``blur_truth`` and ``peer:<name>`` are
-optional; without ``right`` no other column may be there. A row without it is an item of a single view. Paths are relative to the manifest, or
-absolute, or URLs. Without ``id`` an item is named after the file of its left view.
+optional. A row without ``right`` is an item of a single view; without the column, no unknown column may be
+there, as that may be a misspelt one. Paths are relative to the manifest, or absolute, or URLs. Without
+``id`` an item is named after the file of its left view.
 """
 
 from __future__ import annotations
