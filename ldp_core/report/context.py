@@ -119,13 +119,11 @@ def state_single_views(run: RunSummary, items: Sequence[ReportItem]) -> str:
 
 def list_stages(run: RunSummary) -> list[tuple[StageSpec, str, str]]:
     """Every stage with its key; the last says which items it was for, where there were two kinds."""
-    both = bool(run.stages) and bool(run.single_stages)
-    marks = ("pairs", "single views") if both else ("", "")
-    return [
-        (spec, stage_key(spec), mark)
-        for specs, mark in zip((run.stages, run.single_stages), marks, strict=True)
-        for spec in specs
-    ]
+    apart = bool(run.stages) and bool(run.single_stages)
+    marked = [(spec, "pairs" if apart and spec not in run.single_stages else "") for spec in run.stages]
+    others = [spec for spec in run.single_stages if spec not in run.stages]
+    marked += [(spec, "single views" if apart else "") for spec in others]
+    return [(spec, stage_key(spec), mark) for spec, mark in marked]
 
 
 def list_times(seconds: Mapping[str, float]) -> list[StageTime]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ from single_samples import write_bdir, write_dbd
 from typer.testing import CliRunner
 
 from flows.cli import app
-from ldp_core.archive import Archive
+from ldp_core.archive import Archive, stage_key
+from ldp_core.blur import make_estimator
+from ldp_core.deblur import make_deblurrer
+from ldp_core.metrics import score_spec
+from ldp_core.types import StageSpec
 from tasks.records import read_record
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -96,18 +101,24 @@ def test_one_view_methods_serve_pairs_and_single_views_alike(
     assert summary["stages"] == summary["single_stages"]
 
 
-def test_pairs_alone_keep_their_keys(dataset: Path, archive: Path, tmp_path: Path) -> None:
+def plain_stages() -> tuple[StageSpec, ...]:
+    """The stages of pairs, put together from the methods alone."""
+    blur = make_estimator("disparity").spec
+    deblur = replace(make_deblurrer("ldp").spec, upstream=stage_key(blur))
+    return blur, deblur, replace(score_spec(), upstream=stage_key(deblur))
+
+
+def test_pairs_alone_keep_their_keys(dataset: Path, tmp_path: Path) -> None:
     plain = restore(dataset, tmp_path / "plain")
-    assert plain["single_stages"] == () or plain["single_stages"] == []
+    assert plain["single_stages"] == []
     assert {spec["stage"] for spec in plain["stages"]} == {"blur", "deblur", "score"}
     asked = json.loads((tmp_path / "plain" / "runs" / plain["run_id"] / "run.json").read_text())
     assert "single_stages" not in asked
-    keys = [
-        {path.name for path in (place / "restored").glob("ldp-*")} for place in (archive, tmp_path / "plain")
-    ]
-    assert keys[0] == keys[1] != set()
+    held = {path.name for path in (tmp_path / "plain" / "scores").iterdir()}
+    assert held == {stage_key(spec) for spec in plain_stages() if spec.stage == "score"}
 
 
-def test_the_archive_of_it_all_is_whole(archive: Path) -> None:
+def test_what_a_mixed_run_leaves_is_whole(mixed: Path, archive: Path, weights: list[str]) -> None:
+    restore(mixed, archive, "--baseline", "bdir", *weights)
     found = run("verify", archive)
     assert found["whole"], found["rotten"]
