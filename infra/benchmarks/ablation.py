@@ -27,11 +27,12 @@ from ldp_core.deblur.ldp_map import COC_SCALE_PX, coc_planes, hide_sign
 from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.training.balance import Balance
 from ldp_core.training.batches import BatchSettings
-from ldp_core.training.fit import FitSettings, Trainer
+from ldp_core.training.fit import LdpCourse, LdpFitSettings
 from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import Frame, FrameCache
 from ldp_core.training.session import Rhythm, Session
 from ldp_core.training.steps import read_set
+from ldp_core.training.trainer import Trainer
 from ldp_core.training.validate import Trial, frame_trials, mean_floors
 from ldp_core.types import Pair
 
@@ -113,19 +114,20 @@ def run_arm(
     arm: Arm, folder: Path, trials: Mapping[str, Sequence[Trial]], options: argparse.Namespace
 ) -> dict[str, float]:
     """Mean PSNR in dB by set after training one arm."""
-    fit = FitSettings.parse({"steps": options.steps, "average_decay": 0.99, **arm.fit})
+    fit = LdpFitSettings.parse({"steps": options.steps, "average_decay": 0.99, **arm.fit})
     balance = Balance(load_clip("ldp-tiny")) if fit.balance_weight else None
-    session = Session(
-        RunFolder(folder),
-        Trainer(NetworkSettings.parse({**NETWORK, **arm.network}), fit, balance=balance),
+    course = LdpCourse(
+        NetworkSettings.parse({**NETWORK, **arm.network}),
+        fit,
         (ClipFrames if arm.map == "clip" else FrameCache)(options.cache),
         BatchSettings.parse({"batch": 6, "mapless_share": 0, "unsigned_share": 0, **arm.batch}),
         {name: show_map(arm, kept, options) for name, kept in trials.items() if has_map(arm, name)},
-        Rhythm(measure=options.steps + 1),
         frames=options.frames,
+        balance=balance,
     )
+    session = Session(RunFolder(folder), Trainer(course, fit), Rhythm(measure=options.steps + 1))
     *_, last = session.run()
-    return {name: mean(scores.values()) for name, scores in last["psnr_db"].items()}
+    return {name: mean(scores.values()) for name, scores in last["measured"].items()}
 
 
 def has_map(arm: Arm, name: str) -> bool:

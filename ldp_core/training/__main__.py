@@ -10,6 +10,8 @@ from pathlib import Path
 from ldp_core.optics.kernels import KernelFamily
 from ldp_core.training import steps
 from ldp_core.training.command import Step, add_device, add_threads, run_step
+from ldp_core.training.run import add_schedule
+from ldp_core.training.trainer import FitSettings
 
 _FOLDERS = {
     "photos": "sharp photographs",
@@ -84,14 +86,9 @@ def _add_fit(parser: argparse.ArgumentParser, *, step: Step) -> None:
 
 
 def _add_schedule(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--steps", type=int, default=10_000, help="length of the cosine")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this long")
+    add_schedule(parser, FitSettings(learning_rate=5e-4))
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--crop", type=int, default=128)
-    parser.add_argument("--learning-rate", type=float, default=5e-4)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--compile", action="store_true", help="compile the network; helps on a GPU")
-    parser.add_argument("--measure-every", type=int, default=500, metavar="STEPS")
 
 
 def _add_losses(parser: argparse.ArgumentParser) -> None:

@@ -75,7 +75,14 @@ def average_weights(states: Sequence[Mapping[str, Any]], *, half: bool = True) -
         )
     dtype = torch.float16 if half else torch.float32
     averages = [state["average"] for state in states]
-    return {name: torch.stack([a[name] for a in averages]).mean(0).to(dtype) for name in averages[0]}
+    return {name: _mean([a[name] for a in averages], dtype) for name in averages[0]}
+
+
+def _mean(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """Of whole numbers, which count batches, the first."""
+    if not tensors[0].is_floating_point():
+        return tensors[0]
+    return torch.stack([*tensors]).mean(0).to(dtype)
 
 
 def write_weights(

@@ -16,12 +16,11 @@ from ldp_core.deblur.ldp_network import LIGHT, PUBLISHED, SMALL, LdpNetwork, Net
 from ldp_core.training.balance import Balance
 from ldp_core.training.batches import BatchSettings
 from ldp_core.training.card import average_weights, describe_run, write_card, write_weights
-from ldp_core.training.fit import FitSettings, Trainer
+from ldp_core.training.fit import LdpCourse, LdpFitSettings
 from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import FrameCache, FrameSettings
-from ldp_core.training.session import Rhythm, Session
+from ldp_core.training.run import follow
 from ldp_core.training.sources import Sources, find_sources
-from ldp_core.training.team import join_team, own_device
 from ldp_core.training.validate import Trial, frame_trials, mean_floors, measure, read_trials
 from ldp_core.types import Region
 
@@ -48,19 +47,10 @@ def fill_cache(options: Namespace) -> Iterator[str]:
 
 
 def fit(options: Namespace) -> Iterator[str]:
-    session = open_session(options)
-    for line in follow(session, minutes=options.minutes):
-        if session.trainer.team.leads:
-            yield line
-
-
-def follow(session: Session, *, minutes: float) -> Iterator[str]:
-    """Train, and say how it goes."""
-    yield "resumed" if session.resume() else "a new run"
-    for name, trials in session.trials.items():
+    course = open_course(options)
+    for name, trials in course.trials.items():
         yield f"{name}: { ({trial.name: trial.floors for trial in trials}) }"
-    for entry in session.run(minutes=minutes):
-        yield str(entry)
+    yield from follow(course, course.fit, options)
 
 
 def export(options: Namespace) -> Iterator[str]:
@@ -68,26 +58,14 @@ def export(options: Namespace) -> Iterator[str]:
     yield _export(runs, options.weights, options)
 
 
-def open_session(options: Namespace) -> Session:
-    return Session(
-        folder=RunFolder(options.folder),
-        trainer=open_trainer(options),
-        cache=FrameCache(options.cache),
-        batch=BatchSettings(batch=options.batch, crop_px=options.crop, map_source=options.map),
-        trials=open_trials(options),
-        rhythm=Rhythm(measure=options.measure_every),
-    )
-
-
-def open_trainer(options: Namespace) -> Trainer:
-    team = join_team(options.device)
+def open_course(options: Namespace) -> LdpCourse:
     chosen = {name: getattr(options, name) for name in ("bpa", "residual") if getattr(options, name)}
-    return Trainer(
+    return LdpCourse(
         NetworkSettings.parse({**SIZES[options.size].model_dump(), **chosen}),
-        FitSettings.parse({name: getattr(options, name) for name in _FIT_OPTIONS}),
-        device=own_device(options.device, team),
-        team=team,
-        compiled=options.compile,
+        LdpFitSettings.parse({name: getattr(options, name) for name in _FIT_OPTIONS}),
+        FrameCache(options.cache),
+        BatchSettings(batch=options.batch, crop_px=options.crop, map_source=options.map),
+        trials=open_trials(options),
         balance=open_balance(options) if options.balance_weight else None,
     )
 

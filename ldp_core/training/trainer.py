@@ -41,6 +41,8 @@ class FitSettings(Settings):
     last_learning_rate: float = Field(default=1e-6, gt=0)
     warmup_steps: int = Field(default=100, ge=0)
     weight_decay: float = Field(default=1e-4, ge=0)
+    second_beta: float = Field(default=0.95, gt=0, lt=1)
+    """How slowly AdamW forgets the size of gradients."""
     largest_gradient: float = Field(default=1.0, gt=0)
     average_decay: float = Field(default=0.999, ge=0, lt=1)
     seed: int = 0
@@ -110,7 +112,7 @@ class Trainer(Generic[B]):
         self.optimiser = torch.optim.AdamW(
             _group(self.network, course.relative_rates),
             lr=fit.learning_rate,
-            betas=(0.9, 0.95),
+            betas=(0.9, fit.second_beta),
             weight_decay=fit.weight_decay,
         )
 

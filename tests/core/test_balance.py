@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 from clip_samples import write_clip
@@ -12,8 +15,10 @@ from ldp_core.blur.clip_model import load_clip
 from ldp_core.blur.clip_scoring import score_cells
 from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.training.balance import CELL_PX, PROMPT, Balance, cut_cells
-from ldp_core.training.batches import Batch
-from ldp_core.training.fit import FitSettings, Trainer
+from ldp_core.training.batches import Batch, BatchSettings
+from ldp_core.training.fit import LdpCourse, LdpFitSettings
+from ldp_core.training.frames import FrameCache, FrameSettings
+from ldp_core.training.sources import Sources
 
 TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
 
@@ -40,18 +45,20 @@ def test_the_score_of_a_cell_is_that_of_the_estimator(balance: Balance) -> None:
     torch.testing.assert_close(balance.score(image[None])[0], expected, atol=1e-2, rtol=0)
 
 
-def test_it_moves_the_network_and_never_the_clip(balance: Balance) -> None:
+def test_it_moves_the_network_and_never_the_clip(balance: Balance, tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(1)
     left, right, sharp = torch.rand(3, 1, 3, 48, 48, generator=generator)
     batch = Batch(left, right, sharp, torch.zeros(1, 1, 48, 48), planes=None, wiener=None)
-    trainer = Trainer(TINY, FitSettings(balance_weight=10.0), balance=balance)
+    cache = FrameCache.create(tmp_path, capacity=1, seed=0, settings=FrameSettings(), sources=Sources())
+    course = LdpCourse(TINY, LdpFitSettings(balance_weight=10.0), cache, BatchSettings(), balance=balance)
     with torch.no_grad():
         term = float(balance.loss((left + right) / 2))
-    loss = trainer.loss(batch)
+    loss = course.loss(course.network, batch)
     loss.backward()
-    plain = Trainer(TINY, FitSettings()).loss(batch)
+    without = replace(course, balance=None)
+    plain = without.loss(without.network, batch)
     assert float(loss.detach()) == pytest.approx(float(plain.detach()) + 10 * term, rel=1e-3)
-    gradient = trainer.network.head.weight.grad
+    gradient = course.network.head.weight.grad
     assert gradient is not None
     assert gradient.isfinite().all()
     assert all(parameter.grad is None for parameter in balance.model.network.parameters())

@@ -241,7 +241,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     other = LdpDeblurrer(LdpSettings(weights=str(path), sha256=hashlib.sha256(content).hexdigest()))
     pair = make_pair(np.random.default_rng(0), channels=3, dtype=np.uint8, size=(16, 16))
-    with pytest.raises(WeightsError, match="not of an LDP network"):
+    with pytest.raises(WeightsError, match="not of the network 'ldp'"):
         other.restore(pair, None)
 
 

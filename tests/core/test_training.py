@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from ldp_core.deblur import make_deblurrer
-from ldp_core.deblur.ldp_network import NetworkSettings
+from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
 from ldp_core.errors import CatalogueError, SettingsError, WeightsError
 from ldp_core.optics.kernels import KernelFamily
 from ldp_core.training.__main__ import main
 from ldp_core.training.batches import BatchSettings, draw_batch, mirror
 from ldp_core.training.checkpoints import load_checkpoint, save_checkpoint
 from ldp_core.training.degrade import CameraSettings
-from ldp_core.training.fit import FitSettings, Trainer, learning_rate
+from ldp_core.training.fit import LdpCourse, LdpFitSettings
 from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import FrameCache, FrameSettings
 from ldp_core.training.lenses import LensSettings, draw_kernel
@@ -29,6 +29,7 @@ from ldp_core.training.losses import blur_absence, blur_weighted, charbonnier, r
 from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
 from ldp_core.training.session import Rhythm, Session
 from ldp_core.training.sources import Sources, find_sources, read_nearness
+from ldp_core.training.trainer import FitSettings, Trainer, learning_rate
 from ldp_core.training.validate import Trial, best_psnr, frame_trials, measure, psnr, read_trials
 from ldp_core.types import Pair
 from ldp_core.weights import open_weights
@@ -57,17 +58,20 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
 
 
 def make_session(folder: Path, cache: FrameCache, *, steps: int = 6) -> Session:
-    trainer = Trainer(TINY, FitSettings(steps=steps, warmup_steps=2, seed=3))
-    return Session(RunFolder(folder), trainer, cache, BATCHES, {}, Rhythm(log=2, save=3, measure=100))
+    course = make_course(cache, LdpFitSettings(steps=steps, warmup_steps=2, seed=3))
+    return Session(RunFolder(folder), Trainer(course, course.fit), Rhythm(log=2, save=3, measure=100))
+
+
+def make_course(cache: FrameCache, fit: LdpFitSettings, *, trials: Sequence[Trial] = ()) -> LdpCourse:
+    return LdpCourse(TINY, fit, cache, BATCHES, {"hold": trials} if trials else {})
 
 
 def test_six_steps_are_three_and_three(tmp_path: Path, cache: FrameCache) -> None:
     straight = make_session(tmp_path / "a", cache)
     list(straight.run())
     first = make_session(tmp_path / "b", cache)
-    draws = iter(range(3))
-    for _ in first.trainer.run(lambda step: (next(draws), first._draw(step))[1]):
-        if first.trainer.step == 3:
+    for step in first.trainer.run():
+        if step.number == 3:
             break
     first.save()
     second = make_session(tmp_path / "b", cache)
@@ -79,21 +83,22 @@ def test_six_steps_are_three_and_three(tmp_path: Path, cache: FrameCache) -> Non
         torch.testing.assert_close(second.trainer.average.state_dict()[name], tensor, rtol=0, atol=0)
 
 
-def test_training_lowers_the_loss(cache: FrameCache) -> None:
-    trainer = Trainer(TINY, FitSettings(steps=20, warmup_steps=0, learning_rate=5e-3))
-    drawn = draw_batch(cache, BATCHES, seed=0, step=0, frames=3)
+def test_training_lowers_the_loss(cache: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    course = make_course(cache, LdpFitSettings(steps=20, warmup_steps=0, learning_rate=5e-3))
+    drawn = course.draw(0, rank=0)
     batch = replace(drawn, sharp=(drawn.left + drawn.right) / 4)
-    losses = [step.loss for step in trainer.run(lambda _: batch)]
+    monkeypatch.setattr(LdpCourse, "draw", lambda *_, **__: batch)
+    losses = [step.loss for step in Trainer(course, course.fit).run()]
     assert losses[-1] < 0.5 * losses[0]
 
 
 @pytest.mark.parametrize("term", ["blur_weight", "reblur_weight"])
 def test_every_term_of_the_loss_counts_and_has_a_finite_gradient(cache: FrameCache, term: str) -> None:
     batch = draw_batch(cache, BATCHES, seed=0, step=0, frames=3)
-    plain = Trainer(TINY, FitSettings())
-    weighted = Trainer(TINY, FitSettings.parse({term: 0.5}))
-    loss = weighted.loss(batch)
-    assert float(loss.detach()) > float(plain.loss(batch).detach())
+    plain = make_course(cache, LdpFitSettings())
+    weighted = make_course(cache, LdpFitSettings.parse({term: 0.5}))
+    loss = weighted.loss(weighted.network, batch)
+    assert float(loss.detach()) > float(plain.loss(plain.network, batch).detach())
     loss.backward()
     gradient = weighted.network.head.weight.grad
     assert gradient is not None
@@ -102,9 +107,10 @@ def test_every_term_of_the_loss_counts_and_has_a_finite_gradient(cache: FrameCac
 
 
 def test_a_run_leaves_pictures_of_what_it_measures(tmp_path: Path, cache: FrameCache) -> None:
-    session = replace(make_session(tmp_path, cache, steps=1), trials={"hold": frame_trials(cache)})
-    (entry,) = [line for line in session.run() if "psnr_db" in line]
-    assert set(entry["psnr_db"]["hold"]) == {"frame-0000", "frame-0001", "frame-0002"}
+    course = make_course(cache, LdpFitSettings(steps=1), trials=frame_trials(cache))
+    session = Session(RunFolder(tmp_path), Trainer(course, course.fit))
+    (entry,) = [line for line in session.run() if "measured" in line]
+    assert set(entry["measured"]["hold"]) == {"frame-0000", "frame-0001", "frame-0002"}
     sheet = iio.imread(tmp_path / "pictures" / "hold-0000001.png")
     assert sheet.shape == (3 * SCENES.height, 4 * SCENES.width, 3)
 
@@ -297,7 +303,7 @@ def test_an_untrained_network_scores_as_what_it_starts_from(tmp_path: Path, cach
     assert len(trials) == 4
     for residual, floor in (("mean", "input"), ("wiener", "wiener")):
         network = NetworkSettings.parse({**TINY.model_dump(), "residual": residual})
-        scores = measure(Trainer(network, FitSettings()).average, trials)
+        scores = measure(LdpNetwork(network), trials)
         for trial in trials:
             assert scores[trial.name] == pytest.approx(trial.floors[floor], abs=1e-3)
 

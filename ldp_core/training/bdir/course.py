@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -48,9 +48,7 @@ class BdirCourse:
         torch.manual_seed(self.seed)
         return BdirNetwork(self.settings)
 
-    @property
-    def relative_rates(self) -> Mapping[str, float]:
-        return {}
+    relative_rates: ClassVar[Mapping[str, float]] = {}
 
     def draw(self, step: int, *, rank: int) -> BdirBatch:
         rng = np.random.default_rng([self.seed, step, rank])

@@ -5,23 +5,21 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import math
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ldp_core.training.card import write_card
 from ldp_core.training.command import add_device, add_threads, run_step
 from ldp_core.training.folder import RunFolder
+from ldp_core.training.run import add_schedule, follow
 from ldp_core.training.sources import find_sources
 from ldp_core.training.tiny.cells import CellSettings
-from ldp_core.training.tiny.fit import TinyFitSettings, TinyTrainer
+from ldp_core.training.tiny.fit import TinyCourse, TinyFitSettings
 from ldp_core.training.tiny.model import TinySettings
 from ldp_core.training.tiny.patches import PatchMaker, PatchSettings
 from ldp_core.training.tiny.pool import PatchPool
 from ldp_core.training.tiny.publish import describe_run, export_weights
-from ldp_core.training.tiny.session import TinySession
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,11 +50,8 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(step=fit)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--patches", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--steps", type=int, default=TinyFitSettings().steps, help="length of the cosine")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this long")
     parser.add_argument("--batch", type=int, default=CellSettings().batch)
-    parser.add_argument("--learning-rate", type=float, default=TinyFitSettings().learning_rate)
-    parser.add_argument("--seed", type=int, default=7)
+    add_schedule(parser, TinyFitSettings())
     add_device(parser)
 
 
@@ -85,15 +80,8 @@ def make_patches(options: argparse.Namespace) -> Iterator[str]:
 
 def fit(options: argparse.Namespace) -> Iterator[str]:
     settings = TinyFitSettings(steps=options.steps, learning_rate=options.learning_rate, seed=options.seed)
-    session = TinySession(
-        folder=RunFolder(options.folder),
-        trainer=TinyTrainer(TinySettings(), settings, device=options.device),
-        pool=PatchPool(options.patches),
-        cells=CellSettings(batch=options.batch),
-    )
-    yield f"resumed at step {session.trainer.step}" if session.resume() else "a new run"
-    for entry in session.run(until=time.monotonic() + 60 * options.minutes):
-        yield str(entry)
+    pool, cells = PatchPool(options.patches), CellSettings(batch=options.batch)
+    yield from follow(TinyCourse(TinySettings(), settings, pool, cells), settings, options)
 
 
 def export(options: argparse.Namespace) -> Iterator[str]:

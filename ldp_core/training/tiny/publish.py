@@ -18,6 +18,7 @@ from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.scenes import SceneKind, make_scene
 from ldp_core.training.card import ModelCard, write_weights
 from ldp_core.training.tiny.cells import CellSettings
+from ldp_core.training.tiny.fit import model_of
 from ldp_core.training.tiny.model import IMAGE_MEAN, IMAGE_STD, TinySettings
 from ldp_core.training.tiny.patches import PatchSettings
 from ldp_core.training.tiny.sentences import SHIFTS_PX, say_ladder
@@ -57,7 +58,7 @@ def export_weights(state: Mapping[str, Any], path: Path) -> str:
     Raises:
         WeightsError: the file would exceed 8 MiB.
     """
-    tensors = {name: value.half() for name, value in state["model"].items()}
+    tensors = {name: value.half() for name, value in model_of(state).items()}
     settings = TinySettings.parse(state["model_settings"])
     metadata = {"clip": json.dumps(describe(tensors, settings))}
     return write_weights(path, tensors, metadata=metadata, largest_bytes=LARGEST_BYTES)
@@ -110,7 +111,7 @@ def describe_run(
         seed=int(state["fit_settings"]["seed"]),
         steps=int(state["step"]),
         network=settings.model_cfg,
-        parameters=sum(value.numel() for value in state["model"].values()),
+        parameters=sum(value.numel() for value in model_of(state).values()),
         training={
             "fit": state["fit_settings"],
             "cells": CellSettings().model_dump(mode="json"),
