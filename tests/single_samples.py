@@ -15,7 +15,7 @@ from ldp_core.deblur.bdir_network import BdirNetwork, BdirSettings
 from ldp_core.settings import Settings
 from ldp_core.weights import pack_weights
 
-_BDIR = BdirSettings(width=4, halvings=1, blocks=1)
+_BDIR = BdirSettings(width=4)
 _DBD = DdSettings(encoder=EncoderName.LITE, taps=(8,) * 5, hidden=(8,) * 5, last=8, fields=0)
 
 
