@@ -224,15 +224,16 @@ def report(
 def train(
     arguments: Annotated[list[str], typer.Argument(help="NAME FOLDER and its options.", metavar="NAME ...")],
 ) -> None:
-    """Train a network, or go on training: `ldp train ldp FOLDER`; `ldp train --help` has the options.
-
-    `ldp train ldp-tiny ...` takes the steps of the small CLIP.
-    """
-    from ldp_core.training.__main__ import main as train_ldp
-    from ldp_core.training.tiny.__main__ import main as train_tiny
+    """Train a network, or go on training; `ldp train NAME --help` has the options of each."""
+    from ldp_core.training.registry import NETWORKS, train
 
     name, *rest = arguments
-    raise typer.Exit(train_tiny(rest) if name == "ldp-tiny" else train_ldp(arguments))
+    if name in ("--help", "-h"):
+        typer.echo(f"ldp train NAME FOLDER ..., NAME one of: {', '.join(NETWORKS)}")
+        return
+    with exits():
+        code = train(name, rest)
+    raise typer.Exit(code)
 
 
 def _run_restore(*, as_json: bool, **options: Any) -> dict[str, Any]:

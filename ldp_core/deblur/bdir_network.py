@@ -1,21 +1,23 @@
 """The networks of BDIR: blur is distilled out of a latent, and the sharp image reconstructed from it.
 
 Known (Niu et al., Neurocomputing 466, 2021, from the abstract): the roles of DistillNet, RecNet, SAID
-and SAIR, and that latents of two images of one scene are compared. All layers and formulas are ours,
-with a residual path to the input and skips, without which such a network falls below its input.
+and SAIR, and that latents of two images of one scene are compared. All layers and formulas are ours:
+the blocks are NAFNet's, and there are a residual path to the input and skips, without which such a
+network falls below its input.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldp_core.deblur.nafnet import NafBlock, Pointwise, Upsample
 from ldp_core.settings import Settings
 
 _EPS: Final = 1e-5
@@ -24,38 +26,44 @@ _JITTER: Final = 0.1
 
 
 class BdirSettings(Settings):
-    """The form of the networks."""
+    """The form of the networks. Channels double at every halving."""
 
-    width: int = Field(default=32, ge=4)
-    """Channels at full size; they double at every halving."""
-    halvings: int = Field(default=2, ge=1, le=4)
-    blocks: int = Field(default=6, ge=0)
-    """Residual blocks at the smallest size, in each of the two networks."""
-    refining: int = Field(default=0, ge=0)
-    """Residual blocks after every doubling but the last."""
+    width: int = Field(default=24, ge=4)
+    encoder: tuple[int, ...] = (1, 1, 2)
+    """Blocks before each halving, in DistillNet."""
+    middle: int = Field(default=2, ge=0)
+    """Blocks that make the latent, in DistillNet."""
+    decoder: tuple[int, ...] = (1, 1, 1)
+    """Blocks after each doubling, in RecNet."""
+    stem: int = Field(default=2, ge=1, le=4)
+    """Pixels per side that one position stands for."""
     interference: bool = True
     """SAID and SAIR; without them the two networks are a plain U-Net of nearly equal size."""
 
+    @model_validator(mode="after")
+    def _check(self) -> BdirSettings:
+        if len(self.encoder) != len(self.decoder):
+            raise ValueError("`encoder` and `decoder` need the same number of scales")
+        return self
+
     @property
-    def channels(self) -> tuple[int, ...]:
-        """From full size to the latent's."""
-        return tuple(self.width * 2**k for k in range(self.halvings + 1))
+    def widths(self) -> tuple[int, ...]:
+        """Channels from the first scale to the latent's."""
+        return tuple(self.width * 2**level for level in range(len(self.encoder) + 1))
 
     @property
     def multiple(self) -> int:
         """Sides of what the networks see are multiples of it."""
-        return int(2**self.halvings)
+        return int(self.stem * 2 ** len(self.encoder))
 
 
-METHOD: Final = BdirSettings()
-"""Widths 32/64/128, about four million parameters."""
-LIGHT: Final = BdirSettings(width=16, halvings=3, blocks=6, refining=1)
-"""The same number of parameters where they cost less: what ships."""
+LIGHT: Final = BdirSettings()
+SMALL: Final = BdirSettings(width=32, encoder=(1, 2, 4), middle=2, decoder=(4, 2, 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """`content` (b, c, h, w) at the smallest size, and the maps of the larger ones for the skips."""
+    """`content` (b, c, h, w) at the smallest size; the maps of larger ones, fine to coarse, for skips."""
 
     content: Tensor
     skips: tuple[Tensor, ...]
@@ -63,54 +71,43 @@ class Latent:
 
 class Said(nn.Module):
     """Statistical anti-interference distilling: channel statistics re-weighted, a tenth of what is
-    removed given back through a gate."""
+    removed given back through a gate. It begins as the identity."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weigh = nn.Sequential(
             nn.Linear(2 * channels, channels), nn.ReLU(inplace=True), nn.Linear(channels, 2 * channels)
         )
-        self.gate = nn.Conv2d(channels, channels, 1)
+        self.gate = Pointwise(channels, channels, bias=False)
+        for last in (self.weigh[-1], self.gate):
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         middle, spread = _statistics(x)
         normal = (x - middle) / spread
-        weights = self.weigh(torch.cat([middle, spread], dim=1).flatten(1)).sigmoid()
+        weights = 2 * self.weigh(torch.cat([middle, spread], dim=1).flatten(1)).sigmoid()
         of_spread, of_middle = weights[..., None, None].chunk(2, dim=1)
-        distilled: Tensor = normal * spread * of_spread + middle * of_middle
         returned: Tensor = self.gate(x - normal)
+        distilled: Tensor = normal * spread * of_spread + middle * of_middle
         return distilled + _RETURNED * returned
 
 
 class Sair(nn.Module):
     """Statistical anti-interference reconstruction: in training, statistics are jittered every other
-    time; a gate weighs the channels."""
+    time; a gate weighs the channels. It begins as the identity."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.gate = nn.Conv2d(channels, channels, 1)
+        self.gate = nn.Linear(channels, channels)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
             x = _jitter(x)
-        gate: Tensor = self.gate(x.mean((-2, -1), keepdim=True))
-        return x * (2 * gate.sigmoid())
-
-
-class Block(nn.Module):
-    """Two 3x3 convolutions beside the identity."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(channels, channels, 3, padding=1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        change: Tensor = self.body(x)
-        return x + change
+        weights: Tensor = 2 * self.gate(x.mean((-2, -1))).sigmoid()
+        return x * weights[..., None, None]
 
 
 class DistillNet(nn.Module):
@@ -118,53 +115,45 @@ class DistillNet(nn.Module):
 
     def __init__(self, settings: BdirSettings) -> None:
         super().__init__()
-        channels = settings.channels
-        self.first = nn.Conv2d(3, channels[0], 5, padding=2)
-        self.downs = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(a, b, 3, stride=2, padding=1),
-                nn.ReLU(inplace=True),
-                Said(b) if settings.interference else nn.Identity(),
-            )
-            for a, b in pairwise(channels)
-        )
-        self.blocks = _stack(channels[-1], settings.blocks)
+        self.pixels = settings.stem
+        width, widths = settings.width, settings.widths
+        self.stem = nn.Conv2d(3 * settings.stem**2, width, 3, padding=1, bias=False)
+        self.intro = nn.Conv2d(width, width, 3, padding=1)
+        self.encoders = nn.ModuleList(_stack(w, n) for w, n in zip(widths, settings.encoder, strict=False))
+        self.downs = nn.ModuleList(nn.Conv2d(w, 2 * w, 2, stride=2) for w in widths[:-1])
+        self.steady = nn.ModuleList(Said(w) if settings.interference else nn.Identity() for w in widths[1:])
+        self.middle = _stack(widths[-1], settings.middle)
 
     def forward(self, images: Tensor) -> Latent:
-        maps = [self.first(images)]
-        for down in self.downs:
-            maps.append(down(maps[-1]))
-        return Latent(self.blocks(maps.pop()), tuple(maps))
+        first = self.stem(F.pixel_unshuffle(images, self.pixels))
+        x, skips = self.intro(first), [first]
+        for encoder, down, steady in zip(self.encoders, self.downs, self.steady, strict=True):
+            skips.append(encoder(x))
+            x = steady(down(skips[-1]))
+        return Latent(self.middle(x), tuple(skips))
 
 
 class RecNet(nn.Module):
-    """A latent to the correction (b, 3, h, w) of its image."""
+    """A latent to the correction (b, 3, h, w) of its image; nothing before training."""
 
     def __init__(self, settings: BdirSettings) -> None:
         super().__init__()
-        channels = settings.channels[::-1]
-        self.steady = nn.ModuleList(
-            Sair(n) if settings.interference else nn.Identity() for n in channels[:-1]
-        )
-        self.blocks = _stack(channels[0], settings.blocks)
-        self.ups = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(a, 4 * b, 3, padding=1), nn.PixelShuffle(2))
-            for a, b in pairwise(channels)
-        )
-        self.refine = nn.ModuleList(_stack(n, settings.refining) for n in channels[1:-1])
-        self.last = nn.Conv2d(channels[-1], 3, 5, padding=2)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        self.pixels = settings.stem
+        width, widths = settings.width, settings.widths[::-1]
+        self.ups = nn.ModuleList(Upsample(w) for w in widths[:-1])
+        self.steady = nn.ModuleList(Sair(w) if settings.interference else nn.Identity() for w in widths[:-1])
+        self.decoders = nn.ModuleList(_stack(w, n) for w, n in zip(widths[1:], settings.decoder, strict=True))
+        self.ending = nn.Conv2d(width, width, 3, padding=1)
+        self.bypass = Pointwise(width, width, bias=False)
+        self.head = nn.Conv2d(width, 3 * settings.stem**2, 3, padding=1, bias=False)
+        nn.init.zeros_(self.head.weight)
 
     def forward(self, latent: Latent) -> Tensor:
-        x = self.blocks(self.steady[0](latent.content))
-        skips = latent.skips[::-1]
-        for k, up in enumerate(self.ups):
-            x = up(x) + skips[k]
-            if k < len(self.refine):
-                x = self.steady[k + 1](self.refine[k](x))
-        corrected: Tensor = self.last(x)
-        return corrected
+        x = latent.content
+        first, *skips = latent.skips
+        for up, steady, decoder in zip(self.ups, self.steady, self.decoders, strict=True):
+            x = decoder(up(steady(x)) + skips.pop())
+        return F.pixel_shuffle(self.head(self.ending(x) + self.bypass(first)), self.pixels)
 
 
 class BdirNetwork(nn.Module):
@@ -183,8 +172,27 @@ class BdirNetwork(nn.Module):
         return images + self.reconstruct(latent)[..., :height, :width], latent
 
 
+def from_ldp(tensors: Mapping[str, Tensor], settings: BdirSettings) -> dict[str, Tensor]:
+    """Tensors of an LDP network that shows the same image as left, right and guess, under our names.
+
+    Both must be of one width, stem and number of blocks. What reads the blur map is left out; SAID and
+    SAIR, which begin as the identity, are not among them.
+    """
+    homes = {"intro": "distill", "encoders": "distill", "downs": "distill", "middle": "distill"}
+    found = {}
+    for name, value in tensors.items():
+        part = name.removeprefix("body.")
+        first = part.split(".")[0]
+        if first == "stem":
+            planes = value.view(len(value), -1, 3 * settings.stem**2, *value.shape[2:])
+            found["distill.stem.weight"] = planes.sum(1)
+        elif first not in ("bpa", "guides"):
+            found[f"{homes.get(first, 'reconstruct')}.{part}"] = value
+    return found
+
+
 def _stack(channels: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(channels) for _ in range(count)))
+    return nn.Sequential(*(NafBlock(channels) for _ in range(count)))
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,16 +22,16 @@ WIDTH_PX = 480
 
 def draw_sheet(path: Path, network: LdpNetwork, trials: Sequence[Trial]) -> None:
     """Write a PNG, a row per trial: mean of the views, wiener, the network's image, the truth."""
-    rows = [_draw_row(network, trial) for trial in trials[:ROWS]]
+    images = [((t.left + t.right) / 2, t.wiener, restore_trial(network, t), t.sharp) for t in trials[:ROWS]]
+    write_sheet(path, [[image[0] for image in row] for row in images])
+
+
+def write_sheet(path: Path, images: Sequence[Sequence[Tensor]]) -> None:
+    """Write a PNG of rows of images (3, h, w) in 0..1, reduced to a width that can be looked at."""
+    rows = [np.concatenate([_shrink(image) for image in row], axis=1) for row in images]
     width = max(row.shape[1] for row in rows)
     padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
     write_bytes(str(path), encode_png(np.concatenate(padded)))
-
-
-def _draw_row(network: LdpNetwork, trial: Trial) -> NDArray[np.uint8]:
-    restored = restore_trial(network, trial)
-    images = ((trial.left + trial.right) / 2, trial.wiener, restored, trial.sharp)
-    return np.concatenate([_shrink(image[0]) for image in images], axis=1)
 
 
 def _shrink(image: Tensor) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldp_core.errors import CatalogueError
+from ldp_core.types import Pixels
 
 Image = NDArray[np.float32]
 T = TypeVar("T")
@@ -103,6 +104,11 @@ def _list_registered(folder: Path) -> list[Photo]:
 def _depth_names(index: object) -> set[str]:
     entries = index if isinstance(index, list) else []
     return {entry["map"] for entry in entries if str(entry.get("kind", "")).startswith("depth")}
+
+
+def read_pixels(path: Path) -> Pixels:
+    """(h, w, c) as stored, c 1 or 3; an alpha channel is left out."""
+    return np.ascontiguousarray(np.atleast_3d(iio.imread(path))[..., :3])
 
 
 def read_photo(path: Path) -> Image:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-import imageio.v3 as iio
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,8 +14,10 @@ from torch import Tensor
 from ldp_core.deblur.ldp import LdpSettings, restore_views
 from ldp_core.deblur.ldp_map import arrange_for, coc_planes, lay_planes
 from ldp_core.deblur.ldp_network import LdpNetwork
+from ldp_core.single_view import to_rgb
 from ldp_core.training.frames import Frame, FrameCache, restore_untrained
-from ldp_core.types import Pair, Pixels, Region
+from ldp_core.training.sources import read_pixels
+from ldp_core.types import Pair, Region
 
 FULL = Region()
 
@@ -60,16 +61,16 @@ def frame_trials(cache: FrameCache) -> list[Trial]:
 
 
 def _frame_trial(frame: Frame, index: int) -> Trial:
-    left, right, sharp, wiener = (_to_tensor(view) for view in frame.views)
+    left, right, sharp, wiener = (to_rgb(view)[None] for view in frame.views)
     planes = coc_planes(torch.from_numpy(frame.maps[1])[None, None])
     return Trial(f"frame-{index:04d}", left, right, sharp, planes, wiener)
 
 
 def _read_trial(folder: Path, name: str, *, region: Region, shift_px: int) -> Trial:
-    views = [_read(folder / f"{name}_{view}.png") for view in ("l", "r", "gt")]
+    views = [read_pixels(folder / f"{name}_{view}.png") for view in ("l", "r", "gt")]
     pair = Pair(f"trial/{name}", views[0], views[1])
     blur_map, wiener = restore_untrained(pair)
-    left, right, sharp, restored = (_to_tensor(view) for view in (*views, wiener))
+    left, right, sharp, restored = (to_rgb(view)[None] for view in (*views, wiener))
     return Trial(name, left, right, sharp, lay_planes(blur_map), restored, region, shift_px)
 
 
@@ -110,15 +111,3 @@ def psnr(restored: Tensor, sharp: Tensor) -> float:
     """Peak signal-to-noise ratio in dB of values in 0..1; 100 at equality."""
     error = float(((restored - sharp) ** 2).mean())
     return -10 * float(np.log10(max(error, 1e-10)))
-
-
-def _read(path: Path) -> Pixels:
-    raw = np.atleast_3d(iio.imread(path))[..., :3]
-    return np.ascontiguousarray(raw)
-
-
-def _to_tensor(view: Pixels) -> Tensor:
-    """(1, 3, h, w) in 0..1; one plane is repeated."""
-    picture = view.astype(np.float32) / np.iinfo(view.dtype).max
-    planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
-    return planes.expand(1, 3, *planes.shape[2:]).contiguous()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -19,6 +20,7 @@ OPENINGS = {
     "ldp_core/blur/registry.py": r"_FACTORIES: .+ = \{\n",
     "ldp_core/deblur/__init__.py": r"MappingProxyType\(\n    \{\n",
     "ldp_core/metrics/scoring.py": r"FIDELITY: .+ = \{\n",
+    "ldp_core/training/registry.py": r"NETWORKS: .+ = \{\n",
 }
 """Where the registries begin; an entry goes below."""
 
@@ -97,9 +99,27 @@ def test_methods_of_the_guide_run_through_the_pipeline_by_name(package: Path, tm
         assert found["scores"][f"psnr_db {subject}"] > 10
 
 
+def test_the_network_of_the_guide_trains_goes_on_and_leaves_weights_with_a_card(
+    package: Path, tmp_path: Path
+) -> None:
+    def train(steps: int) -> dict[str, Any]:
+        arguments = ("train", "gain", tmp_path, "--steps", steps, "--threads", 1, "--learning-rate", 0.02)
+        run_python(package, "-c", "from flows.cli import app; app()", *arguments)
+        card: dict[str, Any] = json.loads((tmp_path / "gain.json").read_text())
+        return card
+
+    first, second = train(20), train(300)
+    assert (first["steps"], second["steps"], second["parameters"]) == (20, 300, 12)
+    assert second["scores"]["error"] < 0.5 * first["scores"]["error"]
+    weights = (tmp_path / "gain.safetensors").read_bytes()
+    assert hashlib.sha256(weights).hexdigest() == second["sha256"]
+    entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in entries if "loss" in entry] == [50, 100, 150, 200, 250, 300]
+
+
 def test_files_of_the_guide_are_in_the_style_of_the_house(package: Path) -> None:
     files = [block.options["file"] for block in read_blocks(GUIDE, "python") if "file" in block.options]
-    assert len(files) == 3
+    assert len(files) == 4
     config = ("--config", ROOT / "pyproject.toml")
     run_python(package, "-m", "ruff", "check", *config, *files)
     run_python(package, "-m", "ruff", "format", "--check", *config, *files)

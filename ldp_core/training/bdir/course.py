@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from ldp_core.deblur.bdir_network import BdirNetwork, BdirSettings, Latent
 from ldp_core.settings import Settings
 from ldp_core.training.bdir.batches import BdirBatch, BdirBatchSettings, SingleViews, draw_batch
+from ldp_core.training.bdir.trials import SingleTrial, measure, restore_trial
+from ldp_core.training.pictures import ROWS, write_sheet
 
 
 class BdirLossSettings(Settings):
@@ -39,14 +41,20 @@ class BdirCourse:
     batch: BdirBatchSettings
     weights: BdirLossSettings
     views: SingleViews
-    trials: Mapping[str, Sequence[Any]]
+    trials: Mapping[str, Sequence[SingleTrial]]
     seed: int
     sources: Mapping[str, Any]
+    begin: Mapping[str, Tensor] = field(default_factory=dict)
+    """First weights, for the parts that have any."""
 
     @cached_property
     def network(self) -> BdirNetwork:
         torch.manual_seed(self.seed)
-        return BdirNetwork(self.settings)
+        network = BdirNetwork(self.settings)
+        if self.begin:
+            begun = {name: value.float() for name, value in self.begin.items()}
+            network.load_state_dict({**network.state_dict(), **begun})
+        return network
 
     relative_rates: ClassVar[Mapping[str, float]] = {}
 
@@ -68,11 +76,15 @@ class BdirCourse:
             total = total + self.weights.contrast * compare(content[:n], content[n:], self.weights)
         return total
 
-    def measure(self, network: nn.Module) -> Mapping[str, Any]:
-        return {}
+    def measure(self, network: nn.Module) -> dict[str, dict[str, float]]:
+        """Mean PSNR in dB by set, of the views and restored."""
+        return {name: measure(cast(BdirNetwork, network), kept) for name, kept in self.trials.items()}
 
     def draw_pictures(self, network: nn.Module, folder: Path, *, step: int) -> None:
-        return None
+        """A contact sheet of each set: view, restored, truth."""
+        for name, kept in self.trials.items():
+            rows = [(t.view, restore_trial(cast(BdirNetwork, network), t), t.sharp) for t in kept[:ROWS]]
+            write_sheet(folder / f"{name.replace('/', '-')}-{step:07d}.png", rows)
 
     def describe(self) -> dict[str, Any]:
         return {
