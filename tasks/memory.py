@@ -4,7 +4,7 @@ A worker computes one item at a time while its other threads read and write othe
 most is its program, the working memory of the stage that takes most for the largest item, and the
 frames of the items beside it. The coefficients of the default methods cover what a pair of 15 megapixels
 took (``infra/benchmarks/large_image.py``), those of wiener and of scoring are counted from the arrays they
-hold; other methods are taken to need `_UNMEASURED`.
+hold; methods of single views are taken to need what `ldp` does, other methods `_UNMEASURED`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ class _Appetite:
 
 
 _SCORE = _Appetite(40, 500, 2_000_000)
-_ESTIMATORS = {"disparity": _Appetite(110)}
-_DEBLURRERS = {"wiener": _Appetite(60, 1500, 640**2), "ldp": _Appetite(200, 1500, 640**2)}
+_TILED_NETWORK = _Appetite(200, 1500, 640**2)
+_ESTIMATORS = {"disparity": _Appetite(110), "depth-distilled": _TILED_NETWORK}
+_DEBLURRERS = {"wiener": _Appetite(60, 1500, 640**2), "ldp": _TILED_NETWORK, "bdir": _TILED_NETWORK}
 _UNMEASURED = _Appetite(250)
 
 
