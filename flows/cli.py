@@ -28,10 +28,16 @@ ArchiveOption = Annotated[str, typer.Option("--archive", help="Where frames, res
 DatasetOption = Annotated[str | None, typer.Option("--dataset", help="First part of the item ids.")]
 EstimatorOption = Annotated[str, typer.Option("--estimator", help="How blur maps are estimated.")]
 DeblurrerOption = Annotated[str, typer.Option("--deblurrer", help="How images are restored.")]
+BaselineOption = Annotated[
+    list[str] | None,
+    typer.Option("--baseline", help="A deblurrer to restore by as well and score beside; may be repeated."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting, such as estimator.largest_disparity_px=12; may be repeated."),
 ]
+_SETTABLE = ("estimator", "deblurrer", "single_estimator", "single_deblurrer", "simulate")
+"""What `--set` sets something of; the `single_` ones serve items whose second view is missing."""
 MaxBadOption = Annotated[float, typer.Option(min=0, max=1, help="Share of bad items that stops a run.")]
 
 
@@ -52,13 +58,14 @@ def restore(
     estimator: EstimatorOption = "disparity",
     deblurrer: DeblurrerOption = "ldp",
     settings: SetOption = None,
+    baseline: BaselineOption = None,
     cluster: ClusterOption = None,
     workers: WorkersOption = None,
     max_bad: MaxBadOption = 0.05,
     report_items: Annotated[int, typer.Option(min=0, help="Items with pictures in the report.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
-    """Restore every pair of a dataset and report on it. What is archived is not computed again."""
+    """Restore every item of a dataset and report on it. What is archived is not computed again."""
     with exits():
         chosen = _parse_settings(settings)
         summary = _run_restore(
@@ -71,6 +78,9 @@ def restore(
             estimator_settings=chosen["estimator"],
             deblurrer=deblurrer,
             deblurrer_settings=chosen["deblurrer"],
+            single_estimator_settings=chosen["single_estimator"],
+            single_deblurrer_settings=chosen["single_deblurrer"],
+            baselines=baseline or (),
             cluster=cluster,
             processes=workers,
             max_bad=max_bad,
@@ -112,6 +122,7 @@ def plan(
     estimator: EstimatorOption = "disparity",
     deblurrer: DeblurrerOption = "ldp",
     settings: SetOption = None,
+    baseline: BaselineOption = None,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -129,6 +140,8 @@ def plan(
             estimator=(estimator, chosen["estimator"]),
             deblurrer=(deblurrer, chosen["deblurrer"]),
             processes=workers,
+            single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
+            baselines=baseline or (),
         )
     print_json(preview) if as_json else print_plan(preview)
 
@@ -236,7 +249,7 @@ def _run_restore(*, as_json: bool, **options: Any) -> dict[str, Any]:
 
 def _parse_settings(assignments: list[str] | None) -> dict[str, dict[str, Any]]:
     """``stage.name=value`` by stage; values are JSON, or text where they are not."""
-    chosen: dict[str, dict[str, Any]] = {"estimator": {}, "deblurrer": {}, "simulate": {}}
+    chosen: dict[str, dict[str, Any]] = {stage: {} for stage in _SETTABLE}
     for assignment in assignments or []:
         path, equals, value = assignment.partition("=")
         stage, _, name = path.partition(".")
@@ -244,7 +257,7 @@ def _parse_settings(assignments: list[str] | None) -> dict[str, dict[str, Any]]:
             raise SettingsError(
                 "not a setting",
                 where="--set",
-                expected="estimator.NAME=VALUE, deblurrer.NAME=VALUE or simulate.NAME=VALUE",
+                expected=", ".join(f"{stage}.NAME=VALUE" for stage in _SETTABLE),
                 got=assignment,
             )
         chosen[stage][name] = _parse_value(value)

@@ -63,7 +63,7 @@ def _draw_item(archive: str, found: ComparedRuns, item_id: str, url: str) -> dic
     opened = Archive(archive)
     try:
         pair = opened.read_pair(item_id)
-        first, second = (opened.read_restored(key, item_id) for key in found.restored_keys)
+        first, second = (opened.read_restored(keys.of(item_id), item_id) for keys in found.restored)
     except (ItemMissingError, ItemDamagedError):
         return {}
     files = draw_difference(pair, first, second)

@@ -71,7 +71,8 @@ def print_plan(preview: Mapping[str, Any]) -> None:
     """A plan for people."""
     table = Table(show_header=False, box=None)
     table.add_row("dataset", preview["dataset"])
-    table.add_row("pairs", f"{preview['pairs']}, {preview['to_do']} to do")
+    singles = f" and {preview['single_views']} single views" if preview["single_views"] else ""
+    table.add_row("pairs", f"{preview['pairs']}{singles}, {preview['to_do']} to do")
     table.add_row("archived", ", ".join(f"{stage} {n}" for stage, n in preview["done"].items()))
     table.add_row("read", decimal(preview["bytes_in"]))
     table.add_row("write", f"at most {decimal(preview['bytes_out_at_most'])}")

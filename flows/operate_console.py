@@ -46,7 +46,7 @@ def print_archive(values: Mapping[str, Any]) -> None:
     table = Table(run_id, "state", "dataset", "methods", "computed", "there", "set aside", box=None)
     for run in values["runs"]:
         counts = [str(run["counts"].get(name, "")) for name in ("computed", "there", "quarantined")]
-        methods = " + ".join(filter(None, (run["estimator"], run["deblurrer"])))
+        methods = " + ".join(filter(None, (run["estimator"], run["deblurrer"], run["baselines"])))
         dataset = f"{run['dataset']} ({run['layout']}, {run['listed']})" if run["dataset"] else ""
         table.add_row(run["run_id"], str(run["state"]), dataset, methods, *counts)
     _OUT.print(table)
@@ -60,12 +60,28 @@ def print_archive(values: Mapping[str, Any]) -> None:
 def print_run(values: Mapping[str, Any]) -> None:
     """All of one run: what it was, what came of it, why items were set aside."""
     table = Table(show_header=False, box=None)
-    for name in ("run_id", "state", "started", "source", "layout", "estimator", "deblurrer", "report"):
+    shown = (
+        "run_id",
+        "state",
+        "started",
+        "source",
+        "layout",
+        "estimator",
+        "deblurrer",
+        "baselines",
+        "report",
+    )
+    for name in shown:
         table.add_row(name.replace("run_id", "run"), str(values[name] or "-"))
     counts = ", ".join(f"{count} {name}" for name, count in values["counts"].items())
     table.add_row("items", f"{values['listed']} listed" + (f"; {counts}" if counts else ""))
-    for kind, key in values["stage_keys"].items():
-        table.add_row(kind, key)
+    for name, what in (
+        ("stage_keys", ""),
+        ("single_stage_keys", ", single view"),
+        ("baseline_keys", ", baseline"),
+    ):
+        for kind, key in values.get(name, {}).items():
+            table.add_row(kind + what, key)
     _OUT.print(table)
     if values.get("metrics"):
         print_means(values["metrics"])

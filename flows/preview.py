@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ldp_core.storage import absolute_url
 from tasks.cluster import embedded_memory_bytes, usable_bytes
-from tasks.job import Job, Method
+from tasks.job import STAGES, Choice, Settings, make_job
 from tasks.memory import declare_memory
-from tasks.plan import Plan, estimate_seconds, make_plan
-
-MethodChoice = tuple[str, Mapping[str, Any]]
+from tasks.plan import Done, Plan, estimate_seconds, make_plan
 
 
 def preview_run(
@@ -22,26 +20,42 @@ def preview_run(
     archive: str,
     *,
     dataset: str | None,
-    estimator: MethodChoice,
-    deblurrer: MethodChoice,
+    estimator: Choice,
+    deblurrer: Choice,
     processes: int | None,
+    single_settings: Settings = (None, None),
+    baselines: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Pairs, problems, bytes in and out, what is done already, and an estimate of the time."""
-    job = Job(absolute_url(archive), Method.of(*estimator), Method.of(*deblurrer), torch_threads=1)
+    """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time."""
+    job = make_job(
+        absolute_url(archive),
+        estimator=estimator,
+        deblurrer=deblurrer,
+        single_settings=single_settings,
+        baselines=baselines,
+        torch_threads=1,
+    )
     plan = make_plan(job, absolute_url(source), layout=layout, dataset=dataset)
     ids = {item.id for item in plan.catalogue.items}
     return {
         "dataset": plan.catalogue.dataset,
-        "pairs": len(ids),
+        "pairs": sum(item.has_both_views for item in plan.catalogue.items),
+        "single_views": sum(not item.has_both_views for item in plan.catalogue.items),
         "to_do": len(plan.to_do),
-        "done": {stage: len(ids & done) for stage, done in asdict(plan.done).items()},
-        "stage_keys": asdict(plan.keys),
+        "done": _count_done(plan.done, ids),
+        "stage_keys": asdict(plan.keys) if plan.keys else {},
+        "single_stage_keys": asdict(plan.single_keys) if plan.single_keys else {},
         "bytes_in": plan.bytes_in,
         "bytes_out_at_most": plan.bytes_out,
         "memory": _preview_memory(plan, processes),
         "seconds_estimated": round(estimate_seconds(plan, processes=processes or os.cpu_count() or 1), 1),
         "problems": [asdict(problem) for problem in plan.catalogue.problems],
     }
+
+
+def _count_done(done: Done, ids: Collection[str]) -> dict[str, int]:
+    stages = {stage: getattr(done, stage) for stage in ("ingest", *STAGES)}
+    return {stage: len(there & {*ids}) for stage, there in (stages | {**done.baselines}).items()}
 
 
 def _preview_memory(plan: Plan, processes: int | None) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def report_dataset(
 
 
 def _refuse_unrestored(summary: RunSummary) -> None:
-    if not summary.stages:
+    if not (summary.stages or summary.single_stages):
         raise ItemMissingError(
             "this run archived frames and restored nothing",
             where=summary.run_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from time import perf_counter
 from typing import Any, cast
@@ -18,7 +18,7 @@ from ldp_core.storage import join, shared_url
 from tasks.batches import Batch, BatchResult, ingest_batch, restore_batch
 from tasks.cluster import open_workers
 from tasks.heartbeat import beating
-from tasks.job import Job, Method, stages_of
+from tasks.job import make_job, stages_for
 from tasks.memory import declare_memory, require_memory
 from tasks.plan import Plan
 from tasks.prepare import prepare_run
@@ -43,17 +43,24 @@ def restore_dataset(
     estimator_settings: Mapping[str, Any] | None = None,
     deblurrer: str = "ldp",
     deblurrer_settings: Mapping[str, Any] | None = None,
+    single_estimator_settings: Mapping[str, Any] | None = None,
+    single_deblurrer_settings: Mapping[str, Any] | None = None,
+    baselines: Sequence[str] = (),
     cluster: str | None = None,
     processes: int | None = None,
     max_bad: float = 0.05,
     report_items: int = 200,
 ) -> dict[str, Any]:
-    """Restore every pair of a dataset and report on it; what the archive holds is not computed again.
+    """Restore every item of a dataset and report on it; what the archive holds is not computed again.
+
+    Items whose second view is missing go through methods that work on one view: those of the run
+    where they do, else ``depth-distilled`` and ``bdir`` with the settings given for single views.
 
     Args:
         source: folder or manifest of the dataset, any fsspec URL.
         layout: how the source is laid out, one of ``ldp_core.catalogue.LAYOUTS``.
         archive: where frames, results and reports are kept, any fsspec URL.
+        baselines: deblurrers that restore every item as well, to be scored beside the result.
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
@@ -67,13 +74,20 @@ def restore_dataset(
     """
     begin = perf_counter()
     source, archive = shared_url(source), shared_url(archive)
-    methods = Method.of(estimator, estimator_settings), Method.of(deblurrer, deblurrer_settings)
     with open_workers(cluster, processes=processes) as workers:
-        job = Job(archive, *methods, torch_threads=workers.torch_threads)
+        job = make_job(
+            archive,
+            estimator=(estimator, estimator_settings),
+            deblurrer=(deblurrer, deblurrer_settings),
+            single_settings=(single_estimator_settings, single_deblurrer_settings),
+            baselines=baselines,
+            torch_threads=workers.torch_threads,
+        )
         plan = prepare_run(job, source, layout, dataset).plan
         require_memory(declare_memory(plan.to_do, job), workers)
         run_id = new_run_id()
-        write_start(job, run_id, plan.catalogue, stages=stages_of(job))
+        stages, single_stages = stages_for(job, plan.catalogue.items)
+        write_start(job, run_id, plan.catalogue, stages=stages, single_stages=single_stages)
         artifacts = RunArtifacts(run_id, verb="restore")
         tally = Tally(plan.catalogue, max_bad=max_bad)
         for stage in ("ingest", "restore"):
@@ -95,7 +109,8 @@ def restore_dataset(
         plan.catalogue,
         tally,
         seconds=perf_counter() - begin,
-        stages=stages_of(job),
+        stages=stages,
+        single_stages=single_stages,
         report=join(report_url, "index.html"),
     )
     publish_report(summary, tally.items, drawn, catalogue=plan.catalogue)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ldp_core.archive import stage_key
 from ldp_core.archive.contents import require_archive
 from ldp_core.storage import absolute_url
-from tasks.records import read_record
+from ldp_core.types import BASELINE
+from tasks.records import RunRecord, read_record
 from tasks.status import describe_run, describe_runs, describe_sections, group_quarantine, read_summary
 
 
@@ -39,10 +41,28 @@ def describe_one(archive: str, run_id: str) -> dict[str, Any]:
     archive = absolute_url(archive)
     facts = asdict(describe_run(archive, run_id))
     record, summary = read_record(archive, run_id), read_summary(archive, run_id)
-    facts["stage_keys"] = {kind.value: key for kind, key in record.sections}
+    facts |= _list_keys(record)
     facts["environment"] = dict(record.environment)
     if summary is not None:
         facts["seconds"] = dict(summary.seconds)
         facts["metrics"] = [asdict(mean) for mean in summary.metrics]
         facts["quarantine"] = group_quarantine(summary)
     return facts
+
+
+def _list_keys(record: RunRecord) -> dict[str, dict[str, str]]:
+    """The stage keys of a run by kind of result; of single views and baselines where it had any."""
+    baselines = {
+        stage_key(spec): f"{spec.method}{mark}"
+        for specs, mark in ((record.single_stages, ", single view"), (record.stages, ""))
+        for spec in specs
+        if spec.stage == BASELINE
+    }
+    of_views = (
+        {kind.value: record.key_of(kind, single=single) for kind, _ in record.sections_of(single)}
+        for single in (False, True)
+    )
+    pairs, singles = of_views
+    listed = {"stage_keys": pairs}
+    listed |= {"single_stage_keys": singles} if singles else {}
+    return listed | ({"baseline_keys": {name: key for key, name in baselines.items()}} if baselines else {})

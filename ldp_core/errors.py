@@ -21,6 +21,7 @@
     ├── StorageError             object storage refused or cannot be reached
     │   └── ObjectMissingError   no object at that address
     ├── WeightsError             model weights absent, altered or of another shape
+    ├── SecondViewMissingError   a method that compares two views met an item with one
     ├── BlurMapError             a map of the wrong kind or shape for what is asked
     ├── MetricError              a score that cannot be computed as asked
     └── ExecutionError           the run itself
@@ -141,6 +142,22 @@ class ObjectMissingError(StorageError):
 
 class WeightsError(LdpError):
     kind = "weights"
+
+
+class SecondViewMissingError(LdpError):
+    kind = "second_view_missing"
+
+    @classmethod
+    def of(cls, item: str, *, needed_by: str = "what is to be computed") -> SecondViewMissingError:
+        """The error of an item with one view; ``needed_by`` is what compares two."""
+        return cls(
+            f"{needed_by} compares the two views of a pair, and the second one is missing",
+            where=item,
+            expected="left and right",
+            got="one view",
+            remedy="add the right view, or take methods that work on one: the estimator "
+            "'depth-distilled', the deblurrer 'bdir'",
+        )
 
 
 class BlurMapError(LdpError):

@@ -1,5 +1,6 @@
-"""Pairs whose dual-pixel axis is vertical: every method works along x, so pictures are turned for it.
+"""The door to every method: pairs are turned for it, and one that compares views gets no single view.
 
+Where the dual-pixel axis is vertical, pictures are turned, for every method works along x.
 Turning is the transpose, its own inverse, so +y becomes +x and the sign of a circle of confusion holds.
 Sources, archive and reports keep the orientation of the photograph.
 """
@@ -12,6 +13,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ldp_core.errors import SecondViewMissingError
 from ldp_core.types import BlurMap, DpAxis, Pair, Pixels, Region, StageSpec
 
 Array = TypeVar("Array", bound=NDArray[np.generic])
@@ -36,12 +38,14 @@ class TurningEstimator:
     """An estimator that works along x, for pairs of either axis; maps come as the pair stands."""
 
     along_x: _Estimator
+    needs_both_views: bool = True
 
     @property
     def spec(self) -> StageSpec:
         return self.along_x.spec
 
     def estimate(self, pair: Pair) -> BlurMap:
+        _admit(pair, self.spec, self.needs_both_views)
         return turn_map(self.along_x.estimate(turn_pair(pair)), pair.dp_axis)
 
 
@@ -50,14 +54,26 @@ class TurningDeblurrer:
     """A deblurrer that works along x, for pairs of either axis; pictures come as the pair stands."""
 
     along_x: _Deblurrer
+    needs_both_views: bool = True
 
     @property
     def spec(self) -> StageSpec:
         return self.along_x.spec
 
     def restore(self, pair: Pair, blur_map: BlurMap | None) -> Pixels:
+        _admit(pair, self.spec, self.needs_both_views)
         turned = blur_map if blur_map is None else turn_map(blur_map, pair.dp_axis)
         return turn(self.along_x.restore(turn_pair(pair), turned), pair.dp_axis)
+
+
+def _admit(pair: Pair, spec: StageSpec, needs_both_views: bool) -> None:
+    """Refuse a single view where a method compares two.
+
+    Raises:
+        SecondViewMissingError: it does, and the second one is missing.
+    """
+    if needs_both_views and not pair.has_both_views:
+        raise SecondViewMissingError.of(pair.id, needed_by=f"'{spec.method}'")
 
 
 def turn_pair(pair: Pair) -> Pair:
@@ -68,7 +84,7 @@ def turn_pair(pair: Pair) -> Pair:
     return replace(
         pair,
         left=turn(pair.left, axis),
-        right=turn(pair.right, axis),
+        right=None if pair.right is None else turn(pair.right, axis),
         target=None if pair.target is None else turn(pair.target, axis),
         blur_truth=None if pair.blur_truth is None else turn(pair.blur_truth, axis),
         peers={name: turn(peer, axis) for name, peer in pair.peers.items()},

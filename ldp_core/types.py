@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ldp_core.errors import BlurMapError, PairMismatchError
+from ldp_core.errors import BlurMapError, PairMismatchError, SecondViewMissingError
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 FloatMap = NDArray[np.float32]
@@ -79,8 +79,9 @@ class DpAxis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One dual-pixel photograph of a dataset: where its views lie and what else is known of it.
+    """One photograph of a dataset: where its views lie and what else is known of it.
 
+    ``right`` is None where the second view is missing; ``left`` is then the only view there is.
     ``peers`` are other methods' restorations that came with the dataset, by name; ``blur_truth`` is
     a measured or simulated blur map, its meaning ``blur_truth_kind``; ``aligned`` is False where the
     target is displaced by a few pixels, so that scores after a best-shift search are added.
@@ -90,7 +91,7 @@ class Item:
 
     id: str
     left: ImageRef
-    right: ImageRef
+    right: ImageRef | None = None
     target: ImageRef | None = None
     blur_truth: ImageRef | None = None
     peers: Mapping[str, ImageRef] = field(default_factory=dict)
@@ -100,6 +101,16 @@ class Item:
     dp_axis: DpAxis = DpAxis.X
     development: str = ""
     auxiliary: Mapping[str, ImageRef] = field(default_factory=dict)
+
+    @property
+    def has_both_views(self) -> bool:
+        """Whether it is a dual-pixel pair, and no single view."""
+        return self.right is not None
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures its archived frames hold: views, target, peers."""
+        return 1 + self.has_both_views + (self.target is not None) + len(self.peers)
 
     @property
     def size_bytes(self) -> int:
@@ -135,12 +146,15 @@ class Catalogue:
 class Pair:
     """The decoded pixels of an item: views of one shape and dtype, ``(h, w, c)`` uint8 or uint16.
 
+    ``right`` is None where the second view is missing. Methods that compare the views take them from
+    `both_views`, methods that look at one picture take `ldp_core.single_view.input_image`.
+
     Pixels stand as in the source, whatever ``dp_axis`` is; methods see them turned (`ldp_core.turning`).
     """
 
     id: str
     left: Pixels
-    right: Pixels
+    right: Pixels | None = None
     target: Pixels | None = None
     blur_truth: FloatMap | None = None
     peers: Mapping[str, Pixels] = field(default_factory=dict)
@@ -168,9 +182,25 @@ class Pair:
 
     @property
     def views(self) -> dict[str, Pixels]:
-        """``left``, ``right`` and, where there is one, ``target``."""
-        views = {"left": self.left, "right": self.right}
-        return views if self.target is None else views | {"target": self.target}
+        """``left`` and, where there are any, ``right`` and ``target``."""
+        named = {"left": self.left, "right": self.right, "target": self.target}
+        return {name: view for name, view in named.items() if view is not None}
+
+    @property
+    def has_both_views(self) -> bool:
+        """Whether there is a second view to compare the first with."""
+        return self.right is not None
+
+    @property
+    def both_views(self) -> tuple[Pixels, Pixels]:
+        """Left and right.
+
+        Raises:
+            SecondViewMissingError: there is one view only.
+        """
+        if self.right is None:
+            raise SecondViewMissingError.of(self.id)
+        return self.left, self.right
 
     @property
     def bit_depth(self) -> int:
@@ -241,7 +271,7 @@ class Protocol:
 class Score:
     """One number for one item: ``metric`` of ``subject`` under ``protocol``.
 
-    Subjects: ``input``, ``restored``, ``blur_map``, or the name of a peer.
+    Subjects: ``input``, ``restored``, ``blur_map``, or the name of a baseline or a peer.
     """
 
     item: str
@@ -262,6 +292,10 @@ class MeanScore:
     low: float
     high: float
     n: int
+
+
+BASELINE = "baseline"
+"""The stage of a restoration by another method, to be scored beside a run's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +338,8 @@ class ItemCounts:
 class RunSummary:
     """One run as ``summary.json`` holds it.
 
+    ``stages`` are those of pairs, ``single_stages`` those of items whose second view is missing; each
+    is empty where the run had no such items.
     ``seconds``: by stage, summed over workers; ``total`` is the wall clock of the whole run.
     """
 
@@ -320,3 +356,4 @@ class RunSummary:
     metrics: tuple[MeanScore, ...]
     quarantine: tuple[QuarantineRecord, ...] = ()
     problems: tuple[Problem, ...] = ()
+    single_stages: tuple[StageSpec, ...] = ()

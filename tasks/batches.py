@@ -15,11 +15,11 @@ from tasks.job import Job
 from tasks.plan import Done
 from tasks.progress import advance
 from tasks.stages import (
-    CHAIN,
     Drawn,
     Failed,
     Outcome,
     Work,
+    chain_of,
     conclude_item,
     confirm_item,
     draw_item,
@@ -75,12 +75,13 @@ def restore_batch(
     """Blur maps, restored images and scores of a batch; what is archived is recalled."""
     client = default_client()
     bad = {record.item for record in ingested.quarantine}
+    chain = chain_of(job)
 
     def submit(item: Item) -> Future[Any]:
         if item.id in done.items:
             return _submit(client, recall_item, job, item)
         work: Any = Work(item, done.stages(item.id))
-        for stage in CHAIN:
+        for stage in chain:
             work = _submit(client, stage, job, work)
         return _submit(client, conclude_item, work)
 

@@ -9,9 +9,21 @@ from ldp_core.archive import ItemKind, stage_key
 from ldp_core.errors import ItemMissingError
 from ldp_core.metrics.paired import PairedScores, pair_scores
 from ldp_core.report.comparison import StageChange
-from ldp_core.types import RunSummary, StageSpec
-from tasks.records import RunRecord, read_record
+from ldp_core.types import BASELINE, RunSummary, StageSpec
+from tasks.records import read_record, read_single
 from tasks.runs import read_end
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredKeys:
+    """Under which stage key a run left the restored picture of an item."""
+
+    pairs: str
+    single: str
+    singles: frozenset[str]
+
+    def of(self, item_id: str) -> str:
+        return self.single if item_id in self.singles else self.pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +34,7 @@ class ComparedRuns:
     second: RunSummary
     paired: PairedScores
     changes: tuple[StageChange, ...]
-    restored_keys: tuple[str, str]
+    restored: tuple[RestoredKeys, RestoredKeys]
 
 
 def compare_runs(archive: str, first: str, second: str) -> ComparedRuns:
@@ -41,23 +53,34 @@ def compare_runs(archive: str, first: str, second: str) -> ComparedRuns:
             where=f"{first}, {second}",
             remedy="compare runs over the same dataset; `ldp status` lists the datasets of all runs",
         )
-    keys = tuple(_restored_key(read_record(archive, run_id)) for run_id in (first, second))
-    return ComparedRuns(ours, theirs, paired, _list_changes(ours, theirs), (keys[0], keys[1]))
+    keys = _restored_keys(archive, first), _restored_keys(archive, second)
+    return ComparedRuns(ours, theirs, paired, _list_changes(ours, theirs), keys)
 
 
-def _restored_key(record: RunRecord) -> str:
-    return next((key for kind, key in record.sections if kind is ItemKind.RESTORED), "")
+def _restored_keys(archive: str, run_id: str) -> RestoredKeys:
+    record = read_record(archive, run_id)
+    pairs, single = (record.key_of(ItemKind.RESTORED, single=single) for single in (False, True))
+    return RestoredKeys(pairs, single, read_single(archive, run_id))
 
 
 def _list_changes(first: RunSummary, second: RunSummary) -> tuple[StageChange, ...]:
     """What the stages of the runs do not share; upstream keys follow from the stages before."""
-    changes = []
-    of_second = {spec.stage: spec for spec in second.stages}
-    for spec in first.stages:
-        ours, theirs = _facts(spec), _facts(of_second.get(spec.stage))
+    changes, of_first, of_second = [], _name_stages(first), _name_stages(second)
+    for stage in {**of_first, **of_second}:
+        ours, theirs = _facts(of_first.get(stage)), _facts(of_second.get(stage))
         names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-        changes += [StageChange(spec.stage, name, ours.get(name), theirs.get(name)) for name in names]
+        changes += [StageChange(stage, name, ours.get(name), theirs.get(name)) for name in names]
     return tuple(changes)
+
+
+def _name_stages(run: RunSummary) -> dict[str, StageSpec]:
+    """The stages of a run by name: of baselines with their method, of single views marked as such."""
+    named: dict[str, StageSpec] = {}
+    for specs, mark in ((run.stages, ""), (run.single_stages, ", single view")):
+        for spec in specs:
+            name = f"{spec.stage} {spec.method}" if spec.stage == BASELINE else spec.stage
+            named[name + mark] = spec
+    return named
 
 
 def _facts(spec: StageSpec | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ldp_core.archive.audit import Damage, Rot
 from ldp_core.archive.contents import FRAMES, TRUTHS, Section
 from ldp_core.archive.run_records import list_runs
 from ldp_core.errors import ItemDamagedError, ItemMissingError
-from tasks.records import is_finished, read_done, read_record
+from tasks.records import is_finished, read_done, read_record, read_single
 
 Ids = Mapping[Section, frozenset[str]]
 
@@ -47,13 +47,16 @@ def _miss_results(archive: str, run_id: str, ids: Ids) -> Iterator[Rot]:
     try:
         if not is_finished(archive, run_id):
             return
-        done = frozenset(read_done(archive, run_id))
-        sections = [Section(*place) for place in read_record(archive, run_id).sections]
+        done, record = frozenset(read_done(archive, run_id)), read_record(archive, run_id)
+        singles = read_single(archive, run_id) if record.single_stages else frozenset()
     except (ItemMissingError, ItemDamagedError):
         return
-    for section in (FRAMES, *sections):
-        if section.kind is not ItemKind.CONFIDENCE:
-            yield from _miss(section, done - ids.get(section, frozenset()))
+    yield from _miss(FRAMES, done - ids.get(FRAMES, frozenset()))
+    for single, items in ((False, done - singles), (True, done & singles)):
+        for place in record.sections_of(single):
+            section = Section(*place)
+            if section.kind is not ItemKind.CONFIDENCE:
+                yield from _miss(section, items - ids.get(section, frozenset()))
 
 
 def _miss(section: Section, items: frozenset[str]) -> Iterator[Rot]:

@@ -4,7 +4,7 @@ A worker computes one item at a time while its other threads read and write othe
 most is its program, the working memory of the stage that takes most for the largest item, and the
 frames of the items beside it. The coefficients of the default methods cover what a pair of 15 megapixels
 took (``infra/benchmarks/large_image.py``), those of wiener and of scoring are counted from the arrays they
-hold; other methods are taken to need `_UNMEASURED`.
+hold; methods of single views are taken to need what `ldp` does, other methods `_UNMEASURED`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _COPIES_OF_FRAMES = 4
 """Of an item that is read, verified and written: encoded, decoded, stacked."""
 _RESULT_BYTES_PER_PIXEL = 8 + 6
 """Blur map, confidence, restored image at 16 bit."""
+_BASELINE_BYTES_PER_PIXEL = 6
 _SHIFT_SEARCH_BYTES_PER_PIXEL = 240
 _NAMED = 3
 
@@ -39,8 +40,9 @@ class _Appetite:
 
 
 _SCORE = _Appetite(40, 500, 2_000_000)
-_ESTIMATORS = {"disparity": _Appetite(110)}
-_DEBLURRERS = {"wiener": _Appetite(60, 1500, 640**2), "ldp": _Appetite(200, 1500, 640**2)}
+_TILED_NETWORK = _Appetite(200, 1500, 640**2)
+_ESTIMATORS = {"disparity": _Appetite(110), "depth-distilled": _TILED_NETWORK}
+_DEBLURRERS = {"wiener": _Appetite(60, 1500, 640**2), "ldp": _TILED_NETWORK, "bdir": _TILED_NETWORK}
 _UNMEASURED = _Appetite(250)
 
 
@@ -85,20 +87,21 @@ def require_memory(needs: Iterable[MemoryNeed], workers: Workers) -> None:
 
 
 def _bytes_for(item: Item, job: Job) -> int:
-    pixels = _pixels(item)
+    pixels, job = _pixels(item), job.for_item(item)
+    deblurrers = (job.deblurrer, *job.baselines)
     stages = (
         _ESTIMATORS.get(job.estimator.name, _UNMEASURED),
-        _DEBLURRERS.get(job.deblurrer.name, _UNMEASURED),
+        *(_DEBLURRERS.get(method.name, _UNMEASURED) for method in deblurrers),
         _SCORE if item.aligned else _Appetite(_SCORE.per_pixel + _SHIFT_SEARCH_BYTES_PER_PIXEL),
     )
     computing = max(stage.bytes_for(pixels) for stage in stages)
-    return _PROGRAM_BYTES + _handling_bytes(item) + _RESULT_BYTES_PER_PIXEL * pixels + computing
+    results = (_RESULT_BYTES_PER_PIXEL + _BASELINE_BYTES_PER_PIXEL * len(job.baselines)) * pixels
+    return _PROGRAM_BYTES + _handling_bytes(item) + results + computing
 
 
 def _handling_bytes(item: Item) -> int:
-    views = 2 + (item.target is not None) + len(item.peers)
-    view_bytes = _pixels(item) * item.left.channels * item.left.bit_depth // 8
-    return _COPIES_OF_FRAMES * views * view_bytes
+    picture_bytes = _pixels(item) * item.left.channels * item.left.bit_depth // 8
+    return _COPIES_OF_FRAMES * item.pictures * picture_bytes
 
 
 def _suggest(needed: int, workers: Workers) -> str:

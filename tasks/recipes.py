@@ -9,7 +9,7 @@ from ldp_core.archive.addresses import TRUTH, Address, ItemKind
 from ldp_core.archive.run_records import list_runs
 from ldp_core.errors import CatalogueError, ItemDamagedError, ItemMissingError, LdpError
 from ldp_core.types import Item
-from tasks.job import Job, stages_of
+from tasks.job import Job, stages_for
 from tasks.records import RunRecord, read_record
 from tasks.runs import read_start
 
@@ -50,7 +50,7 @@ def find_recipes(archive: str, rotten: Iterable[Address]) -> Mapping[str, Recipe
             items = read_start(archive, run_id)[1].items
         except (ItemMissingError, ItemDamagedError, CatalogueError, ValueError):
             continue
-        refusal = _refuse(record)
+        refusal = _refuse(record, items)
         for item in items:
             if (recipe := recipes.get(item.id)) is not None:
                 _add(recipe, item, record, refusal)
@@ -60,19 +60,19 @@ def find_recipes(archive: str, rotten: Iterable[Address]) -> Mapping[str, Recipe
 def _add(recipe: Recipe, item: Item, record: RunRecord, refusal: str) -> None:
     recipe.item = recipe.item or item
     recipe.keys.update(record.sections)
-    for _, key in record.sections:
+    for _, key in record.sections_of(not item.has_both_views):
         if refusal:
             recipe.refusals.setdefault(key, refusal)
         else:
             recipe.jobs.setdefault(key, record.job)
 
 
-def _refuse(record: RunRecord) -> str:
+def _refuse(record: RunRecord, items: Iterable[Item]) -> str:
     """Why this installation cannot repeat a run, or nothing where it can."""
-    if not record.stages:
+    if not record.sections:
         return ""
     try:
-        same = stages_of(record.job) == record.stages
+        same = stages_for(record.job, items) == (record.stages, record.single_stages)
     except LdpError as error:
         return str(error).replace("\n ", ";")
     written = record.environment.get("ldp", "another version")

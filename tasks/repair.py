@@ -13,7 +13,7 @@ from ldp_core.archive.contents import address_of, object_paths
 from ldp_core.archive.repair import is_same, mend_confidence, mend_pair, read_remains, set_aside
 from ldp_core.catalogue import load_pair
 from ldp_core.errors import ItemDamagedError, ItemMissingError, LdpError
-from tasks.job import STAGES, Job, estimator_for
+from tasks.job import Job, all_stages, estimator_for
 from tasks.progress import advance, expect
 from tasks.recipes import Recipe, find_recipes
 from tasks.spread import Spread
@@ -115,14 +115,14 @@ def _mend_results(job: Job, recipe: Recipe, addresses: list[Address], when: str)
         return []
     maps = {a.stage_key for a in addresses if a.kind is ItemKind.BLUR}
     alone = [a for a in addresses if a.kind is ItemKind.CONFIDENCE and a.stage_key not in maps]
-    mended = [_mend_confidence(job, address, when) for address in alone]
+    mended = [_mend_confidence(job.for_item(recipe.item), address, when) for address in alone]
     rest = [address for address in addresses if address not in alone]
     if not rest:
         return mended
     remains = {address: read_remains(job.archive, address) for address in rest}
     for address in rest:
         set_aside(job.archive, _paths_of(address), when=when)
-    result = restore_item(job, Work(recipe.item, frozenset(STAGES)))
+    result = restore_item(job, Work(recipe.item, all_stages(job)))
     if isinstance(result, Failed):
         return mended + [_not(address, f"set aside; {result.record.message}") for address in rest]
     return mended + [_compare(job.archive, address, remains[address]) for address in rest]

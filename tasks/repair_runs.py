@@ -15,7 +15,7 @@ from ldp_core.errors import LdpError
 from ldp_core.metrics import scores_table
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import Score
-from tasks.records import read_done, read_record
+from tasks.records import read_done, read_record, read_single
 from tasks.repair import Mended, Outcome
 from tasks.runs import read_file, write_lines
 
@@ -54,10 +54,11 @@ def _make_quarantine(archive: str, run_id: str) -> bytes:
 
 
 def _make_scores(archive: str, run_id: str) -> bytes:
-    [key] = [key for kind, key in read_record(archive, run_id).sections if kind is ItemKind.SCORES]
+    record, singles = read_record(archive, run_id), read_single(archive, run_id)
+    keys = {single: record.key_of(ItemKind.SCORES, single=single) for single in (False, True)}
     scores: list[Score] = []
     for item in read_done(archive, run_id):
-        scores += Archive(archive).read_scores(key, item)
+        scores += Archive(archive).read_scores(keys[item in singles], item)
     return scores_table(scores)
 
 

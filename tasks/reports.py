@@ -23,7 +23,11 @@ def publish_report(
 ) -> str:
     """Write the report of a run; returns the address of its page."""
     pictures = {one.item_id: one.pictures for result in drawn for one in result.drawn}
-    shown = [ReportItem(i.id, i.status, i.scores, pictures.get(i.id, {})) for i in items]
+    singles = {item.id for item in catalogue.items if not item.has_both_views}
+    shown = [
+        ReportItem(i.id, i.status, i.scores, pictures.get(i.id, {}), single_view=i.id in singles)
+        for i in items
+    ]
     facts = describe_dataset(catalogue, {i.id: i.digest for i in items if i.digest})
     url = summary.report.rpartition("/")[0]
     return write_report(url, summary, shown, facts=facts, records=[f"../{name}" for name in RECORDS])

@@ -25,7 +25,7 @@ from ldp_core.errors import ItemMissingError, ObjectMissingError
 from ldp_core.metrics import read_scores_table, scores_table
 from ldp_core.storage import join, read_bytes, write_bytes
 from ldp_core.types import Catalogue, RunSummary, Score, StageSpec
-from tasks.job import Job, Method
+from tasks.job import Job, read_job
 
 _PACKAGES = ("ldp", "torch", "zarr", "dask", "prefect", "numpy")
 
@@ -53,11 +53,23 @@ def environment() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 
 
-def write_start(job: Job, run_id: str, catalogue: Catalogue, *, stages: Iterable[StageSpec]) -> None:
-    """Record what a run sets out to do. ``stages``: those beyond ingest; none where it only archives."""
+def write_start(
+    job: Job,
+    run_id: str,
+    catalogue: Catalogue,
+    *,
+    stages: Iterable[StageSpec],
+    single_stages: Iterable[StageSpec] = (),
+) -> None:
+    """Record what a run sets out to do.
+
+    ``stages``: those beyond ingest, of pairs and of items of a single view; none where it only archives.
+    """
     url = Archive(job.archive).run_url(run_id)
     write_bytes(join(url, "catalogue.jsonl"), catalogue_to_jsonl(catalogue).encode())
     asked = {"run_id": run_id, "job": asdict(job), "stages": [asdict(stage) for stage in stages]}
+    if singles := [asdict(stage) for stage in single_stages]:
+        asked["single_stages"] = singles
     write_bytes(join(url, "run.json"), _json(asked | {"sealed_by": DIGESTS, "environment": environment()}))
 
 
@@ -101,8 +113,7 @@ def read_start(archive: str, run_id: str) -> tuple[Job, Catalogue]:
     """
     asked = json.loads(read_file(archive, run_id, "run.json"))["job"]
     catalogue = catalogue_from_jsonl(read_file(archive, run_id, "catalogue.jsonl").decode())
-    methods = {name: Method(**asked[name]) for name in ("estimator", "deblurrer")}
-    return Job(archive=archive, torch_threads=asked["torch_threads"], **methods), catalogue
+    return read_job(archive, asked), catalogue
 
 
 def read_file(archive: str, run_id: str, name: str) -> bytes:

@@ -1,8 +1,9 @@
 """What a worker does for one item: small importable functions, chained by futures.
 
 ``ingest`` is a visit of its own. ``load -> blur -> deblur -> score`` hand one :class:`Work` from stage to
-stage in the worker's memory; each stage persists its result before it returns. A fault never leaves
-a stage as an exception: it becomes a :class:`Failed`, which the following stages pass on.
+stage in the worker's memory, with the methods that serve its item (`Job.for_item`); each stage persists
+its result before it returns. A fault never leaves a stage as an exception: it becomes a
+:class:`Failed`, which the following stages pass on.
 
 One computation at a time runs in a worker process, while its other threads read and write.
 """
@@ -10,7 +11,7 @@ One computation at a time runs in a worker process, while its other threads read
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial, wraps
@@ -25,8 +26,19 @@ from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingErro
 from ldp_core.metrics import score_item
 from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
-from ldp_core.types import BlurMap, Item, Pair, Pixels, QuarantineRecord, Score, StageSpec
-from tasks.job import STAGES, Job, Keys, deblurrer_for, estimator_for, keys_of, stages_of
+from ldp_core.types import BASELINE, BlurMap, Item, Pair, Pixels, QuarantineRecord, Score, StageSpec
+from tasks.job import (
+    STAGES,
+    Job,
+    Keys,
+    Method,
+    all_stages,
+    deblurrer_for,
+    estimator_for,
+    keys_of,
+    stages_of,
+    works_on_one_view,
+)
 
 T = TypeVar("T")
 
@@ -53,6 +65,7 @@ class Work:
     pair: Pair | None = None
     blur_map: BlurMap | None = None
     restored: Pixels | None = None
+    baselines: Mapping[str, Pixels] = field(default_factory=dict)
     scores: tuple[Score, ...] = ()
     computed: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
@@ -119,7 +132,7 @@ def _stage(name: str) -> Callable[[Step], Stage]:
             if isinstance(work, Failed):
                 return work
             try:
-                return step(job, work)
+                return step(job.for_item(work.item), work)
             except Exception as error:
                 return _failed(work.item.id, name, error)
 
@@ -169,6 +182,29 @@ def deblur_item(job: Job, work: Work) -> Work:
     return replace(work, restored=restored, computed=(*work.computed, "deblur"))
 
 
+@_stage(BASELINE)
+def restore_baselines(job: Job, work: Work) -> Work:
+    """Restore an item by the baselines as well, or read what is archived of that."""
+    specs = dict(zip(_keys(job).baselines, _stages(job)[len(STAGES) :], strict=True))
+    for method in job.baselines:
+        work = _restore_baseline(job, work, method, specs[method.name])
+    return work
+
+
+def _restore_baseline(job: Job, work: Work, method: Method, spec: StageSpec) -> Work:
+    archive, key = Archive(job.archive), _keys(job).baselines[method.name]
+    stage = f"{BASELINE}:{method.name}"
+    restored, computed = _recall(work, stage, partial(archive.read_restored, key)), work.computed
+    if restored is None:
+        blur_map = None if works_on_one_view(method) else work.blur_map
+        with _computing(job, work.seconds, BASELINE):
+            restored = deblurrer_for(method).restore(_pair(work), blur_map)
+        with _timing(work.seconds, "write"):
+            archive.write_restored(key, work.item.id, restored, spec=spec, input_digest=work.digest)
+        computed = (*computed, stage)
+    return replace(work, baselines={**work.baselines, method.name: restored}, computed=computed)
+
+
 @_stage("score")
 def score_work(job: Job, work: Work) -> Work:
     """Score the restored image and the blur map, or read the scores where they are archived."""
@@ -177,7 +213,9 @@ def score_work(job: Job, work: Work) -> Work:
     if found is not None:
         return replace(work, scores=tuple(found))
     with _computing(job, work.seconds, "score"):
-        scores = score_item(_pair(work), restored=work.restored, blur_map=work.blur_map)
+        scores = score_item(
+            _pair(work), restored=work.restored, blur_map=work.blur_map, baselines=work.baselines
+        )
     with _timing(work.seconds, "write"):
         archive.write_scores(key, work.item.id, scores, spec=_stages(job)[2], input_digest=work.digest)
     return replace(work, scores=tuple(scores), computed=(*work.computed, "score"))
@@ -193,10 +231,11 @@ def conclude_item(work: Work | Failed) -> Outcome | Failed:
 def recall_item(job: Job, item: Item) -> Outcome | Failed:
     """The record of an item whose every stage is archived; where its scores are damaged, all is redone."""
     try:
+        key = _keys(job.for_item(item)).scores
         digest = Archive(job.archive).read_digest(item.id)
-        scores = Archive(job.archive).read_scores(_keys(job).scores, item.id, input_digest=digest)
+        scores = Archive(job.archive).read_scores(key, item.id, input_digest=digest)
     except (ItemDamagedError, ItemMissingError):
-        return restore_item(job, Work(item, frozenset(STAGES)))
+        return restore_item(job, Work(item, all_stages(job)))
     except Exception as error:
         return _failed(item.id, "load", error)
     return Outcome(item.id, (), tuple(scores), {}, digest)
@@ -205,7 +244,7 @@ def recall_item(job: Job, item: Item) -> Outcome | Failed:
 def restore_item(job: Job, work: Work) -> Outcome | Failed:
     """All stages of an item in one go, where they need not be futures of their own."""
     passed: Work | Failed = work
-    for stage in CHAIN:
+    for stage in chain_of(job):
         passed = stage(job, passed)
     return conclude_item(passed)
 
@@ -216,7 +255,7 @@ def draw_item(job: Job, report_url: str, item: Item) -> Drawn | Failed:
         try:
             pictures = _render(job, item)
         except (ItemDamagedError, ItemMissingError):
-            restore_item(job, Work(item, frozenset(STAGES)))
+            restore_item(job, Work(item, all_stages(job)))
             pictures = _render(job, item)
         paths = picture_paths(item.id, pictures)
         for name, content in pictures.items():
@@ -227,7 +266,12 @@ def draw_item(job: Job, report_url: str, item: Item) -> Drawn | Failed:
 
 
 CHAIN: tuple[Stage, ...] = (load_item, blur_item, deblur_item, score_work)
-"""The stages of an item, in order."""
+"""The stages of an item, in order, where there are no baselines."""
+
+
+def chain_of(job: Job) -> tuple[Stage, ...]:
+    """The stages that an item goes through; baselines just before the scores."""
+    return (*CHAIN[:-1], restore_baselines, CHAIN[-1]) if job.baselines else CHAIN
 
 
 def _recall(work: Work, stage: str, read: Callable[..., T]) -> T | None:
@@ -242,9 +286,11 @@ def _recall(work: Work, stage: str, read: Callable[..., T]) -> T | None:
 
 
 def _render(job: Job, item: Item) -> dict[str, bytes]:
-    archive, keys = Archive(job.archive), _keys(job)
+    archive, keys = Archive(job.archive), _keys(job.for_item(item))
+    pair = archive.read_pair(item.id)
+    baselines = {name: archive.read_restored(key, item.id) for name, key in keys.baselines.items()}
     return render_pictures(
-        archive.read_pair(item.id),
+        replace(pair, peers={**pair.peers, **baselines}),
         blur_map=archive.read_blur_map(keys.blur, item.id),
         restored=archive.read_restored(keys.restored, item.id),
     )
@@ -284,13 +330,13 @@ def _refuse_changed(job: Job, item: Item) -> None:
         )
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _keys(job: Job) -> Keys:
     return keys_of(job)
 
 
-@lru_cache(maxsize=4)
-def _stages(job: Job) -> tuple[StageSpec, StageSpec, StageSpec]:
+@lru_cache(maxsize=8)
+def _stages(job: Job) -> tuple[StageSpec, ...]:
     return stages_of(job)
 
 

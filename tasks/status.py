@@ -17,7 +17,7 @@ from ldp_core.archive.contents import list_sections, read_section
 from ldp_core.archive.run_records import list_runs
 from ldp_core.errors import ItemDamagedError, ItemMissingError, ObjectMissingError
 from ldp_core.storage import join, read_bytes
-from ldp_core.types import RunSummary
+from ldp_core.types import BASELINE, RunSummary
 from tasks.heartbeat import SILENCE, last_beat
 from tasks.records import RunRecord, read_record
 from tasks.runs import read_file
@@ -39,7 +39,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """One run. What only its end can tell is empty until then; ``listed`` is None where it is not known."""
+    """One run. Methods are those of pairs and, after a bar, those of single views.
+
+    What only its end can tell is empty until then; ``listed`` is None where it is not known.
+    """
 
     run_id: str
     state: State
@@ -49,6 +52,7 @@ class RunStatus:
     source: str = ""
     estimator: str = ""
     deblurrer: str = ""
+    baselines: str = ""
     listed: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     report: str = ""
@@ -90,8 +94,9 @@ def describe_run(archive: str, run_id: str) -> RunStatus:
         dataset=header["dataset"],
         layout=header["layout"],
         source=header["source"],
-        estimator=_method(record, "blur"),
-        deblurrer=_method(record, "deblur"),
+        estimator=_methods(record, "blur"),
+        deblurrer=_methods(record, "deblur"),
+        baselines=_methods(record, BASELINE),
         listed=header["items"],
         counts=counts,
         report="" if summary is None else summary.report,
@@ -145,8 +150,10 @@ def _count(summary: RunSummary) -> dict[str, int]:
     return {"computed": counts.computed, "there": counts.skipped, "quarantined": counts.quarantined}
 
 
-def _method(record: RunRecord, stage: str) -> str:
-    return next((spec.method for spec in record.stages if spec.stage == stage), "")
+def _methods(record: RunRecord, stage: str) -> str:
+    """The methods of a stage: that of pairs, then that of single views where there were any."""
+    specs = (*record.stages, *record.single_stages)
+    return " | ".join(dict.fromkeys(spec.method for spec in specs if spec.stage == stage))
 
 
 def _read_header(archive: str, run_id: str) -> dict[str, Any]:

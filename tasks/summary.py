@@ -18,9 +18,13 @@ def summarise_run(
     *,
     seconds: float,
     stages: Iterable[StageSpec] = (),
+    single_stages: Iterable[StageSpec] = (),
     report: str = "",
 ) -> RunSummary:
-    """What has become of a run after ``seconds`` of wall clock; ``stages`` are those beyond ingest."""
+    """What has become of a run after ``seconds`` of wall clock.
+
+    ``stages`` are those beyond ingest, of pairs and of items of a single view.
+    """
     return RunSummary(
         run_id=run_id,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -35,4 +39,5 @@ def summarise_run(
         metrics=summarise([score for item in tally.items for score in item.scores]),
         quarantine=tuple(tally.quarantine),
         problems=catalogue.problems,
+        single_stages=tuple(single_stages),
     )

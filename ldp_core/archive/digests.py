@@ -62,7 +62,7 @@ def scoring_facts(pair: Pair) -> dict[str, Any]:
 
 
 def named_views(pair: Pair) -> dict[str, Pixels]:
-    """All pictures of one shape: ``left``, ``right``, ``target``, then ``peer:<name>`` by name."""
+    """All pictures of one shape: ``left``, maybe ``right`` and ``target``, then ``peer:<name>`` by name."""
     return pair.views | {_PEER + name: pair.peers[name] for name in sorted(pair.peers)}
 
 

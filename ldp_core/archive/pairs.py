@@ -107,7 +107,7 @@ def _build_pair(item_id: str, frames: StoredArray, truth: FloatMap | None) -> Pa
     return Pair(
         id=item_id,
         left=views["left"],
-        right=views["right"],
+        right=views.get("right"),
         target=views.get("target"),
         blur_truth=truth,
         peers=peers_among(views),

@@ -30,7 +30,7 @@ def estimate_map(model: ClipModel, pair: Pair, settings: ClipMapSettings) -> Blu
     """The map that `settings` ask for from this model."""
     height, width = pair.left.shape[:2]
     grid = CellGrid(height, width, settings.cell_px, settings.stride_px)
-    left, right = (to_rgb(view) for view in (pair.left, pair.right))
+    left, right = (to_rgb(view) for view in pair.both_views)
     views = PaddedViews.of(left, right, grid=grid, peak=pair.peak, device=model.device)
     if settings.mode is MapMode.SIGNED:
         coc = measure_shift(model, views, settings) / disparity_per_coc(settings.kernel)

@@ -47,9 +47,8 @@ class DisparityEstimator:
     def estimate(self, pair: Pair) -> BlurMap:
         """Signed circle of confusion in px, (h, w) as the views; confidence 0 where nothing is seen."""
         with torch.inference_mode():
-            disparity, precision = estimate_disparity(
-                luminance(pair.left), luminance(pair.right), settings=self.settings
-            )
+            left, right = (luminance(view) for view in pair.both_views)
+            disparity, precision = estimate_disparity(left, right, settings=self.settings)
             coc = disparity / disparity_per_coc(self.settings.kernel)
             confidence = rate_confidence(precision)
         return BlurMap(coc[0, 0].numpy(), BlurMapKind.SIGNED_COC_PX, confidence[0, 0].numpy())

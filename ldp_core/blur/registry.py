@@ -32,6 +32,9 @@ _FACTORIES: Final[dict[str, Callable[[Mapping[str, Any]], BlurEstimator]]] = {
     "zncc": load_later("ldp_core.blur.zncc", "ZnccEstimator", "ZnccSettings"),
 }
 
+ONE_VIEW: Final = frozenset({"depth-distilled"})
+"""Estimators that look at one picture, and so serve items whose second view is missing."""
+
 ESTIMATORS: Final[tuple[str, ...]] = tuple(sorted(_FACTORIES))
 """Names that `make_estimator` knows."""
 
@@ -49,4 +52,4 @@ def make_estimator(name: str, settings: Mapping[str, Any] | None = None) -> Blur
             got=name,
             remedy="choose one of the names",
         )
-    return TurningEstimator(_FACTORIES[name](settings or {}))
+    return TurningEstimator(_FACTORIES[name](settings or {}), needs_both_views=name not in ONE_VIEW)

@@ -39,7 +39,7 @@ class ZnccEstimator:
         """0 where the views agree .. 1 where they have nothing in common; flat cells count as agreeing."""
         height, width = pair.left.shape[:2]
         grid = CellGrid(height, width, self.settings.cell_px, self.settings.stride_px)
-        left, right = (_cut_all(grid, luminance(view)[0]) for view in (pair.left, pair.right))
+        left, right = (_cut_all(grid, luminance(view)[0]) for view in pair.both_views)
         values = (1 - correlate(left, right)).clamp(0, 1).view(grid.shape)
         return BlurMap(grid.spread(values).numpy(), BlurMapKind.SIMILARITY)
 

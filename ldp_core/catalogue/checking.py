@@ -34,7 +34,7 @@ def check_pair(pair: Pair) -> None:
         SceneMismatchError: the right view, the target or a peer shows another scene than the left view.
         SwappedViewsError: the shifts between the views run against the item's signed blur truth.
     """
-    if np.array_equal(pair.left, pair.right):
+    if pair.right is not None and np.array_equal(pair.left, pair.right):
         raise SameViewsError(
             "left and right are the same picture",
             where=pair.id,
@@ -55,7 +55,9 @@ def check_pair(pair: Pair) -> None:
 
 
 def _check_sign(pair: Pair) -> None:
-    if pair.blur_truth is None or pair.blur_truth_kind is not BlurTruthKind.SIGNED_COC_PX:
+    if pair.right is None or pair.blur_truth is None:
+        return
+    if pair.blur_truth_kind is not BlurTruthKind.SIGNED_COC_PX:
         return
     agreement = correlate_with_sign(pair.left, pair.right, coc_px=pair.blur_truth)
     if agreement is not None and agreement < _CONTRADICTION:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Literal
 
 from ldp_core.catalogue.drafts import COMPANION, LEFT, RIGHT, Draft, Drafts
 from ldp_core.catalogue.ids import is_unicode
@@ -16,6 +17,9 @@ Rule = Callable[[str], tuple[str, str] | None]
 
 An empty name is that of no item: the layout finds its place itself (`Drafts.sizes_bytes` lists all files).
 """
+
+Views = Literal["both", "one missing is noted", "one"]
+"""Which views an item of a layout must have."""
 
 _FULL = Region()
 _Group = dict[str, list[str]]
@@ -40,9 +44,13 @@ def pair_files(
     score_region: Region = _FULL,
     aligned: bool = True,
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED,
+    views: Views = "one missing is noted",
 ) -> Drafts:
     """Group the files below a source by the names a rule gives them.
 
+    ``views``: where one of two views is missing, the other one is an item of a single view, and a
+    problem says so; ``both`` refuses it, for layouts that make views of both together; ``one`` is for
+    layouts of single views, whose only role of a view is ``left``.
     ``companions`` are paths known to lie beside the pictures. Hidden files (a leading dot in any part of
     the path) are no part of a dataset. Every other file is in a draft or named in a problem.
     """
@@ -51,9 +59,11 @@ def pair_files(
     groups, problems = _group_files((path for path in sizes if path not in companions), rule, root=root)
     drafts = []
     for name, group in groups.items():
-        if fault := _find_fault(name, group, root=root):
+        if fault := _find_fault(name, group, root=root, views=views):
             problems.append(fault)
             continue
+        if views != "one" and (note := _take_only_view(name, group, root=root)):
+            problems.append(note)
         pictures = {role: join(root, paths[0]) for role, paths in group.items() if role != COMPANION}
         drafts.append(Draft(name, pictures[LEFT], pictures, score_region, aligned, blur_truth_kind))
     return Drafts(tuple(drafts), tuple(problems), {join(root, path): size for path, size in sizes.items()})
@@ -78,7 +88,7 @@ def _group_files(paths: Iterable[str], rule: Rule, *, root: str) -> tuple[dict[s
     return groups, problems
 
 
-def _find_fault(name: str, group: _Group, *, root: str) -> Problem | None:
+def _find_fault(name: str, group: _Group, *, root: str, views: Views) -> Problem | None:
     files = ", ".join(path for paths in group.values() for path in paths)
     where = join(root, next(iter(group.values()))[0])
     if twice := [role for role, paths in group.items() if len(paths) > 1 and role != COMPANION]:
@@ -88,7 +98,8 @@ def _find_fault(name: str, group: _Group, *, root: str) -> Problem | None:
             f"item '{name}' has more than one {twice[0]} picture: {files}",
             "keep one of them",
         )
-    if missing := [role for role in (LEFT, RIGHT) if role not in group]:
+    missing = [role for role in _roles_of(views) if role not in group]
+    if missing and (views != "one missing is noted" or len(missing) == 2):
         return Problem(
             where,
             "missing_partner",
@@ -96,6 +107,26 @@ def _find_fault(name: str, group: _Group, *, root: str) -> Problem | None:
             "add the missing picture under the same name, or remove the rest of this item",
         )
     return None
+
+
+def _roles_of(views: Views) -> tuple[str, ...]:
+    return (LEFT,) if views == "one" else (LEFT, RIGHT)
+
+
+def _take_only_view(name: str, group: _Group, *, root: str) -> Problem | None:
+    """Make the only view of an item its left one, and say so; None where both are there."""
+    if LEFT in group and RIGHT in group:
+        return None
+    there, missing = (LEFT, RIGHT) if LEFT in group else (RIGHT, LEFT)
+    group[LEFT] = group.pop(there)
+    return Problem(
+        join(root, group[LEFT][0]),
+        "second_view_missing",
+        f"item '{name}' has no {missing} picture; its {there} one is restored as a single view",
+        "add the missing picture under the same name, under another dataset name where the single view "
+        "is archived already",
+        refuses_item=False,
+    )
 
 
 def _unusable_name(where: str) -> Problem:

@@ -90,7 +90,7 @@ def _make_item(item_id: str, draft: Draft, refs: Mapping[str, ImageRef]) -> Item
     return Item(
         id=item_id,
         left=refs[LEFT],
-        right=refs[RIGHT],
+        right=refs.get(RIGHT),
         target=refs.get(TARGET),
         blur_truth=refs.get(BLUR_TRUTH),
         peers={r: refs[r] for r in draft.pictures if r not in (LEFT, RIGHT, TARGET, BLUR_TRUTH)},

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ldp_core.errors import SettingsError
 from ldp_core.methods import load_later
 from ldp_core.turning import TurningDeblurrer
 from ldp_core.types import BlurMap, Pair, Pixels, StageSpec
 
-__all__ = ["DEBLURRERS", "Deblurrer", "make_deblurrer"]
+__all__ = ["DEBLURRERS", "ONE_VIEW", "Deblurrer", "make_deblurrer"]
+
+
+ONE_VIEW: Final = frozenset({"bdir"})
+"""Restoration methods that look at one picture, and so serve items whose second view is missing."""
 
 
 class Deblurrer(Protocol):
@@ -43,7 +47,7 @@ def make_deblurrer(name: str, settings: Mapping[str, Any] | None = None) -> Debl
             got=name,
             remedy="choose one of the names",
         )
-    return TurningDeblurrer(DEBLURRERS[name](settings or {}))
+    return TurningDeblurrer(DEBLURRERS[name](settings or {}), needs_both_views=name not in ONE_VIEW)
 
 
 DEBLURRERS: Mapping[str, Callable[[Mapping[str, Any]], Deblurrer]] = MappingProxyType(

@@ -73,7 +73,7 @@ class LdpDeblurrer:
         network = load_network(
             LDP, self.settings.weights, sha256=self.settings.sha256, device=choose_device()
         )
-        images = {"left": pair.left, "right": pair.right}
+        images = dict(zip(("left", "right"), pair.both_views, strict=True))
         planes = None
         if blur_map is not None and self.settings.use_map:
             _require_fit(pair, blur_map)

@@ -88,7 +88,7 @@ class WienerDeblurrer:
         coc = torch.from_numpy(np.ascontiguousarray(_require_coc(pair, blur_map)))
         coc = coc.clamp(-s.largest_coc_px, s.largest_coc_px)
         with torch.inference_mode():
-            left, right = (_to_tensor(view, peak=pair.peak) for view in (pair.left, pair.right))
+            left, right = (_to_tensor(view, peak=pair.peak) for view in pair.both_views)
             margin = kernel_size(s.kernel, float(coc.abs().max())) + _MARGIN_PX
             noise = measure_noise(left, right)
 

@@ -35,6 +35,7 @@ def reblur_psnr_db(
 
     Raises:
         BlurMapError: the map holds no signed circle of confusion.
+        SecondViewMissingError: the pair has one view only.
         MetricError: shapes differ, or the map is not finite.
     """
     coc_px = blur_map.signed_coc_px()
@@ -46,7 +47,7 @@ def reblur_psnr_db(
             got=f"shape {coc_px.shape}",
             remedy="estimate the map at the size of the views",
         )
-    views = np.concatenate([pair.left, pair.right], axis=2)
+    views = np.concatenate(pair.both_views, axis=2)
     return psnr_db(_blur(restored, coc_px, kernel), views, region=pair.score_region)
 
 

@@ -1,8 +1,8 @@
 """Every score of one item: which subjects, which metrics, under which protocol.
 
-Subjects are ``input`` (the mean of the views), ``restored``, each peer by its name, and ``blur_map``.
-A metric that an item cannot have (no target, no truth, a truth without spread, a map without sign)
-gives no score: never a zero.
+Subjects are ``input`` (the mean of the views, or the only view), ``restored``, each baseline and each peer
+by its name, and ``blur_map``. A metric that an item cannot have (no target, no truth, a truth without
+spread, a map without sign, no second view to blur again) gives no score: never a zero.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from math import isfinite
+from typing import Any
 
 from ldp_core.errors import MetricError
 from ldp_core.metrics import alignment, blur_maps
@@ -48,12 +49,20 @@ PSNR_CEILING_DB = 100.0
 _VERSION = "1"
 
 
-def score_spec(kernel: KernelSpec = DEFAULT_KERNEL, *, measured_key: str = "") -> StageSpec:
+def score_spec(
+    kernel: KernelSpec = DEFAULT_KERNEL,
+    *,
+    baselines: Mapping[str, str] | None = None,
+    measured_key: str = "",
+) -> StageSpec:
     """All that the scores of an item depend on besides the item, its map and its restoration.
 
-    ``measured_key`` is the stage key of the signed map that ``score_item`` gets as ``measured``, if any.
+    ``baselines`` are the stage keys, by name, of the other restorations that are scored beside it;
+    ``measured_key`` is that of the signed map that ``score_item`` gets as ``measured``, if any.
     """
-    beside = {"measured_map": measured_key, "least_confidence": LEAST_CONFIDENCE} if measured_key else {}
+    beside: dict[str, Any] = {"baselines": dict(baselines)} if baselines else {}
+    if measured_key:
+        beside |= {"measured_map": measured_key, "least_confidence": LEAST_CONFIDENCE}
     return StageSpec(
         stage="score",
         method="full-reference, blur map, reblur",
@@ -76,11 +85,13 @@ def score_item(
     *,
     restored: Pixels | None,
     blur_map: BlurMap | None,
+    baselines: Mapping[str, Pixels] | None = None,
     kernel: KernelSpec = DEFAULT_KERNEL,
     measured: BlurMap | None = None,
 ) -> list[Score]:
     """The scores of one item. ``kernel`` is what the reblur residual blurs with.
 
+    ``baselines`` are restorations of the item by other methods, by the name they are scored under.
     ``measured`` is a signed circle of confusion of the same item: where ``blur_map`` is an in-focus
     probability, how the two agree is scored as well.
 
@@ -88,7 +99,7 @@ def score_item(
         BlurMapError: ``measured`` is beside an in-focus probability and is not signed.
         MetricError: a subject or a map does not fit the pair, or the region is too small.
     """
-    pictures = _pictures(pair, restored)
+    pictures = _pictures(pair, restored, baselines or {})
     return [
         *_score_fidelity(pair, pictures),
         *_score_blur_map(pair, blur_map),
@@ -97,17 +108,17 @@ def score_item(
     ]
 
 
-def _pictures(pair: Pair, restored: Pixels | None) -> dict[str, Pixels]:
-    reserved = set(SUBJECTS) & set(pair.peers)
+def _pictures(pair: Pair, restored: Pixels | None, baselines: Mapping[str, Pixels]) -> dict[str, Pixels]:
+    reserved = {*SUBJECTS, *baselines} & set(pair.peers)
     if reserved:
         raise MetricError(
             "a peer has a reserved name",
             where=pair.id,
             got=", ".join(sorted(reserved)),
-            remedy="give the peer the name of its method",
+            remedy="give the peer another name; those of subjects and of baselines are taken",
         )
     ours = {} if restored is None else {RESTORED: restored}
-    return {INPUT: input_image(pair), **ours, **pair.peers}
+    return {INPUT: input_image(pair), **ours, **baselines, **pair.peers}
 
 
 def _score_fidelity(pair: Pair, pictures: Mapping[str, Pixels]) -> Iterator[Score]:
@@ -165,7 +176,7 @@ def _score_agreement(pair: Pair, blur_map: BlurMap | None, measured: BlurMap | N
 def _score_reblur(
     pair: Pair, pictures: Mapping[str, Pixels], *, blur_map: BlurMap | None, kernel: KernelSpec
 ) -> Iterator[Score]:
-    if blur_map is None or blur_map.kind is not BlurMapKind.SIGNED_COC_PX:
+    if blur_map is None or blur_map.kind is not BlurMapKind.SIGNED_COC_PX or not pair.has_both_views:
         return
     protocol = _protocol(pair, variant=_name_kernel(kernel))
     along_x, turned = turn_pair(pair), turn_map(blur_map, pair.dp_axis)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ldp_core.archive import stage_key
 from ldp_core.metrics.alignment import ALIGNMENT
+from ldp_core.report.baselines import compare_baselines
 from ldp_core.report.blur_spread import draw_blur_charts
 from ldp_core.report.columns import name_column
 from ldp_core.report.comparisons import draw_metrics
@@ -20,11 +21,11 @@ from ldp_core.report.pictures import TONE_NOTE
 from ldp_core.report.summary import MetricCard, build_cards
 from ldp_core.report.table import build_table
 from ldp_core.report.viewer import describe_viewer
-from ldp_core.types import Protocol, RunSummary
+from ldp_core.types import Protocol, RunSummary, StageSpec
 
 LISTED_ITEMS: Final = 2000
 TOTAL: Final = "total"
-STAGES: Final = ("ingest", "read", "blur", "deblur", "score", "write")
+STAGES: Final = ("ingest", "read", "blur", "deblur", "baseline", "score", "write")
 SECTIONS: Final[Mapping[Family, str]] = {
     "fidelity": "Against the target",
     "reblur": "Without a target",
@@ -65,6 +66,9 @@ def build_context(
         "records": records,
         "created": show_moment(run.created),
         "lead": state_result(cards, run),
+        "single_views": state_single_views(run, items),
+        "mixed": len({item.single_view for item in items}) > 1,
+        "baselines": compare_baselines(run, items),
         "sections": [(SECTIONS[family], list(group)) for family, group in groupby(cards, key=_family)],
         "times": list_times(run.seconds),
         "total_time": show_seconds(run.seconds[TOTAL]) if TOTAL in run.seconds else "",
@@ -76,7 +80,7 @@ def build_context(
         "charts": [f.charts[0] for f in figures if len(f.charts) == 1] + draw_blur_charts(items),
         "protocols": list_protocols(items),
         "measures": list_measures(run, items),
-        "stages": [(stage, stage_key(stage)) for stage in run.stages],
+        "stages": list_stages(run),
         "tone_note": TONE_NOTE,
         "viewer": describe_viewer(table),
         "name_column": name_column,
@@ -101,6 +105,26 @@ def state_result(cards: Sequence[MetricCard], run: RunSummary) -> tuple[str, str
             shift = f", {ALIGNMENT}" if card.blocks[0].aligned else ""
             return f"{says} (95 % interval {restored.gain_interval}, {items}{shift}).", restored.verdict
     return "No item could be compared with its input.", ""
+
+
+def state_single_views(run: RunSummary, items: Sequence[ReportItem]) -> str:
+    """How many items have one view only, and what restored them; empty where none has."""
+    singles = sum(item.single_view for item in items)
+    methods = {spec.stage: spec.method for spec in run.single_stages}
+    if not singles or "deblur" not in methods:
+        return ""
+    count = "Every item is a single view" if singles == len(items) else f"{singles:,} of {len(items):,} items"
+    verb = "" if singles == len(items) else " are single views" if singles > 1 else " is a single view"
+    return f"{count}{verb}: restored by {methods['deblur']}, blur maps by {methods['blur']}."
+
+
+def list_stages(run: RunSummary) -> list[tuple[StageSpec, str, str]]:
+    """Every stage with its key; the last says which items it was for, where there were two kinds."""
+    apart = bool(run.stages) and bool(run.single_stages)
+    marked = [(spec, "pairs" if apart and spec not in run.single_stages else "") for spec in run.stages]
+    others = [spec for spec in run.single_stages if spec not in run.stages]
+    marked += [(spec, "single views" if apart else "") for spec in others]
+    return [(spec, stage_key(spec), mark) for spec, mark in marked]
 
 
 def list_times(seconds: Mapping[str, float]) -> list[StageTime]:

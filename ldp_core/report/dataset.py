@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +29,7 @@ class Fact:
 
 
 def describe_dataset(catalogue: Catalogue, digests: Mapping[str, str] | None = None) -> list[Fact]:
-    """What a dataset is: where from, how many pairs of which kind, what truth comes with them.
+    """What a dataset is: where from, how many items of which kind, what truth comes with them.
 
     ``digests``: the digest of the archived pixels of each item that came through.
     """
@@ -38,6 +38,7 @@ def describe_dataset(catalogue: Catalogue, digests: Mapping[str, str] | None = N
         Fact("Source", catalogue.source, code=True),
         Fact("Layout", catalogue.layout),
         Fact("Pairs", _count_pairs(catalogue)),
+        Fact("Single views", f"{_count_singles(items):,}" if _count_singles(items) else ""),
         Fact("Size", _list_sizes(items)),
         Fact("Pixels", _list_values(_name_pixels(item.left) for item in items)),
         Fact("Target", _share(items, [item for item in items if item.target], detail=_note_shift(items))),
@@ -59,7 +60,12 @@ def digest_items(digests: Mapping[str, str]) -> str:
 
 def _count_pairs(catalogue: Catalogue) -> str:
     refused = sum(problem.refuses_item for problem in catalogue.problems)
-    return f"{len(catalogue.items):,}" + (f", {refused:,} more refused" if refused else "")
+    pairs = len(catalogue.items) - _count_singles(catalogue.items)
+    return f"{pairs:,}" + (f", {refused:,} more refused" if refused else "")
+
+
+def _count_singles(items: Iterable[Item]) -> int:
+    return sum(not item.has_both_views for item in items)
 
 
 def _list_sizes(items: Iterable[Item]) -> str:
@@ -83,10 +89,11 @@ def _list_values(values: Iterable[str]) -> str:
     return ", ".join(named) + (" and others" if len(counts) > MOST_VALUES else "")
 
 
-def _share(items: Iterable[Item], having: Iterable[Item], *, detail: str) -> str:
+def _share(items: Collection[Item], having: Collection[Item], *, detail: str) -> str:
     """How many of the items have something, as ``all``, ``none`` or a count."""
-    total, count = len(list(items)), len(list(having))
-    text = "none" if not count else "all pairs" if count == total else f"{count:,} of {total:,} pairs"
+    total, count = len(items), len(having)
+    what = "items" if _count_singles(items) else "pairs"
+    text = "none" if not count else f"all {what}" if count == total else f"{count:,} of {total:,} {what}"
     return f"{text}; {detail}" if count and detail else text
 
 

@@ -56,7 +56,7 @@ class ReportItem:
     :func:`ldp_core.report.render_pictures` made, by file name, all in one folder:
     ``left``, ``right``, ``input``, ``blur_map``, ``restored``, ``target``, ``blur_truth``,
     ``peer-<name>``, and some of them with ``-thumb``. Where ``blur`` is None, it is read from the
-    ``blur.json`` among them.
+    ``blur.json`` among them. ``single_view``: its second view is missing.
     """
 
     id: str
@@ -64,6 +64,7 @@ class ReportItem:
     scores: Sequence[Score] = ()
     pictures: Mapping[str, str] = field(default_factory=dict)
     blur: BlurDigest | None = None
+    single_view: bool = False
 
 
 def digest_blur(blur_map: BlurMap) -> BlurDigest:

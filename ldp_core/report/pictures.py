@@ -78,7 +78,7 @@ def to_eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
 
 def _photographs(pair: Pair, restored: Pixels | None) -> Mapping[str, Image.Image]:
     named = {
-        "left": pair.left,
+        "left": pair.left if pair.has_both_views else None,
         "right": pair.right,
         "input": input_image(pair),
         "restored": restored,

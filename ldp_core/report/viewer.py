@@ -87,6 +87,7 @@ def _describe_item(row: TableRow, *, group: int) -> dict[str, Any]:
         "values": [_round(cell) for cell in cells],
         "marks": "".join(cell.mark[0] for cell in cells),
         "worse": row.worse,
+        "single": row.item.single_view,
     }
     return described | _list_pictures(row.item.pictures)
 

@@ -39,7 +39,8 @@ def test_the_example_pairs_its_files(tmp_path: Path) -> None:
     for level, name in enumerate(names):
         storage.write_bytes(str(tmp_path / name), encode_image(np.full((4, 4, 1), level, np.uint8)))
     catalogue = read_catalogue(str(tmp_path), layout="example", dataset="set")
-    assert [problem.kind for problem in catalogue.problems] == ["missing_partner", "stray_file"]
-    (item,) = catalogue.items
-    assert item.id == "set/0042"
+    assert [problem.kind for problem in catalogue.problems] == ["second_view_missing", "stray_file"]
+    item, single = catalogue.items
+    assert (item.id, single.id) == ("set/0042", "set/0043")
+    assert (item.has_both_views, single.has_both_views) == (True, False)
     assert [int(view[0, 0, 0]) for view in load_pair(item).views.values()] == [0, 1, 2]

@@ -112,25 +112,45 @@ class TestLayouts:
 
 
 class TestProblems:
-    def test_missing_partner(self, root: str) -> None:
+    @pytest.mark.parametrize(("missing", "there"), [("right", "left"), ("left", "right")])
+    def test_one_view_of_two_is_kept_as_a_single_view(self, root: str, missing: str, there: str) -> None:
         put_canon(root, "a", "b")
-        storage.delete(storage.join(root, "a_r.png"))
+        storage.delete(storage.join(root, f"a_{missing[0]}.png"))
+        catalogue = read_catalogue(root, layout="canon-dpdd")
+        assert {item.id: item.has_both_views for item in catalogue.items} == {"set/a": False, "set/b": True}
+        single = catalogue.items[0]
+        assert single.left.uri.endswith(f"a_{there[0]}.png")
+        assert single.target is not None
+        assert single.score_region == Region(top=44)
+        (problem,) = catalogue.problems
+        assert problem.kind == "second_view_missing"
+        assert not problem.refuses_item
+        assert problem.remedy
+        for text in ("'a'", f"no {missing}", f"its {there} one"):
+            assert text in problem.message
+
+    def test_pictures_without_any_view_are_refused(self, root: str) -> None:
+        put_canon(root, "a", "b")
+        for view in "lr":
+            storage.delete(storage.join(root, f"a_{view}.png"))
         catalogue = read_catalogue(root, layout="canon-dpdd")
         assert ids(catalogue) == ["set/b"]
         (problem,) = catalogue.problems
         assert problem.kind == "missing_partner"
         assert problem.refuses_item
         assert problem.remedy
-        for text in ("'a'", "no right", "a_l.png", "a_gt.png"):
+        for text in ("'a'", "no left and no right", "a_gt.png"):
             assert text in problem.message
 
     def test_losing_one_file_does_not_shift_the_others(self, folder: str) -> None:
         put(folder, *(f"left/{i:03}.png" for i in range(20)), *(f"right/{i:03}.png" for i in range(20)))
         storage.delete(storage.join(folder, "right/004.png"))
         catalogue = read_catalogue(folder, layout="folders")
-        assert len(catalogue.items) == 19
-        assert kinds(catalogue) == ["missing_partner"]
-        assert all(i.left.uri.replace("/left/", "/right/") == i.right.uri for i in catalogue.items)
+        assert [item.id for item in catalogue.items if not item.has_both_views] == ["set/004"]
+        assert kinds(catalogue) == ["second_view_missing"]
+        pairs = [(i.left.uri, i.right.uri) for i in catalogue.items if i.right is not None]
+        assert len(pairs) == 19
+        assert all(left.replace("/left/", "/right/") == right for left, right in pairs)
 
     def test_two_pictures_of_one_view(self, folder: str) -> None:
         put(folder, "left/a.png", "left/a.jpg", "right/a.png", "left/b.png", "right/b.png")

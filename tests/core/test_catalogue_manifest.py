@@ -103,7 +103,7 @@ def test_names_default_to_the_left_file_and_collisions_are_named(root: str) -> N
 def test_bad_rows_are_named_and_the_rest_goes_on(root: str, format: str) -> None:  # noqa: A002
     rows = [
         row("a", id="good"),
-        row("a", id="no right") | {"right": ""},
+        row("a", id="no left") | {"left": ""},
         row("a", id="same") | {"right": "../pictures/a/l.png"},
         row("nowhere", id="gone"),
     ]
@@ -116,6 +116,16 @@ def test_bad_rows_are_named_and_the_rest_goes_on(root: str, format: str) -> None
         "image_missing",
     ]
     assert sum(p.refuses_item for p in catalogue.problems) == 3
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_rows_without_a_right_picture_are_single_views(root: str, format: str) -> None:  # noqa: A002
+    catalogue = read(root, [row("a", id="pair"), row("b", id="one") | {"right": " "}], format=format)
+    assert {item.id: item.has_both_views for item in catalogue.items} == {"all/one": False, "all/pair": True}
+    assert catalogue.problems == ()
+    alone = {name: value for name, value in row("a", id="alone").items() if name != "right"}
+    (item,) = read(root, [alone], format=format).items
+    assert not item.has_both_views
 
 
 def test_cells_that_are_no_text(root: str) -> None:

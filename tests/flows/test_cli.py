@@ -43,6 +43,8 @@ def test_catalogue_prints_json_lines(dataset: Path) -> None:
 
 def test_a_refused_item_makes_the_catalogue_exit_with_3(dataset: Path) -> None:
     (dataset / "right" / "Scene 0.png").unlink()
+    assert run("catalogue", dataset)[0] == 0  # a single view is an item as well
+    (dataset / "left" / "Scene 0.png").unlink()
     assert run("catalogue", dataset)[0] == 3
 
 

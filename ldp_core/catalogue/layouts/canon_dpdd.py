@@ -2,15 +2,21 @@
 
 ``c`` is the camera's own combined picture and ``dpdnet`` is DPDNet's restoration; both are peers. The
 latter carries a text overlay in rows 0-43, so scores are taken from row 44 on.
+
+Read as ``canon-dpdd-combined``, the camera's combined picture is a single view; items are named
+``ID-combined``, so that both may lie in one archive.
 """
 
 from __future__ import annotations
 
-from ldp_core.catalogue.drafts import LEFT, RIGHT, TARGET, Drafts
+from dataclasses import replace
+
+from ldp_core.catalogue.drafts import COMPANION, LEFT, RIGHT, TARGET, Drafts
 from ldp_core.catalogue.pairing import pair_files, suffix_rule
 from ldp_core.types import Region
 
 _ROLES = {"l": LEFT, "r": RIGHT, "gt": TARGET, "c": "combined", "dpdnet": "dpdnet"}
+_COMBINED_ROLES = {**_ROLES, "l": COMPANION, "r": COMPANION, "c": LEFT}
 _OVERLAY_ROWS = 44
 
 
@@ -18,3 +24,10 @@ def read_canon_dpdd(source: str) -> Drafts:
     """Pair the files of a folder."""
     region = Region(top=_OVERLAY_ROWS)
     return pair_files(source, suffix_rule(_ROLES), score_region=region)
+
+
+def read_canon_dpdd_combined(source: str) -> Drafts:
+    """The combined pictures of a folder as single views, beside their truths."""
+    region = Region(top=_OVERLAY_ROWS)
+    found = pair_files(source, suffix_rule(_COMBINED_ROLES), score_region=region, views="one")
+    return replace(found, drafts=tuple(replace(d, name=f"{d.name}-combined") for d in found.drafts))

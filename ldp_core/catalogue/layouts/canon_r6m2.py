@@ -57,7 +57,8 @@ def average_target(stored: Mapping[str, Pixels]) -> dict[str, Pixels]:
         )
     mean = np.rint((first.astype(np.float64) + second) / 2)
     target: Pixels = mean.astype(np.uint8) if first.dtype == np.uint8 else mean.astype(np.uint16)
-    return {LEFT: stored[LEFT], RIGHT: stored[RIGHT], TARGET: target}
+    views = {role: stored[role] for role in (LEFT, RIGHT) if role in stored}
+    return {**views, TARGET: target}
 
 
 def _classify(path: str) -> tuple[str, str] | None:

@@ -14,7 +14,8 @@ from ldp_core.catalogue.pairing import pair_files
 from ldp_core.types import BlurTruthKind
 
 _ROLES = {"left": LEFT, "right": RIGHT, "target": TARGET, "coc": BLUR_TRUTH}
-_EXTENSIONS = {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".npy", ".exr", ".dng"}
+EXTENSIONS = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".npy", ".exr", ".dng"})
+"""Of the pictures that are read, in lower case."""
 
 
 def read_folders(source: str) -> Drafts:
@@ -25,6 +26,6 @@ def read_folders(source: str) -> Drafts:
 def _classify(path: str) -> tuple[str, str] | None:
     folder, _, name = path.partition("/")
     file = PurePosixPath(name)
-    if folder not in _ROLES or file.suffix.lower() not in _EXTENSIONS:
+    if folder not in _ROLES or file.suffix.lower() not in EXTENSIONS:
         return None
     return str(file.with_suffix("")), _ROLES[folder]

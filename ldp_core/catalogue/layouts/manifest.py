@@ -1,8 +1,9 @@
 """A table of pictures: CSV, JSON lines or Parquet.
 
-Columns ``left`` and ``right`` are required; ``id``, ``target``, ``blur_truth`` and ``peer:<name>`` are
-optional. Paths are relative to the manifest, or absolute, or URLs. Without ``id`` an item is named after
-the file of its left view.
+The column ``left`` is required; ``right``, ``id``, ``target``, ``blur_truth`` and ``peer:<name>`` are
+optional. A row without ``right`` is an item of a single view; without the column, no unknown column may be
+there, as that may be a misspelt one. Paths are relative to the manifest, or absolute, or URLs. Without
+``id`` an item is named after the file of its left view.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def read_manifest(source: str) -> Drafts:
 
 def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
     """Role of each picture column."""
-    if missing := [name for name in (LEFT, RIGHT) if name not in columns]:
+    peers = {name: name.removeprefix(_PEER) for name in columns if name.startswith(_PEER)}
+    unknown = {*columns} - {*_ROLES, *peers, "id"}
+    needed = (LEFT, RIGHT) if unknown else (LEFT,)  # an unknown column may be a misspelt one
+    if missing := [name for name in needed if name not in columns]:
         raise CatalogueError(
             f"the manifest has no column '{missing[0]}'",
             where=source,
@@ -54,7 +58,6 @@ def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
             got=", ".join(columns),
             remedy="name the columns in the first row, or in every JSON object",
         )
-    peers = {name: name.removeprefix(_PEER) for name in columns if name.startswith(_PEER)}
     return {name: name for name in _ROLES if name in columns} | peers
 
 
@@ -66,10 +69,10 @@ def _read_row(
         if not isinstance(cell, str) or not is_unicode(cell):
             return _bad_row(where, f"column '{name}' holds {cell!r}, not a text")
     cells = {roles[name]: row[name].strip() for name in roles if row.get(name, "").strip()}
-    if missing := [name for name in (LEFT, RIGHT) if name not in cells]:
-        return _bad_row(where, f"column '{missing[0]}' is empty")
+    if LEFT not in cells:
+        return _bad_row(where, f"column '{LEFT}' is empty")
     pictures = {role: resolve(path, manifest=manifest) for role, path in cells.items()}
-    if pictures[LEFT] == pictures[RIGHT]:
+    if pictures[LEFT] == pictures.get(RIGHT):
         return _bad_row(where, f"left and right are the same picture, {cells[LEFT]}")
     name = row.get("id", "").strip() or PurePosixPath(cells[LEFT]).stem
     return Draft(name, where, pictures)

@@ -48,7 +48,7 @@ Linear = NDArray[np.float64]
 def read_pixel4_raw(source: str) -> Drafts:
     """Pair the files of a folder; without both white sheets every item is refused by their names."""
     root = absolute_url(source)
-    found = pair_files(root, _classify, companions=(*_WHITE.values(), *_KERNELS), aligned=False)
+    found = pair_files(root, _classify, companions=(*_WHITE.values(), *_KERNELS), aligned=False, views="both")
     white = {role: join(root, path) for role, path in _WHITE.items()}
     drafts = (replace(draft, development=PIXEL4_RAW, auxiliary=white) for draft in found.drafts)
     return replace(found, drafts=tuple(drafts))

@@ -26,6 +26,7 @@ function makeName(item) {
   const button = make("button", "open", item.id);
   Object.assign(button, { type: "button", title: item.id, tabIndex: -1 });
   cell.append(button);
+  if (item.single) cell.append(" ", make("span", "badge", "single view"));
   return cell;
 }
 
@@ -95,8 +96,10 @@ function sortBy(heading) {
 }
 
 function isWanted(n, words) {
-  const text = `${items[n].id} ${items[n].status}`.toLowerCase();
-  return words.every((word) => text.includes(word)) && (items[n].worse || !byId("only-worse").checked);
+  const { id, status, worse, single } = items[n];
+  const text = `${id} ${status}${single ? " single view" : ""}`.toLowerCase();
+  const unwanted = (byId("only-worse").checked && !worse) || (byId("only-single")?.checked && !single);
+  return !unwanted && words.every((word) => text.includes(word));
 }
 
 function showRows() {
@@ -151,6 +154,7 @@ function startTable() {
   for (const chip of all(".chip")) chip.addEventListener("click", () => toggleColumns(chip));
   byId("filter").addEventListener("input", showRows);
   byId("only-worse").addEventListener("change", showRows);
+  byId("only-single")?.addEventListener("change", showRows);
   table.addEventListener("keydown", moveRow);
   table.addEventListener("click", (event) => {
     const row = event.target.closest("tr.item");

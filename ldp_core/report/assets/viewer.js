@@ -87,7 +87,7 @@ function showItem(n) {
   scene.n = n;
   byId("viewer-title").textContent = item.id;
   const place = `${listing.shown.indexOf(n) + 1} of ${listing.shown.length}`;
-  byId("viewer-place").textContent = `${place} · ${item.status} · ${groups[item.group].conditions}`;
+  byId("viewer-place").textContent = `${place} · ${item.status}${item.single ? " · single view" : ""} · ${groups[item.group].conditions}`;
   byId("strip").replaceChildren(...item.files.map((file) => makePane(item, file)));
   stage.classList.toggle("bare", item.files.length === 0);
   byId("scores").replaceChildren(...makeScores(item));
