@@ -43,7 +43,8 @@ class Job:
     """Where to work and with which methods. ``torch_threads`` is per worker process; 0 leaves it as it is.
 
     ``single_estimator`` and ``single_deblurrer`` serve items whose second view is missing, where the
-    job's own methods need both. ``baselines`` restore every item that they can as well.
+    job's own methods need both. ``baselines`` restore every item that they can as well. A map seen in one
+    picture is compared with that of ``measuring``, measured between the views, where there are two.
     """
 
     archive: str
@@ -53,6 +54,7 @@ class Job:
     single_estimator: Method = field(default_factory=lambda: Method("depth-distilled"))
     single_deblurrer: Method = field(default_factory=lambda: Method("bdir"))
     baselines: tuple[Method, ...] = ()
+    measuring: Method | None = field(default_factory=lambda: Method("disparity"))
 
     def for_item(self, item: Item) -> Job:
         """The job with the methods that serve an item."""
@@ -94,7 +96,10 @@ def stages_of(job: Job, *, single: bool = False) -> tuple[StageSpec, ...]:
     blur_spec = estimator_for(job.estimator).spec
     deblur_spec = replace(deblurrer_for(job.deblurrer).spec, upstream=stage_key(blur_spec))
     others = {method.name: _baseline(method, stage_key(blur_spec)) for method in job.baselines}
-    scores = score_spec(baselines={name: stage_key(spec) for name, spec in others.items()})
+    scores = score_spec(
+        baselines={name: stage_key(spec) for name, spec in others.items()},
+        measured_key=stage_key(estimator_for(measuring).spec) if (measuring := measuring_for(job)) else "",
+    )
     return blur_spec, deblur_spec, replace(scores, upstream=stage_key(deblur_spec)), *others.values()
 
 
@@ -130,6 +135,11 @@ def estimator_for(method: Method) -> BlurEstimator:
 def deblurrer_for(method: Method) -> Deblurrer:
     """The deblurrer a method names; made once per process."""
     return make_deblurrer(method.name, json.loads(method.settings))
+
+
+def measuring_for(job: Job) -> Method | None:
+    """What the maps of a job are compared with, if anything: those that are probabilities are."""
+    return job.measuring if job.estimator.name == "depth-distilled" else None
 
 
 def works_on_one_view(method: Method) -> bool:
@@ -176,6 +186,7 @@ def _serving(job: Job, single: bool) -> Job:
             estimator=job.estimator if estimates else job.single_estimator,
             deblurrer=job.deblurrer if restores else job.single_deblurrer,
             baselines=tuple(filter(works_on_one_view, job.baselines)),
+            measuring=None,
         )
     others = tuple(method for method in job.baselines if method != job.deblurrer)
     return replace(job, baselines=others)

@@ -36,6 +36,7 @@ from tasks.job import (
     deblurrer_for,
     estimator_for,
     keys_of,
+    measuring_for,
     stages_of,
     works_on_one_view,
 )
@@ -213,8 +214,13 @@ def score_work(job: Job, work: Work) -> Work:
     if found is not None:
         return replace(work, scores=tuple(found))
     with _computing(job, work.seconds, "score"):
+        pair, measuring = _pair(work), measuring_for(job)
         scores = score_item(
-            _pair(work), restored=work.restored, blur_map=work.blur_map, baselines=work.baselines
+            pair,
+            restored=work.restored,
+            blur_map=work.blur_map,
+            baselines=work.baselines,
+            measured=estimator_for(measuring).estimate(pair) if measuring else None,
         )
     with _timing(work.seconds, "write"):
         archive.write_scores(key, work.item.id, scores, spec=_stages(job)[2], input_digest=work.digest)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ldp_core.blur import make_estimator
 from ldp_core.catalogue import load_pair, read_catalogue
-from ldp_core.deblur import make_deblurrer
+from ldp_core.deblur import ONE_VIEW, make_deblurrer
 from ldp_core.errors import CatalogueError
 from ldp_core.metrics import psnr_db, score_item, summarise
 from ldp_core.single_view import input_image
@@ -27,6 +27,8 @@ def evaluate_restoration(
     source: str, *, layout: str, deblurrers: Sequence[str], estimator: str = "disparity"
 ) -> tuple[MeanScore, ...]:
     """Means of every measure, of the input, of what peers left, and of every deblurrer.
+
+    Items of a single view are restored by the methods that need no second one.
 
     Raises:
         CatalogueError: the source has no item with a truth.
@@ -45,8 +47,9 @@ def evaluate_restoration(
 
 def _score(item: Item, deblurrers: Sequence[str], estimator: str) -> Iterator[Score]:
     pair = load_pair(item)
-    blur_map = make_estimator(estimator).estimate(pair)
-    restored = {name: make_deblurrer(name).restore(pair, blur_map) for name in deblurrers}
+    blur_map = make_estimator(estimator).estimate(pair) if pair.has_both_views else None
+    able = [name for name in deblurrers if pair.has_both_views or name in ONE_VIEW]
+    restored = {name: make_deblurrer(name).restore(pair, blur_map) for name in able}
     shown = replace(pair, peers={**pair.peers, **restored})
     scores = score_item(shown, restored=None, blur_map=None)
     yield from scores
