@@ -2,7 +2,7 @@
 
 Known (Cun and Pun, ECCV 2020): one image of 320 x 320 in, one probability map out. Ours: pictures of
 any size, seen whole and again in tiles at finer scales, since a blur of 10 px in a photograph 5,000 px
-wide is gone when that is reduced to 320. What is blurred at one scale is blurred.
+wide is gone when that is reduced to 320.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class DepthDistilledSettings(Settings):
     finest_px: int = Field(default=1280, ge=64)
     """Shorter side of the picture at the finest scale; each scale doubles the one before."""
     overlap_px: int = Field(default=64, ge=0)
-    fusion: Literal["least", "mean"] = "least"
-    """Over scales: the least probability of being in focus, or the mean of the logits."""
+    fusion: Literal["mean", "least"] = "mean"
+    """Over scales: the mean of the logits, or the least: what is blurred at one scale is blurred."""
     flip: bool = False
     """Average with what is found in the mirrored picture; twice the time."""
     around: bool = False

@@ -188,7 +188,7 @@ def test_no_scale_is_finer_than_asked_or_than_the_picture() -> None:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (75, 131), (40, 200), (200, 64)])
-@pytest.mark.parametrize("change", [{}, {"flip": True}, {"around": True}, {"fusion": "mean"}])
+@pytest.mark.parametrize("change", [{}, {"flip": True}, {"around": True}, {"fusion": "least"}])
 def test_any_size_comes_back_as_it_was_and_in_its_place(
     size: tuple[int, int], change: dict[str, Any]
 ) -> None:
@@ -201,12 +201,12 @@ def test_any_size_comes_back_as_it_was_and_in_its_place(
     assert float(found[:, size[1] // 2 + 8 :].min()) > 0.9
 
 
-def test_what_is_blurred_at_one_scale_is_blurred() -> None:
+def test_by_the_least_what_is_blurred_at_one_scale_is_blurred() -> None:
     """Fine dots average out when reduced: only the finest scale sees them dark."""
     image = torch.ones(3, 256, 256)
     image[:, :, :128] = (torch.arange(128) % 2).float()
-    least = detect(Brightness(), image, PLAIN)
-    mean = detect(Brightness(), image, PLAIN.model_copy(update={"fusion": "mean"}))
+    least = detect(Brightness(), image, PLAIN.model_copy(update={"fusion": "least"}))
+    mean = detect(Brightness(), image, PLAIN)
     dark = (slice(None), slice(0, 120, 2))
     assert float(least[dark].mean()) < 0.1
     assert float(mean[dark].mean()) > 0.2
