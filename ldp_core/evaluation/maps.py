@@ -23,6 +23,7 @@ ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "random CLIP": ("random-clip", {}),
     "1 - ZNCC": ("zncc", {}),
     "disparity": ("disparity", {}),
+    "depth-distilled, one view": ("depth-distilled", {}),
     "LDP-tiny, as released": ("clip", {}),
     "LDP-tiny, ensemble": ("clip", {"mode": "ensemble"}),
     "LDP-tiny, signed": ("clip", {"mode": "signed"}),

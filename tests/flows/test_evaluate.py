@@ -25,7 +25,7 @@ from ldp_core.optics.chance import Chance
 from ldp_core.optics.realism.windows import REACH_PX, SIDE_PX
 from ldp_core.optics.render import render_views
 from ldp_core.optics.textures import spectral_noise
-from ldp_core.types import FloatMap, Pixels
+from ldp_core.types import FloatMap, MeanScore, Pixels
 from ldp_core.weights import pack_weights
 
 CLI = CliRunner()
@@ -216,3 +216,34 @@ def test_a_network_detects_in_photographs_of_any_size(tmp_path: Path) -> None:
     report = json.loads(out)
     assert report["images"] == 2
     assert 0 < report["methods"]["detector"]["means"]["mae"]["mean"] < 1
+
+
+def test_deblurrers_stand_side_by_side_on_a_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    def score(source: str, *, layout: str, deblurrers: list[str]) -> tuple[MeanScore, ...]:
+        asked.append((source, layout, deblurrers))
+        return (MeanScore("psnr_db", "wiener", "8 bit", 25.5, 24.0, 27.0, 5),)
+
+    asked: list[tuple[str, str, list[str]]] = []
+    monkeypatch.setattr("ldp_core.evaluation.restoration.evaluate_restoration", score)
+    code, out, _ = run("evaluate", "restoration", "photos", "--layout", "canon-dpdd")
+    assert code == 0
+    assert out.splitlines()[1].split() == [
+        "psnr_db",
+        "wiener",
+        "25.500",
+        "24.000",
+        "..",
+        "27.000",
+        "5",
+        "8",
+        "bit",
+    ]
+    code, out, _ = run("evaluate", "restoration", "photos", "--deblurrer", "wiener", "--json")
+    assert json.loads(out)[0]["mean"] == 25.5
+    assert asked == [("photos", "canon-dpdd", list(DEBLURRERS)), ("photos", "folders", ["wiener"])]
+
+
+def test_a_dataset_that_cannot_be_measured_is_an_error(tmp_path: Path) -> None:
+    code, _, err = run("evaluate", "restoration", tmp_path / "none")
+    assert code == 1
+    assert "do:" in err
