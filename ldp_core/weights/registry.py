@@ -26,7 +26,7 @@ class ShippedModel:
 SHIPPED: Mapping[str, ShippedModel] = MappingProxyType(
     {
         "bdir": ShippedModel(
-            "bdir.safetensors", "0be51b74be23bae470a48404ed2c2c12407da218fed0a63ad760f79ea9be358d"
+            "bdir.safetensors", "cf27e7677ab27e07508e043c3e5ef6076d4d673b0a30c5da9bb03a5ef3be4858"
         ),
         "dbd": ShippedModel(
             "dbd.safetensors", "5bb692705ae0610c530574e3d9be293ae36e816acf4d05190ee4a948dc2b3413"
