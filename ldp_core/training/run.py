@@ -148,5 +148,5 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
 
 
 def _shorten(text: str) -> str:
-    """A path by its last two parts, so that a card names no place of one machine."""
-    return "/".join(Path(text).parts[-2:]) if "/" in text else text
+    """Paths, also those joined by colons, by their last two parts: a card names no place of one machine."""
+    return ":".join("/".join(Path(part).parts[-2:]) if "/" in part else part for part in text.split(":"))
