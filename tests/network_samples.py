@@ -1,4 +1,4 @@
-"""Weights files of untrained networks, and the settings that name them."""
+"""Weights files of untrained networks and the settings that name them; small frames to train on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 from torch import nn
 
 from ldp_core.settings import Settings
+from ldp_core.training.frames import FrameCache, FrameSettings
+from ldp_core.training.scenes import SceneSettings
+from ldp_core.training.sources import Sources
 from ldp_core.weights import pack_weights
 
 
@@ -21,3 +24,11 @@ def write_network(folder: Path, network: nn.Module, settings: Settings) -> dict[
     path = folder / f"{digest[:12]}.safetensors"
     path.write_bytes(content)
     return {"weights": str(path), "sha256": digest}
+
+
+def render_frames(folder: Path, *, count: int) -> FrameCache:
+    """A cache of so many procedural frames of 64 x 96 px."""
+    settings = FrameSettings(scene=SceneSettings(height=64, width=96, slices=6))
+    cache = FrameCache.create(folder, capacity=count, seed=5, settings=settings, sources=Sources())
+    assert list(cache.fill(Sources())) == [*range(count)]
+    return cache

@@ -10,7 +10,7 @@ from pathlib import Path
 from ldp_core.optics.kernels import KernelFamily
 from ldp_core.training import steps
 from ldp_core.training.command import Step, add_device, add_threads, run_step
-from ldp_core.training.run import add_schedule
+from ldp_core.training.run import add_also, add_making, add_schedule
 from ldp_core.training.trainer import FitSettings
 
 _FOLDERS = {
@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     whole = names.add_parser("ldp", help="all steps in one folder; again, and it goes on where it stopped")
     _add_sources(whole)
     _add_fit(whole, step=steps.train)
-    _add_making(whole)
+    add_making(whole)
     cache = names.add_parser("cache", help="render frames into a folder, or go on rendering")
     cache.set_defaults(step=steps.fill_cache)
     cache.add_argument("--seed", type=int, default=0)
@@ -115,21 +115,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(step=steps.export)
     parser.add_argument("folder", type=Path, help="folder of a run")
     parser.add_argument("weights", type=Path, help="safetensors file to write")
-    parser.add_argument(
-        "--also",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FOLDER",
-        help="average with the weights of this run; the card is the first run's",
-    )
-    _add_making(parser)
+    add_also(parser)
+    add_making(parser)
     _add_measuring(parser)
-
-
-def _add_making(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--full", action="store_true", help="float32 instead of float16")
-    parser.add_argument("--note", action="append", default=[], help="what the card should say besides")
 
 
 if __name__ == "__main__":

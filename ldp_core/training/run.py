@@ -60,7 +60,8 @@ def run_trainee(trainee: Trainee, arguments: Sequence[str]) -> int:
     default = FitSettings()
     add_schedule(parser, default)
     parser.add_argument("--average-decay", type=float, default=default.average_decay)
-    _add_making(parser)
+    add_also(parser)
+    add_making(parser)
     trainee.add_options(parser)
     add_device(parser)
     add_threads(parser)
@@ -134,7 +135,8 @@ def add_schedule(parser: argparse.ArgumentParser, default: FitSettings) -> None:
     parser.add_argument("--measure-every", type=int, default=500, metavar="STEPS")
 
 
-def _add_making(parser: argparse.ArgumentParser) -> None:
+def add_also(parser: argparse.ArgumentParser) -> None:
+    """Further runs to average with."""
     parser.add_argument(
         "--also",
         type=Path,
@@ -143,6 +145,10 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="average with the weights of this run; the card is the first run's",
     )
+
+
+def add_making(parser: argparse.ArgumentParser) -> None:
+    """How weights are written, and what their card says besides."""
     parser.add_argument("--full", action="store_true", help="float32 instead of float16")
     parser.add_argument("--note", action="append", default=[], help="what the card should say besides")
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from network_samples import write_network
+from network_samples import render_frames, write_network
 
 from ldp_core.deblur import make_deblurrer
 from ldp_core.deblur.bdir_network import LIGHT, BdirNetwork, BdirSettings, Said, Sair, from_ldp
@@ -20,32 +19,18 @@ from ldp_core.training.bdir.batches import BdirBatchSettings, MeanViews, draw_ba
 from ldp_core.training.bdir.course import BdirCourse, BdirLossSettings, compare
 from ldp_core.training.bdir.trials import read_single, simulated_trials
 from ldp_core.training.folder import RunFolder
-from ldp_core.training.frames import FrameCache, FrameSettings
+from ldp_core.training.frames import FrameCache
 from ldp_core.training.registry import train
-from ldp_core.training.scenes import SceneSettings
 from ldp_core.training.session import Rhythm, Session
-from ldp_core.training.sources import Sources
 from ldp_core.training.trainer import FitSettings, Trainer
 from ldp_core.types import BlurMap, BlurMapKind, Pair
 
 TINY = BdirSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def single_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
-    settings = FrameSettings(scene=SceneSettings(height=64, width=96, slices=6))
-    folder = tmp_path_factory.mktemp("frames")
-    cache = FrameCache.create(folder, capacity=2, seed=5, settings=settings, sources=Sources())
-    assert list(cache.fill(Sources())) == [0, 1]
-    return cache
+    return render_frames(tmp_path_factory.mktemp("frames"), count=2)
 
 
 def stir(network: BdirNetwork) -> BdirNetwork:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from network_samples import write_network
+from network_samples import render_frames, write_network
 from PIL import Image
 
 from ldp_core.blur import make_estimator
@@ -24,23 +23,13 @@ from ldp_core.training.dbd.batches import DbdBatch, DbdBatchSettings, label
 from ldp_core.training.dbd.course import DbdCourse, DbdLossSettings, cross_entropy, distance, overlap_lack
 from ldp_core.training.dbd.encoder_weights import read_encoder_weights
 from ldp_core.training.folder import RunFolder
-from ldp_core.training.frames import FrameCache, FrameSettings
+from ldp_core.training.frames import FrameCache
 from ldp_core.training.registry import train
-from ldp_core.training.scenes import SceneSettings
 from ldp_core.training.session import Rhythm, Session
-from ldp_core.training.sources import Sources
 from ldp_core.training.trainer import FitSettings, Trainer
 from ldp_core.types import BlurMapKind, Pair
 
 PLAIN = DepthDistilledSettings(weights="none/none", side_px=64, overlap_px=16)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def single_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +40,7 @@ def light() -> DdNetwork:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
-    settings = FrameSettings(scene=SceneSettings(height=64, width=96, slices=6))
-    folder = tmp_path_factory.mktemp("frames")
-    cache = FrameCache.create(folder, capacity=2, seed=5, settings=settings, sources=Sources())
-    assert list(cache.fill(Sources())) == [0, 1]
-    return cache
+    return render_frames(tmp_path_factory.mktemp("frames"), count=2)
 
 
 class Brightness(torch.nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from network_samples import render_frames
 
 from ldp_core.deblur import make_deblurrer
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
@@ -40,21 +41,9 @@ FRAMES = FrameSettings(scene=SCENES)
 BATCHES = BatchSettings(batch=2, crop_px=32)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def single_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
-    cache = FrameCache.create(
-        tmp_path_factory.mktemp("frames"), capacity=3, seed=5, settings=FRAMES, sources=Sources()
-    )
-    assert list(cache.fill(Sources())) == [0, 1, 2]
-    return cache
+    return render_frames(tmp_path_factory.mktemp("frames"), count=3)
 
 
 def make_session(folder: Path, cache: FrameCache, *, steps: int = 6) -> Session:
