@@ -29,7 +29,7 @@ from ldp_core.training.session import Rhythm, Session
 from ldp_core.training.trainer import FitSettings, Trainer
 from ldp_core.types import BlurMapKind, Pair
 
-PLAIN = DepthDistilledSettings(weights="none/none", side_px=64, overlap_px=16)
+PLAIN = DepthDistilledSettings(weights="none/none", side_px=64, overlap_px=16, contrast=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +184,15 @@ def test_any_size_comes_back_as_it_was_and_in_its_place(
     assert found.shape == size
     assert float(found[:, : size[1] // 2 - 8].max()) < 0.1
     assert float(found[:, size[1] // 2 + 8 :].min()) > 0.9
+
+
+def test_contrast_moves_no_pixel_over_the_middle() -> None:
+    image = torch.rand(3, 64, 64)
+    plain, sharpened = (
+        detect(Brightness(), image, PLAIN.model_copy(update={"contrast": factor})) for factor in (1.0, 3.0)
+    )
+    torch.testing.assert_close(torch.logit(sharpened), 3 * torch.logit(plain), atol=1e-3, rtol=1e-3)
+    assert torch.equal(plain > 0.5, sharpened > 0.5)
 
 
 def test_by_the_least_what_is_blurred_at_one_scale_is_blurred() -> None:
