@@ -104,7 +104,7 @@ def _frame_facts(pair: Pair, digests: PairDigests) -> dict[str, Any]:
 def _build_pair(item_id: str, frames: StoredArray, truth: FloatMap | None) -> Pair:
     record = frames.record
     views = dict(zip(record["views"], frames.pixels, strict=True))
-    return Pair(
+    pair = Pair(
         id=item_id,
         left=views["left"],
         right=views.get("right"),
@@ -116,6 +116,9 @@ def _build_pair(item_id: str, frames: StoredArray, truth: FloatMap | None) -> Pa
         blur_truth_kind=BlurTruthKind(record["blur_truth_kind"]),
         dp_axis=DpAxis(record.get("dp_axis", DpAxis.X)),
     )
+    if list(named_views(pair)) != record["views"]:
+        raise ValueError(f"views {record['views']}, of which {list(named_views(pair))} are known")
+    return pair
 
 
 def _check_peers(pair: Pair) -> None:

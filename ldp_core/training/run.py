@@ -54,6 +54,21 @@ class Trainee(Protocol):
 
 def run_trainee(trainee: Trainee, arguments: Sequence[str]) -> int:
     """`ldp train NAME ARGUMENTS`: train or go on, then write weights and card; the exit code."""
+    parser = build_parser(trainee)
+
+    def step(options: Namespace) -> Iterator[str]:
+        fit = FitSettings.parse({name: getattr(options, name) for name in _FIT_OPTIONS})
+        course = trainee.open_course(options, fit)
+        yield from follow(course, fit, options)
+        command = shlex.join(["ldp", "train", trainee.name, *(_shorten(text) for text in arguments)])
+        yield export(trainee, course, options, command=command)
+
+    parser.set_defaults(step=step)
+    return run_step(parser, arguments)
+
+
+def build_parser(trainee: Trainee) -> argparse.ArgumentParser:
+    """What `ldp train NAME` takes: options of all networks, then the trainee's own."""
     parser = argparse.ArgumentParser(prog=f"ldp train {trainee.name}", description=trainee.__doc__)
     parser.add_argument("folder", type=Path, help="where the work lies; again, and it goes on")
     parser.add_argument("--weights", type=Path, help="file to write; NAME.safetensors in the folder")
@@ -65,16 +80,7 @@ def run_trainee(trainee: Trainee, arguments: Sequence[str]) -> int:
     trainee.add_options(parser)
     add_device(parser)
     add_threads(parser)
-
-    def step(options: Namespace) -> Iterator[str]:
-        fit = FitSettings.parse({name: getattr(options, name) for name in _FIT_OPTIONS})
-        course = trainee.open_course(options, fit)
-        yield from follow(course, fit, options)
-        command = shlex.join(["ldp", "train", trainee.name, *(_shorten(text) for text in arguments)])
-        yield export(trainee, course, options, command=command)
-
-    parser.set_defaults(step=step)
-    return run_step(parser, arguments)
+    return parser
 
 
 def follow(course: Course[Any], fit: FitSettings, options: Namespace) -> Iterator[str]:

@@ -14,10 +14,14 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from ldp_core.training import __main__ as ldp
+from ldp_core.training.bdir.trainee import TRAINEE as BDIR
+from ldp_core.training.dbd.trainee import TRAINEE as DBD
+from ldp_core.training.run import build_parser
 from ldp_core.training.tiny import __main__ as tiny
 
 PAGES = ["README.md", *(str(page.relative_to(ROOT)) for page in sorted((ROOT / "infra").rglob("*.md")))]
 SHELLS = ("sh", "bash", "console")
+TRAINEES = {trainee.name: trainee for trainee in (BDIR, DBD)}
 
 
 def read_commands() -> list[tuple[str, list[str]]]:
@@ -57,6 +61,8 @@ def test_training_commands_are_understood() -> None:
     for name, *options in asked:
         if name == "ldp-tiny":
             tiny.build_parser().parse_args(options)
+        elif name in TRAINEES:
+            build_parser(TRAINEES[name]).parse_args(options)
         else:
             ldp.build_parser().parse_args([name, *options])
 
