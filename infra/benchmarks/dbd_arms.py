@@ -21,7 +21,7 @@ import torch
 
 from ldp_core.blur.dd_encoders import EncoderName
 from ldp_core.blur.dd_network import LIGHT
-from ldp_core.catalogue.masked import split_masked
+from ldp_core.masked import split_masked
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.render import render_views
 from ldp_core.training.dbd.batches import DbdBatchSettings

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldp_core.blur.depth_distilled import DepthDistilledEstimator, DepthDistilledSettings
-from ldp_core.catalogue.masked import Masked
 from ldp_core.errors import MetricError
 from ldp_core.evaluation.gate import GateSet, Judged, judge, summarise_gate
+from ldp_core.masked import Masked
 from ldp_core.metrics.bootstrap import Interval, mean_interval
 from ldp_core.metrics.detection import FLOORS, MEASURES, Mask, Probability, score_detection
 from ldp_core.metrics.threshold_rules import (

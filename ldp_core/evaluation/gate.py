@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ldp_core.blur.reliability import Reliability, rate_reliability
-from ldp_core.catalogue.masked import Masked
+from ldp_core.masked import Masked
 from ldp_core.metrics.agreement import network_tau_px
 from ldp_core.metrics.bootstrap import Interval, mean_interval
 from ldp_core.metrics.detection import Mask, Probability

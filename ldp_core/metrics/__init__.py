@@ -9,7 +9,6 @@ from ldp_core.metrics.fidelity import mae, psnr_db, ssim
 from ldp_core.metrics.reblur import reblur_psnr_db
 from ldp_core.metrics.scoring import METRICS, score_item, score_spec
 from ldp_core.metrics.summary import MeanDifference, compare_with, group_scores, summarise
-from ldp_core.metrics.table import read_scores_table, scores_table
 
 __all__ = [
     "METRICS",
@@ -23,11 +22,9 @@ __all__ = [
     "mae",
     "mean_interval",
     "psnr_db",
-    "read_scores_table",
     "reblur_psnr_db",
     "score_item",
     "score_spec",
-    "scores_table",
     "ssim",
     "summarise",
 ]

@@ -29,7 +29,7 @@ SHIPPED: Mapping[str, ShippedModel] = MappingProxyType(
             "bdir.safetensors", "cf27e7677ab27e07508e043c3e5ef6076d4d673b0a30c5da9bb03a5ef3be4858"
         ),
         "dbd": ShippedModel(
-            "dbd.safetensors", "5bb692705ae0610c530574e3d9be293ae36e816acf4d05190ee4a948dc2b3413"
+            "dbd.safetensors", "306e4cd971107cd514f13ac1502efe074c565d18b784dacac3dc497685d182c1"
         ),
         "ldp": ShippedModel(
             "ldp.safetensors", "c7be6b0a7e43f853412b21c79b767f665081282a8ab938a22f40375f410ab5d7"

@@ -17,8 +17,8 @@ from ldp_core.blur import make_estimator
 from ldp_core.blur.dd_encoders import Encoder, EncoderName
 from ldp_core.blur.dd_network import LIGHT, PUBLISHED, DdNetwork, DdSettings, Detection, Srfb
 from ldp_core.blur.depth_distilled import DepthDistilledSettings, detect, scales_of
-from ldp_core.catalogue.masked import Masked, split_masked
 from ldp_core.errors import CatalogueError, WeightsError
+from ldp_core.masked import Masked, split_masked
 from ldp_core.training.dbd.batches import DbdBatch, DbdBatchSettings, label
 from ldp_core.training.dbd.course import DbdCourse, DbdLossSettings, cross_entropy, distance, overlap_lack
 from ldp_core.training.dbd.encoder_weights import read_encoder_weights

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from detection_samples import write_photographs
 
-from ldp_core.catalogue.masked import Masked, iterate_masked, read_all_in_focus
 from ldp_core.errors import MetricError, WeightsError
 from ldp_core.evaluation.detection import DETECTOR, evaluate_detection, load_detector
 from ldp_core.evaluation.gate import simulate_masked
+from ldp_core.masked import Masked, iterate_masked, read_all_in_focus
 from ldp_core.metrics.detection import FLOORS, MEASURES
 from ldp_core.metrics.threshold_rules import ThresholdRule
 from ldp_core.types import FloatMap, Pixels

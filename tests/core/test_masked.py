@@ -10,14 +10,14 @@ from detection_samples import write_photographs
 from picture_samples import pil_bytes
 from PIL import Image
 
-from ldp_core.catalogue.masked import (
+from ldp_core.errors import CatalogueError
+from ldp_core.masked import (
     iterate_masked,
     list_masked,
     read_all_in_focus,
     read_masked,
     split_masked,
 )
-from ldp_core.errors import CatalogueError
 
 
 def test_every_tenth_by_name_validates(tmp_path: Path) -> None:

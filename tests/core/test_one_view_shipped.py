@@ -10,9 +10,9 @@ import pytest
 
 from ldp_core.blur import make_estimator
 from ldp_core.blur.depth_distilled import DepthDistilledEstimator
-from ldp_core.catalogue.masked import split_masked
 from ldp_core.deblur import make_deblurrer
 from ldp_core.images import read_image
+from ldp_core.masked import split_masked
 from ldp_core.metrics import psnr_db
 from ldp_core.metrics.blur_maps import auc
 from ldp_core.metrics.detection import score_at_half

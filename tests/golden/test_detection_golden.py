@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ldp_core.catalogue.masked import iterate_masked
+from ldp_core.masked import iterate_masked
 from ldp_core.metrics import mean_interval
 from ldp_core.metrics.detection import FLOORS, score_at_half
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ldp_core.catalogue.masked import Masked
+from ldp_core.masked import Masked
 from ldp_core.settings import Settings
 from ldp_core.training.frames import FrameCache
 

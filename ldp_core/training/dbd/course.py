@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ldp_core.blur.dd_network import DdNetwork, DdSettings, Detection
-from ldp_core.catalogue.masked import Masked
+from ldp_core.masked import Masked
 from ldp_core.metrics.detection import score_at_half
 from ldp_core.settings import Settings
 from ldp_core.training.dbd.batches import DbdBatch, DbdBatchSettings, draw_batch

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ldp_core.catalogue.masked import Masked
+from ldp_core.masked import Masked
 from ldp_core.storage import write_bytes
 from ldp_core.training.pictures import encode_png
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ldp_core.blur.dd_encoders import EncoderName
 from ldp_core.blur.dd_network import LIGHT, PUBLISHED
-from ldp_core.catalogue.masked import split_masked
+from ldp_core.masked import split_masked
 from ldp_core.training.dbd.batches import DbdBatchSettings
 from ldp_core.training.dbd.course import DbdCourse, DbdLossSettings
 from ldp_core.training.dbd.encoder_weights import read_encoder_weights

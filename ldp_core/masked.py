@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldp_core.errors import CatalogueError
-from ldp_core.images import read_image
 from ldp_core.storage import join, list_folder
 from ldp_core.types import Pixels
 
@@ -92,7 +91,7 @@ def read_masked(ref: MaskedRef) -> Masked:
         CatalogueError: the two have different sizes, or the picture is not of 8 bit.
         ImageError: one of them cannot be read.
     """
-    image, mask = read_image(ref.image), read_image(ref.mask)
+    image, mask = _read(ref.image), _read(ref.mask)
     if image.shape[:2] != mask.shape[:2]:
         raise CatalogueError(
             "a mask does not fit its picture",
@@ -138,8 +137,15 @@ def read_all_in_focus(folder: Path | str) -> Iterator[Masked]:
             "there are no photographs", where=str(folder), expected=", ".join(sorted(_PICTURES))
         )
     for url in urls:
-        image = _require_rgb(read_image(url), where=url)
+        image = _require_rgb(_read(url), where=url)
         yield Masked(PurePosixPath(url).stem, image, np.ones(image.shape[:2], np.bool_))
+
+
+def _read(url: str) -> Pixels:
+    """Decoders are imported late: training is started on machines that lack some of them."""
+    from ldp_core.images import read_image
+
+    return read_image(url)
 
 
 def _belongs(place: int, split: Split) -> bool:
