@@ -13,11 +13,10 @@ from ldp_core.metrics import (
     compare_with,
     difference_interval,
     mean_interval,
-    read_scores_table,
-    scores_table,
     summarise,
 )
 from ldp_core.metrics.summary import MOST_SIZES, NATIVE
+from ldp_core.metrics.table import read_scores_table, scores_table
 from ldp_core.types import Protocol, Score
 
 SMALL = Protocol(8, "840x560")
