@@ -87,6 +87,8 @@ ARMS = {
     "no contrast": Arm(contrast=0.0),
     "no SAID, SAIR": Arm({"interference": False}),
     "full": Arm(),
+    "full, contrast .01": Arm(contrast=0.01),
+    "no SAID, SAIR, contrast .01": Arm({"interference": False}, contrast=0.01),
 }
 
 
@@ -157,7 +159,7 @@ def main() -> None:
     trials = {name: make_trials(held, family) for name, family in FAMILIES.items()}
     scores = {"input": {n: [t.score(t.view) for t in kept] for n, kept in trials.items()}}
     for name, arm in ARMS.items():
-        folder = options.runs / name.replace(" ", "-").replace(",", "")
+        folder = options.runs / name.replace(" ", "-").translate(str.maketrans("", "", ",."))
         path = folder / "scores.json"
         if not path.exists():
             network = train(arm, views, folder, steps=options.steps).eval()
