@@ -142,7 +142,7 @@ def train(arm: Arm, folder: Path, options: argparse.Namespace) -> dict[str, floa
     session = Session(RunFolder(folder), Trainer(course, fit), Rhythm(measure=options.steps + 1))
     session.resume()
     *_, last = session.run()
-    measured: dict[str, float] = last["measured"]
+    measured: dict[str, float] = last["measured"]["validation"]
     return measured
 
 

@@ -281,7 +281,7 @@ def test_four_steps_are_two_and_two_and_the_last_are_larger(tmp_path: Path, cach
     photographs, _ = split_masked(tmp_path / "set")
     straight = make_session(tmp_path / "a", photographs, cache)
     (*_, last) = straight.run()
-    assert set(last["measured"]) >= {"mae", "f_blur", "iou_focus"}
+    assert set(last["measured"]["validation"]) >= {"mae", "f_blur", "iou_focus"}
     assert (tmp_path / "a" / "pictures" / "validation-000004.png").exists()
     first = make_session(tmp_path / "b", photographs, cache)
     for step in first.trainer.run():
@@ -337,7 +337,7 @@ def test_one_command_trains_and_leaves_weights_that_the_stage_opens(
     card = json.loads((tmp_path / "run" / "dbd.json").read_text())
     assert card["parameters"] == sum(p.numel() for p in DdNetwork(LIGHT).parameters())
     assert card["notes"] == ["a test"]
-    assert card["scores"]["mae"] > 0
+    assert card["scores"]["validation"]["mae"] > 0
     assert str(tmp_path) not in json.dumps(card)
     opened = {"weights": str(tmp_path / "run" / "dbd.safetensors"), "sha256": card["sha256"]}
     view = np.zeros((64, 64, 3), np.uint8)

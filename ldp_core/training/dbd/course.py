@@ -78,13 +78,14 @@ class DbdCourse:
             total = total + self.weights.gamma * distance(depths, batch.depths, batch.depth_weights)
         return total
 
-    def measure(self, network: nn.Module) -> Mapping[str, Any]:
-        """Means over the validation photographs, as they are and as the published measures have them."""
+    def measure(self, network: nn.Module) -> dict[str, dict[str, float]]:
+        """Means over the validation photographs."""
         scores = [
             score_at_half(found, photograph.in_focus)
             for photograph, found in zip(self.validation, self._detect(network), strict=True)
         ]
-        return {name: round(mean(score[name] for score in scores), 4) for name in scores[0]} if scores else {}
+        names = scores[0] if scores else ()
+        return {"validation": {name: round(mean(score[name] for score in scores), 4) for name in names}}
 
     def draw_pictures(self, network: nn.Module, folder: Path, *, step: int) -> None:
         from ldp_core.training.dbd.pictures import draw_sheet
