@@ -20,6 +20,7 @@ from ldp_core.masked import Masked
 from ldp_core.metrics.detection import score_at_half
 from ldp_core.settings import Settings
 from ldp_core.training.dbd.batches import DbdBatch, DbdBatchSettings, draw_batch
+from ldp_core.training.dbd.pictures import draw_sheet
 from ldp_core.training.frames import FrameCache
 
 _AT_ONCE = 10
@@ -88,8 +89,6 @@ class DbdCourse:
         return {"validation": {name: round(mean(score[name] for score in scores), 4) for name in names}}
 
     def draw_pictures(self, network: nn.Module, folder: Path, *, step: int) -> None:
-        from ldp_core.training.dbd.pictures import draw_sheet
-
         shown = self.validation[:12]
         draw_sheet(folder / f"validation-{step:06d}.png", shown, self._detect(network, shown))
 
