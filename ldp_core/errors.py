@@ -34,6 +34,8 @@ Every class has a stable ``kind``; it is what quarantine records and reports car
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -62,6 +64,12 @@ class LdpError(Exception):
 
 def _rebuild(cls: type[LdpError], what: str, where: str, expected: str, got: str, remedy: str) -> LdpError:
     return cls(what, where=where, expected=expected, got=got, remedy=remedy)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """A remedy for a misspelt name, such as ``did you mean 'wiener'?``; empty where nothing is near."""
+    found = get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return f"did you mean '{found[0]}'?" if found else ""
 
 
 class SettingsError(LdpError):

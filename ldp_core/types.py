@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldp_core.errors import BlurMapError, PairMismatchError, SecondViewMissingError
+from ldp_core.item_ids import make_item_key
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 FloatMap = NDArray[np.float32]
@@ -77,16 +78,23 @@ class DpAxis(StrEnum):
     Y = "y"
 
 
+GENERIC_CAMERA = "generic"
+"""The profile of a camera that nothing is known of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One photograph of a dataset: where its views lie and what else is known of it.
 
     ``right`` is None where the second view is missing; ``left`` is then the only view there is.
-    ``peers`` are other methods' restorations that came with the dataset, by name; ``blur_truth`` is
+    ``external`` are other methods' restorations that came with the dataset, by name; ``blur_truth`` is
     a measured or simulated blur map, its meaning ``blur_truth_kind``; ``aligned`` is False where the
     target is displaced by a few pixels, so that scores after a best-shift search are added.
     ``development`` names the rule that makes views of stored pictures that are none yet, such as raw
     sensor values; ``auxiliary`` are the further pictures it needs. Empty: pictures are views as stored.
+    ``camera`` names the profile of the camera that took it; ``peak`` is the pixel value of full scale, None
+    where it is that of the pixel type. With the views they choose the methods and settings of an item.
+    ``version`` counts the contents that its sources have had: (id, version, stage key) names a result.
     """
 
     id: str
@@ -94,13 +102,21 @@ class Item:
     right: ImageRef | None = None
     target: ImageRef | None = None
     blur_truth: ImageRef | None = None
-    peers: Mapping[str, ImageRef] = field(default_factory=dict)
+    external: Mapping[str, ImageRef] = field(default_factory=dict)
     score_region: Region = Region()
     aligned: bool = True
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED
     dp_axis: DpAxis = DpAxis.X
     development: str = ""
     auxiliary: Mapping[str, ImageRef] = field(default_factory=dict)
+    version: int = 1
+    camera: str = GENERIC_CAMERA
+    peak: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Id and version as one text, under which frames and results are archived."""
+        return make_item_key(self.id, self.version)
 
     @property
     def has_both_views(self) -> bool:
@@ -109,14 +125,14 @@ class Item:
 
     @property
     def pictures(self) -> int:
-        """How many pictures its archived frames hold: views, target, peers."""
-        return 1 + self.has_both_views + (self.target is not None) + len(self.peers)
+        """How many pictures its archived frames hold: views, target, external results."""
+        return 1 + self.has_both_views + (self.target is not None) + len(self.external)
 
     @property
     def size_bytes(self) -> int:
         """Encoded bytes of all its pictures together."""
         known = (self.left, self.right, self.target, self.blur_truth)
-        refs = (*known, *self.peers.values(), *self.auxiliary.values())
+        refs = (*known, *self.external.values(), *self.auxiliary.values())
         return sum(ref.size_bytes for ref in refs if ref is not None)
 
 
@@ -149,7 +165,7 @@ class Pair:
     ``right`` is None where the second view is missing. Methods that compare the views take them from
     `both_views`, methods that look at one picture take `ldp_core.single_view.input_image`.
 
-    Pixels stand as in the source, whatever ``dp_axis`` is; methods see them turned (`ldp_core.turning`).
+    Pixels stand as in the source, whatever ``dp_axis`` is; methods see them turned (`ldp_core.axis_adapter`).
     """
 
     id: str
@@ -157,7 +173,7 @@ class Pair:
     right: Pixels | None = None
     target: Pixels | None = None
     blur_truth: FloatMap | None = None
-    peers: Mapping[str, Pixels] = field(default_factory=dict)
+    external: Mapping[str, Pixels] = field(default_factory=dict)
     score_region: Region = Region()
     aligned: bool = True
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED
@@ -251,7 +267,7 @@ class BlurMap:
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
+class ScoringProtocol:
     """The conditions under which a score was taken; scores of two protocols are never averaged."""
 
     bit_depth: int
@@ -271,13 +287,13 @@ class Protocol:
 class Score:
     """One number for one item: ``metric`` of ``subject`` under ``protocol``.
 
-    Subjects: ``input``, ``restored``, ``blur_map``, or the name of a baseline or a peer.
+    Subjects: ``input``, ``restored``, ``blur_map``, or the name of a baseline or of an external result.
     """
 
     item: str
     metric: str
     subject: str
-    protocol: Protocol
+    protocol: ScoringProtocol
     value: float
 
 

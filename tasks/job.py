@@ -9,10 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from ldp_core.archive import stage_key
-from ldp_core.blur import ONE_VIEW as ONE_VIEW_ESTIMATORS
-from ldp_core.blur import BlurEstimator, make_estimator
-from ldp_core.deblur import ONE_VIEW as ONE_VIEW_DEBLURRERS
-from ldp_core.deblur import Deblurrer, make_deblurrer
+from ldp_core.blur import ESTIMATORS, BlurEstimator, make_estimator
+from ldp_core.deblur import DEBLURRERS, Deblurrer, make_deblurrer
 from ldp_core.metrics import score_spec
 from ldp_core.types import BASELINE, Item, StageSpec
 
@@ -144,7 +142,7 @@ def measuring_for(job: Job) -> Method | None:
 
 def works_on_one_view(method: Method) -> bool:
     """Whether a deblurrer looks at one picture only: it needs neither the second view nor a map."""
-    return method.name in ONE_VIEW_DEBLURRERS
+    return DEBLURRERS[method.name].views == 1
 
 
 def make_job(
@@ -179,7 +177,7 @@ def make_job(
 @lru_cache(maxsize=16)
 def _serving(job: Job, single: bool) -> Job:
     if single:
-        estimates = job.estimator.name in ONE_VIEW_ESTIMATORS
+        estimates = ESTIMATORS[job.estimator.name].views == 1
         restores = works_on_one_view(job.deblurrer)
         job = replace(
             job,

@@ -296,7 +296,7 @@ def _render(job: Job, item: Item) -> dict[str, bytes]:
     pair = archive.read_pair(item.id)
     baselines = {name: archive.read_restored(key, item.id) for name, key in keys.baselines.items()}
     return render_pictures(
-        replace(pair, peers={**pair.peers, **baselines}),
+        replace(pair, external={**pair.external, **baselines}),
         blur_map=archive.read_blur_map(keys.blur, item.id),
         restored=archive.read_restored(keys.restored, item.id),
     )
@@ -317,7 +317,7 @@ def provenance_of(item: Item) -> dict[str, object]:
 def _sources(item: Item) -> dict[str, dict[str, str | int]]:
     """Address and size of every picture of an item."""
     refs = {"left": item.left, "right": item.right, "target": item.target, "truth": item.blur_truth}
-    named = refs | {f"peer:{name}": ref for name, ref in item.peers.items()}
+    named = refs | {f"peer:{name}": ref for name, ref in item.external.items()}
     named |= {f"auxiliary:{name}": ref for name, ref in item.auxiliary.items()}
     return {name: {"uri": r.uri, "size_bytes": r.size_bytes} for name, r in named.items() if r is not None}
 

@@ -30,7 +30,7 @@ def make_pair(item_id: str = "set/one", *, seed: int = 0, dtype: Any = np.uint16
         right=view[1],
         target=view[2],
         blur_truth=noise(11, 7, dtype=np.float32),
-        peers={"dpdnet": view[3], "apple": view[4]},
+        external={"dpdnet": view[3], "apple": view[4]},
         score_region=Region(top=4, right=18),
         aligned=False,
         blur_truth_kind=BlurTruthKind.SIGNED_COC_PX,

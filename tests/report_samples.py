@@ -14,14 +14,14 @@ from ldp_core.types import (
     BlurMapKind,
     ItemCounts,
     Pair,
-    Protocol,
     QuarantineRecord,
     RunSummary,
     Score,
+    ScoringProtocol,
     StageSpec,
 )
 
-PROTOCOL = Protocol(8, "120x80")
+PROTOCOL = ScoringProtocol(8, "120x80")
 GAINS_DB = {"set/a-fine": 2.0, "set/b-worst": -1.5, "set/c-fair": 0.5, "set/<b>d": 1.0}
 BARE = "set/e-bare"  # an item without pictures
 GAINS_DB[BARE] = 3.0

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ldp_core.archive.addresses import TRUTH, Address, ItemKind, folder_of, is_item_id, is_stage_key
+from ldp_core.archive.addresses import TRUTH, Address, ItemKind, folder_of
 from ldp_core.errors import ArchiveError
+from ldp_core.item_ids import is_item_key, is_segment
 from ldp_core.storage import Entry, Folder, is_partial, join, list_entries, list_folder
 
 ROTTEN = "rotten"
@@ -77,7 +78,7 @@ def list_sections(root: str) -> list[Section]:
     """The sections of an archive, frames first, in the order of the stages."""
     kinds = (kind for kind in ItemKind if kind is not ItemKind.FRAMES)
     folders = ((kind, list_folder(join(root, kind.value)).folders) for kind in kinds)
-    keyed = (Section(kind, key) for kind, keys in folders for key in keys if is_stage_key(key))
+    keyed = (Section(kind, key) for kind, keys in folders for key in keys if is_segment(key))
     return [FRAMES, *keyed]
 
 
@@ -127,9 +128,9 @@ def _parse(kind: ItemKind, name: str) -> tuple[str | None, bool]:
     """The item an object belongs to, if any, and whether it is the one that is written last."""
     if kind is ItemKind.SCORES:
         item_id, dot, _ = name.rpartition(".json")
-        return (item_id, True) if dot and name.endswith(".json") and is_item_id(item_id) else (None, False)
+        return (item_id, True) if dot and name.endswith(".json") and is_item_key(item_id) else (None, False)
     parts = _NAME.fullmatch(name)
-    if parts is None or not is_item_id(parts["item"]):
+    if parts is None or not is_item_key(parts["item"]):
         return None, False
     is_metadata = parts["object"] == "zarr.json"
     fits = is_metadata or parts["object"].count("0") == _CHUNKS[kind]
@@ -139,7 +140,7 @@ def _parse(kind: ItemKind, name: str) -> tuple[str | None, bool]:
 def _outside_keys(root: str, kind: str, folder: Folder) -> dict[str, Entry]:
     found = _below(kind, folder.objects)
     for name in folder.folders:
-        if not is_stage_key(name):
+        if not is_segment(name):
             found |= _below(f"{kind}/{name}", list_entries(join(root, kind, name)))
     return found
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ldp_core.archive.keys import plain_json
 from ldp_core.types import DpAxis, Pair, Pixels
 
-_PEER = "peer:"
+_EXTERNAL = "peer:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ def scoring_facts(pair: Pair) -> dict[str, Any]:
 
 def named_views(pair: Pair) -> dict[str, Pixels]:
     """All pictures of one shape: ``left``, maybe ``right`` and ``target``, then ``peer:<name>`` by name."""
-    return pair.views | {_PEER + name: pair.peers[name] for name in sorted(pair.peers)}
+    return pair.views | {_EXTERNAL + name: pair.external[name] for name in sorted(pair.external)}
 
 
-def peers_among(views: Mapping[str, Pixels]) -> dict[str, Pixels]:
-    """The peers' pictures among named views, by their own names."""
-    return {name.removeprefix(_PEER): view for name, view in views.items() if name.startswith(_PEER)}
+def external_among(views: Mapping[str, Pixels]) -> dict[str, Pixels]:
+    """External results among named views, by their own names."""
+    return {name.removeprefix(_EXTERNAL): view for name, view in views.items() if name.startswith(_EXTERNAL)}

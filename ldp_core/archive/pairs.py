@@ -16,7 +16,7 @@ from ldp_core.archive.arrays import (
     reads_back,
     write_array,
 )
-from ldp_core.archive.digests import PairDigests, digest_pair, named_views, peers_among, scoring_facts
+from ldp_core.archive.digests import PairDigests, digest_pair, external_among, named_views, scoring_facts
 from ldp_core.archive.records import check_record, fetch_sealed
 from ldp_core.errors import ItemConflictError, PairMismatchError
 from ldp_core.storage import join
@@ -38,9 +38,9 @@ def write_pair(root: str, pair: Pair, *, provenance: Mapping[str, Any]) -> bool:
 
     Raises:
         ItemConflictError: the id is archived with other content.
-        PairMismatchError: a peer's picture differs from the views in size or dtype.
+        PairMismatchError: an external result differs from the views in size or dtype.
     """
-    _check_peers(pair)
+    _check_external(pair)
     digests = digest_pair(pair)
     if _is_there(root, pair.id, digests.pair):
         return False
@@ -110,7 +110,7 @@ def _build_pair(item_id: str, frames: StoredArray, truth: FloatMap | None) -> Pa
         right=views.get("right"),
         target=views.get("target"),
         blur_truth=truth,
-        peers=peers_among(views),
+        external=external_among(views),
         score_region=Region(**record["score_region"]),
         aligned=record["aligned"],
         blur_truth_kind=BlurTruthKind(record["blur_truth_kind"]),
@@ -121,15 +121,15 @@ def _build_pair(item_id: str, frames: StoredArray, truth: FloatMap | None) -> Pa
     return pair
 
 
-def _check_peers(pair: Pair) -> None:
-    for name, peer in pair.peers.items():
-        if peer.shape != pair.left.shape or peer.dtype != pair.left.dtype:
+def _check_external(pair: Pair) -> None:
+    for name, picture in pair.external.items():
+        if picture.shape != pair.left.shape or picture.dtype != pair.left.dtype:
             raise PairMismatchError(
-                f"the picture of peer '{name}' does not match the views",
+                f"external result '{name}' does not match the views",
                 where=pair.id,
                 expected=f"{pair.left.shape} {pair.left.dtype}",
-                got=f"{peer.shape} {peer.dtype}",
-                remedy="leave this peer out, or give its picture the size and bit depth of the views",
+                got=f"{picture.shape} {picture.dtype}",
+                remedy="leave it out, or give it the size and bit depth of the views",
             )
 
 

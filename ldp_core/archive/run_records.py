@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ldp_core.archive.addresses import is_stage_key
 from ldp_core.archive.audit import Damage, Rot
 from ldp_core.archive.contents import RUNS
 from ldp_core.archive.sealed import BLANK_SEAL, SEAL, open_sealed, seal_json
 from ldp_core.errors import ItemDamagedError, ObjectMissingError
+from ldp_core.item_ids import is_segment
 from ldp_core.storage import join, list_folder, read_bytes
 
 DIGESTS = "digests.json"
@@ -38,9 +38,7 @@ class RunAudit:
 
 def list_runs(root: str) -> list[str]:
     """Ids of all runs, newest first."""
-    return sorted(
-        (name for name in list_folder(join(root, RUNS)).folders if is_stage_key(name)), reverse=True
-    )
+    return sorted((name for name in list_folder(join(root, RUNS)).folders if is_segment(name)), reverse=True)
 
 
 def is_unbegun(objects: Iterable[str]) -> bool:

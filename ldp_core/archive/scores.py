@@ -11,7 +11,7 @@ from ldp_core.archive.arrays import damage_named, reads_back
 from ldp_core.archive.records import check_input, check_record, fetch_sealed, new_record
 from ldp_core.archive.sealed import seal_json
 from ldp_core.storage import join, write_bytes
-from ldp_core.types import Protocol, Score
+from ldp_core.types import Score, ScoringProtocol
 
 
 def write_scores(root: str, address: Address, scores: Sequence[Score], *, origin: Mapping[str, Any]) -> bool:
@@ -47,7 +47,7 @@ def parse_scores(document: Mapping[str, Any]) -> list[Score]:
 
 
 def _score(row: Mapping[str, Any]) -> Score:
-    protocol = Protocol(**row["protocol"])
+    protocol = ScoringProtocol(**row["protocol"])
     return Score(**{**row, "protocol": protocol, "value": float(row["value"])})
 
 

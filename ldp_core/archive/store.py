@@ -10,14 +10,13 @@ from ldp_core.archive import blur_maps, pairs, pictures, scores
 from ldp_core.archive.addresses import (
     Address,
     ItemKind,
-    check_run_id,
     folder_of,
-    is_item_id,
     suffix_of,
 )
 from ldp_core.archive.arrays import damage_named, read_array
 from ldp_core.archive.records import check_record, fetch_sealed, origin_facts
 from ldp_core.errors import ArchiveError, ObjectMissingError
+from ldp_core.item_ids import check_run_id, is_item_key
 from ldp_core.storage import join, list_objects, read_bytes
 from ldp_core.types import BlurMap, Pair, Pixels, Score, StageSpec
 
@@ -47,7 +46,7 @@ class Archive:
         return pairs.write_pair(self.url, pair, provenance=provenance)
 
     def read_pair(self, item_id: str) -> Pair:
-        """The pair as it was written: views, target, peers, blur truth, scored region, alignment."""
+        """The pair as it was written: pictures, blur truth, scored region, alignment."""
         return self.read_pair_and_digest(item_id)[0]
 
     def read_pair_and_digest(self, item_id: str) -> tuple[Pair, str]:
@@ -123,7 +122,7 @@ class Archive:
         folder = folder_of(_item_kind(kind), stage_key)
         suffix = suffix_of(ItemKind(kind)) or "/zarr.json"
         paths = (path for path in list_objects(join(self.url, folder)) if path.endswith(suffix))
-        return {item_id for path in paths if is_item_id(item_id := path.removesuffix(suffix))}
+        return {item_id for path in paths if is_item_key(item_id := path.removesuffix(suffix))}
 
     def has(self, kind: str, stage_key: str, item_id: str) -> bool:
         """Whether an item was written whole; its pixels are not read."""

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
+from ldp_core.axis_adapter import align_axis
 from ldp_core.catalogue.likeness import SAME_SCENE, likeness, thumbnail
 from ldp_core.errors import SameViewsError, SceneMismatchError, SwappedViewsError
-from ldp_core.turning import turn_pair
 from ldp_core.types import BlurTruthKind, FloatMap, Pair, Pixels
 
 _WINDOW_PX: Final = 31
@@ -31,7 +31,7 @@ def check_pair(pair: Pair) -> None:
 
     Raises:
         SameViewsError: left and right are equal in every pixel.
-        SceneMismatchError: the right view, the target or a peer shows another scene than the left view.
+        SceneMismatchError: a picture shows another scene than the left view.
         SwappedViewsError: the shifts between the views run against the item's signed blur truth.
     """
     if pair.right is not None and np.array_equal(pair.left, pair.right):
@@ -41,7 +41,7 @@ def check_pair(pair: Pair) -> None:
             remedy="find the other view; one photograph was stored twice, or it is no dual-pixel one",
         )
     left = thumbnail(pair.left)
-    for name, picture in {**pair.views, **pair.peers}.items():
+    for name, picture in {**pair.views, **pair.external}.items():
         found = likeness(left, thumbnail(picture))
         if found is not None and found < SAME_SCENE:
             raise SceneMismatchError(
@@ -51,7 +51,7 @@ def check_pair(pair: Pair) -> None:
                 got=f"{found:.2f}",
                 remedy="find out which file was stored under a wrong name",
             )
-    _check_sign(turn_pair(pair))
+    _check_sign(align_axis(pair))
 
 
 def _check_sign(pair: Pair) -> None:

@@ -16,7 +16,7 @@ COMPANION = "companion"
 class Draft:
     """An item to be: its name in the source, and the URL of each picture by role.
 
-    Roles are ``left``, ``right``, ``target``, ``blur_truth``; any other role is the name of a peer.
+    Roles are ``left``, ``right``, ``target``, ``blur_truth``; any other role names an external result.
     ``development`` and ``auxiliary`` are as in `ldp_core.types.Item`, the latter as URLs.
     ``where`` is the file, or the row of a manifest, that a problem of this item points to.
     """

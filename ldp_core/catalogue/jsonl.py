@@ -1,19 +1,20 @@
 """A catalogue as JSON lines: a header, then one line per item, then one per problem.
 
 The same catalogue gives the same bytes: keys sorted, ASCII only, a line feed after every line. The header
-counts the lines, so that a text cut short is noticed.
+counts the lines, so that a text cut short is noticed. External results stand as ``peers``, as ever; what an
+item says of its version, camera and peak is left out where it says nothing particular.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ldp_core.errors import CatalogueError
-from ldp_core.types import Catalogue, Item, Problem
+from ldp_core.types import GENERIC_CAMERA, Catalogue, Item, Problem
 
 SCHEMA = "ldp-catalogue"
 VERSION = 1
@@ -43,6 +44,9 @@ class _ProblemLine(_Line):
 
 _LineType = TypeVar("_LineType", bound=_Line)
 _ITEM = TypeAdapter(Item)
+_EXTERNAL_KEY = '"peers":'
+_DEFAULTS = {"version": 1, "camera": GENERIC_CAMERA, "peak": None}
+"""Of fields that came later: texts without them are the same as before."""
 _PROBLEM = TypeAdapter(Problem)
 
 
@@ -71,7 +75,7 @@ def catalogue_from_jsonl(text: str) -> Catalogue:
         dataset=header.dataset,
         layout=header.layout,
         source=header.source,
-        items=tuple(line.item for line in _parse_all(_ItemLine, items, first=2)),
+        items=tuple(line.item for line in _parse_all(_ItemLine, map(_from_stored, items), first=2)),
         problems=tuple(line.problem for line in _parse_all(_ProblemLine, problems, first=2 + len(items))),
     )
 
@@ -87,9 +91,27 @@ def _list_records(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
         problems=len(catalogue.problems),
     ).model_dump(by_alias=True)
     for item in catalogue.items:
-        yield {"item": _ITEM.dump_python(item, mode="json")}
+        yield {"item": _to_stored(_ITEM.dump_python(item, mode="json"))}
     for problem in catalogue.problems:
         yield {"problem": _PROBLEM.dump_python(problem, mode="json")}
+
+
+def _to_stored(fields: dict[str, Any]) -> dict[str, Any]:
+    fields["peers"] = fields.pop("external")
+    usual = {name for name, value in _DEFAULTS.items() if fields[name] == value}
+    return {name: value for name, value in fields.items() if name not in usual}
+
+
+def _from_stored(line: str) -> str:
+    """The line of an item with the names that `Item` has. Where the name stands once, it is the field."""
+    if line.count(_EXTERNAL_KEY) == 1:
+        return line.replace(_EXTERNAL_KEY, '"external":')
+    try:
+        record = json.loads(line)
+        record["item"]["external"] = record["item"].pop("peers")
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        return line
+    return json.dumps(record)
 
 
 def _dump(record: dict[str, Any]) -> str:
@@ -112,7 +134,7 @@ def _parse_header(line: str) -> _Header:
     return _parse_line(_Header, line, number=1)
 
 
-def _parse_all(kind: type[_LineType], lines: Sequence[str], *, first: int) -> Iterator[_LineType]:
+def _parse_all(kind: type[_LineType], lines: Iterable[str], *, first: int) -> Iterator[_LineType]:
     for number, line in enumerate(lines, start=first):
         yield _parse_line(kind, line, number=number)
 

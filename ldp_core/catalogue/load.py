@@ -27,15 +27,15 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
     """
     views = _load_views(item, limits=limits)
     truth = _load_truth(item.blur_truth, item.blur_truth_kind, limits) if item.blur_truth else None
-    peers = {name: _load(ref, limits=limits) for name, ref in item.peers.items()}
-    _require_one_size(item, views[LEFT], peers=peers, truth=truth)
+    external = {name: _load(ref, limits=limits) for name, ref in item.external.items()}
+    _require_one_size(item, views[LEFT], external=external, truth=truth)
     pair = Pair(
         id=item.id,
         left=views[LEFT],
         right=views.get(RIGHT),
         target=views.get(TARGET),
         blur_truth=truth,
-        peers=peers,
+        external=external,
         score_region=item.score_region,
         aligned=item.aligned,
         blur_truth_kind=item.blur_truth_kind,
@@ -71,9 +71,11 @@ def _load_truth(ref: ImageRef, kind: BlurTruthKind, limits: ImageLimits) -> Floa
     return decode_coc_px(stored, where=ref.uri) if signed else stored[..., 0].astype(np.float32)
 
 
-def _require_one_size(item: Item, left: Pixels, *, peers: dict[str, Pixels], truth: FloatMap | None) -> None:
+def _require_one_size(
+    item: Item, left: Pixels, *, external: dict[str, Pixels], truth: FloatMap | None
+) -> None:
     """Views are compared by `Pair` itself; this is for the pictures beside them."""
-    found = [(item.peers[name], picture.shape, left.shape) for name, picture in peers.items()]
+    found = [(item.external[name], picture.shape, left.shape) for name, picture in external.items()]
     if item.blur_truth and truth is not None:
         found.append((item.blur_truth, (*truth.shape, item.blur_truth.channels), (*left.shape[:2], 1)))
     for ref, shape, wanted in found:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal
 
 from ldp_core.catalogue.drafts import COMPANION, LEFT, RIGHT, Draft, Drafts
-from ldp_core.catalogue.ids import is_unicode
+from ldp_core.item_ids import is_unicode
 from ldp_core.storage import absolute_url, join, list_sizes
 from ldp_core.types import BlurTruthKind, Problem, Region
 

@@ -93,7 +93,7 @@ def _make_item(item_id: str, draft: Draft, refs: Mapping[str, ImageRef]) -> Item
         right=refs.get(RIGHT),
         target=refs.get(TARGET),
         blur_truth=refs.get(BLUR_TRUTH),
-        peers={r: refs[r] for r in draft.pictures if r not in (LEFT, RIGHT, TARGET, BLUR_TRUTH)},
+        external={r: refs[r] for r in draft.pictures if r not in (LEFT, RIGHT, TARGET, BLUR_TRUTH)},
         score_region=draft.score_region,
         aligned=draft.aligned,
         blur_truth_kind=draft.blur_truth_kind,

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from ldp_core.catalogue.drafts import Draft
-from ldp_core.catalogue.ids import is_segment, slug
 from ldp_core.catalogue.layouts import LAYOUTS
 from ldp_core.catalogue.probing import probe_drafts
 from ldp_core.errors import CatalogueError
+from ldp_core.item_ids import is_segment, slug
 from ldp_core.storage import absolute_url
 from ldp_core.types import Catalogue, Item, Problem
 

@@ -2,60 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Final
 
-from ldp_core.errors import SettingsError
-from ldp_core.methods import load_later
-from ldp_core.turning import TurningDeblurrer
-from ldp_core.types import BlurMap, Pair, Pixels, StageSpec
+from ldp_core.axis_adapter import Deblurrer, DeblurrerAlongX
+from ldp_core.methods import MemoryModel, MethodDef, Registry
 
-__all__ = ["DEBLURRERS", "ONE_VIEW", "Deblurrer", "make_deblurrer"]
+__all__ = ["DEBLURRERS", "Deblurrer", "make_deblurrer"]
 
+_TILED_NETWORK = MemoryModel(200, 1500, 640**2)
 
-ONE_VIEW: Final = frozenset({"bdir"})
-"""Restoration methods that look at one picture, and so serve items whose second view is missing."""
-
-
-class Deblurrer(Protocol):
-    """Restores pairs; `spec` holds all that its results depend on besides the pair and the map."""
-
-    @property
-    def spec(self) -> StageSpec: ...
-
-    def restore(self, pair: Pair, blur_map: BlurMap | None) -> Pixels:
-        """The all-in-focus picture, (h, w, c) of the pair's dtype, gamma-encoded like its views.
-
-        Raises:
-            BlurMapError: the map is missing, of another size, or of a kind this method cannot use.
-        """
-        ...
-
-
-def make_deblurrer(name: str, settings: Mapping[str, Any] | None = None) -> Deblurrer:
-    """A restoration method by name, with its settings as plain values.
-
-    Raises:
-        SettingsError: there is no such method, or it has no such setting.
-    """
-    if name not in DEBLURRERS:
-        raise SettingsError(
-            "there is no such deblurrer",
-            where="deblurrer",
-            expected=", ".join(DEBLURRERS),
-            got=name,
-            remedy="choose one of the names",
-        )
-    return TurningDeblurrer(DEBLURRERS[name](settings or {}), needs_both_views=name not in ONE_VIEW)
-
-
-DEBLURRERS: Mapping[str, Callable[[Mapping[str, Any]], Deblurrer]] = MappingProxyType(
+DEBLURRERS: Final[Registry[Deblurrer]] = Registry(
+    "deblurrer",
+    "ldp.deblurrers",
     {
-        "bdir": load_later("ldp_core.deblur.bdir", "BdirDeblurrer", "BdirDeblurSettings"),
-        "wiener": load_later("ldp_core.deblur.wiener", "WienerDeblurrer", "WienerSettings"),
-        "ldp": load_later("ldp_core.deblur.ldp", "LdpDeblurrer", "LdpSettings"),
-        "gated": load_later("ldp_core.deblur.gated", "GatedDeblurrer", "GatedSettings"),
-    }
+        "bdir": MethodDef(
+            "ldp_core.deblur.bdir",
+            "BdirDeblurrer",
+            "BdirDeblurSettings",
+            views=1,
+            takes_map=False,
+            memory=_TILED_NETWORK,
+        ),
+        "gated": MethodDef("ldp_core.deblur.gated", "GatedDeblurrer", "GatedSettings"),
+        "ldp": MethodDef("ldp_core.deblur.ldp", "LdpDeblurrer", "LdpSettings", memory=_TILED_NETWORK),
+        "wiener": MethodDef(
+            "ldp_core.deblur.wiener",
+            "WienerDeblurrer",
+            "WienerSettings",
+            memory=MemoryModel(60, 1500, 640**2),
+        ),
+    },
+    lambda method, definition: DeblurrerAlongX(method, needs_both_views=definition.views == 2),
 )
-"""Restoration methods by name; each makes a deblurrer from plain settings and imports late."""
+"""By name; what each needs is declared here, and its module imported when it is first made."""
+
+make_deblurrer: Final = DEBLURRERS.make
+"""`Registry.make` of these."""

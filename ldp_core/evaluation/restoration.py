@@ -14,7 +14,7 @@ import numpy as np
 
 from ldp_core.blur import make_estimator
 from ldp_core.catalogue import load_pair, read_catalogue
-from ldp_core.deblur import ONE_VIEW, make_deblurrer
+from ldp_core.deblur import DEBLURRERS, make_deblurrer
 from ldp_core.errors import CatalogueError
 from ldp_core.metrics import psnr_db, score_item, summarise
 from ldp_core.single_view import input_image
@@ -26,7 +26,7 @@ GAIN_METRIC = "psnr_gain_db"
 def evaluate_restoration(
     source: str, *, layout: str, deblurrers: Sequence[str], estimator: str = "disparity"
 ) -> tuple[MeanScore, ...]:
-    """Means of every measure, of the input, of what peers left, and of every deblurrer.
+    """Means of every measure, of the input, of external results, and of every deblurrer.
 
     Items of a single view are restored by the methods that need no second one.
 
@@ -48,14 +48,14 @@ def evaluate_restoration(
 def _score(item: Item, deblurrers: Sequence[str], estimator: str) -> Iterator[Score]:
     pair = load_pair(item)
     blur_map = make_estimator(estimator).estimate(pair) if pair.has_both_views else None
-    able = [name for name in deblurrers if pair.has_both_views or name in ONE_VIEW]
+    able = [name for name in deblurrers if pair.has_both_views or DEBLURRERS[name].views == 1]
     restored = {name: make_deblurrer(name).restore(pair, blur_map) for name in able}
-    shown = replace(pair, peers={**pair.peers, **restored})
+    shown = replace(pair, external={**pair.external, **restored})
     scores = score_item(shown, restored=None, blur_map=None)
     yield from scores
     for score in scores:
         if score.metric == "psnr_db" and score.protocol.alignment == "none" and pair.target is not None:
-            picture = input_image(pair) if score.subject == "input" else shown.peers[score.subject]
+            picture = input_image(pair) if score.subject == "input" else shown.external[score.subject]
             value = psnr_after_gain_db(picture, pair.target, pair=pair)
             yield replace(score, metric=GAIN_METRIC, value=value)
 

@@ -13,9 +13,9 @@ from ldp_core.errors import MetricError
 from ldp_core.metrics.bootstrap import difference_interval, mean_interval
 from ldp_core.metrics.scoring import BLUR_MAP, RESTORED
 from ldp_core.metrics.summary import MeanDifference, pool_sizes, rank_key
-from ldp_core.types import Protocol, Score
+from ldp_core.types import Score, ScoringProtocol
 
-Key = tuple[str, str, Protocol]
+Key = tuple[str, str, ScoringProtocol]
 """Metric, subject, protocol."""
 ItemPairs = Mapping[str, tuple[float, float]]
 """First and second value by item."""
@@ -118,8 +118,8 @@ def _refuse(
     return tuple(sorted(found, key=lambda r: (r.metric, r.subject, r.first, r.second)))
 
 
-def _protocols(scores: Mapping[tuple[str, Key], Score]) -> dict[tuple[str, str, str], set[Protocol]]:
-    found: dict[tuple[str, str, str], set[Protocol]] = {}
+def _protocols(scores: Mapping[tuple[str, Key], Score]) -> dict[tuple[str, str, str], set[ScoringProtocol]]:
+    found: dict[tuple[str, str, str], set[ScoringProtocol]] = {}
     for item, (metric, subject, protocol) in scores:
         found.setdefault((item, metric, subject), set()).add(protocol)
     return found

@@ -1,7 +1,7 @@
 """Every score of one item: which subjects, which metrics, under which protocol.
 
-Subjects are ``input`` (the mean of the views, or the only view), ``restored``, each baseline and each peer
-by its name, and ``blur_map``. A metric that an item cannot have (no target, no truth, a truth without
+Subjects are ``input`` (the mean of the views, or the only view), ``restored``, each baseline and external
+result by its name, and ``blur_map``. A metric that an item cannot have (no target, no truth, a truth without
 spread, a map without sign, no second view to blur again) gives no score: never a zero.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
+from ldp_core.axis_adapter import align_axis, transpose, transpose_map
 from ldp_core.errors import MetricError
 from ldp_core.metrics import alignment, blur_maps
 from ldp_core.metrics.agreement import LEAST_CONFIDENCE, agree_where_known, network_tau_px
@@ -20,8 +21,7 @@ from ldp_core.metrics.fidelity import Fidelity, Picture, mae, psnr_db, ssim
 from ldp_core.metrics.reblur import reblur_psnr_db
 from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec
 from ldp_core.single_view import input_image
-from ldp_core.turning import turn, turn_map, turn_pair
-from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, Protocol, Region, Score, StageSpec
+from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, Region, Score, ScoringProtocol, StageSpec
 
 FIDELITY: Mapping[str, Fidelity] = {
     "psnr_db": psnr_db,
@@ -109,16 +109,16 @@ def score_item(
 
 
 def _pictures(pair: Pair, restored: Pixels | None, baselines: Mapping[str, Pixels]) -> dict[str, Pixels]:
-    reserved = {*SUBJECTS, *baselines} & set(pair.peers)
+    reserved = {*SUBJECTS, *baselines} & set(pair.external)
     if reserved:
         raise MetricError(
-            "a peer has a reserved name",
+            "an external result has a reserved name",
             where=pair.id,
             got=", ".join(sorted(reserved)),
-            remedy="give the peer another name; those of subjects and of baselines are taken",
+            remedy="give it another name; those of subjects and of baselines are taken",
         )
     ours = {} if restored is None else {RESTORED: restored}
-    return {INPUT: input_image(pair), **ours, **baselines, **pair.peers}
+    return {INPUT: input_image(pair), **ours, **baselines, **pair.external}
 
 
 def _score_fidelity(pair: Pair, pictures: Mapping[str, Pixels]) -> Iterator[Score]:
@@ -134,7 +134,7 @@ def _score_fidelity(pair: Pair, pictures: Mapping[str, Pixels]) -> Iterator[Scor
 
 
 def _compare(
-    pair: Pair, subject: str, picture: Picture, target: Picture, protocol: Protocol, *, region: Region
+    pair: Pair, subject: str, picture: Picture, target: Picture, protocol: ScoringProtocol, *, region: Region
 ) -> Iterator[Score]:
     for metric, compare in FIDELITY.items():
         value = compare(picture, target, region=region)
@@ -179,11 +179,11 @@ def _score_reblur(
     if blur_map is None or blur_map.kind is not BlurMapKind.SIGNED_COC_PX or not pair.has_both_views:
         return
     protocol = _protocol(pair, variant=_name_kernel(kernel))
-    along_x, turned = turn_pair(pair), turn_map(blur_map, pair.dp_axis)
+    along_x, aligned_map = align_axis(pair), transpose_map(blur_map, pair.dp_axis)
     for subject in (INPUT, RESTORED):
         if subject in pictures:
-            picture = turn(pictures[subject], pair.dp_axis)
-            value = reblur_psnr_db(picture, along_x, blur_map=turned, kernel=kernel)
+            picture = transpose(pictures[subject], pair.dp_axis)
+            value = reblur_psnr_db(picture, along_x, blur_map=aligned_map, kernel=kernel)
             yield Score(pair.id, "reblur_psnr_db", subject, protocol, _finite(value))
 
 
@@ -199,9 +199,9 @@ def _finite(decibels: float) -> float:
 
 def _protocol(
     pair: Pair, *, bit_depth: int | None = None, alignment: str = "none", variant: str = ""
-) -> Protocol:
+) -> ScoringProtocol:
     height, width, channels = pair.left.shape
-    return Protocol(
+    return ScoringProtocol(
         bit_depth=bit_depth or pair.bit_depth,
         size=f"{width}x{height}",
         region=pair.score_region.name,

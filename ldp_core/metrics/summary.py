@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from ldp_core.errors import MetricError
 from ldp_core.metrics.bootstrap import Interval, difference_interval, mean_interval
 from ldp_core.metrics.scoring import INPUT, METRICS, SUBJECTS
-from ldp_core.types import MeanScore, Protocol, Score
+from ldp_core.types import MeanScore, Score, ScoringProtocol
 
 MOST_SIZES = 4
 NATIVE = "native sizes"
 FEWEST_CLAIMED = 5
 """Items below which no difference is claimed: resampling so few says little of their spread."""
 
-_Key = tuple[str, str, Protocol]
+_Key = tuple[str, str, ScoringProtocol]
 _Values = Mapping[str, float]
 
 

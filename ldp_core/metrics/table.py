@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 
 from ldp_core.errors import MetricError
-from ldp_core.types import Protocol, Score
+from ldp_core.types import Score, ScoringProtocol
 
 _KEYS = ["item", "metric", "subject", "protocol"]
-_PROTOCOL_FIELDS = [field.name for field in fields(Protocol)]
+_PROTOCOL_FIELDS = [field.name for field in fields(ScoringProtocol)]
 _COLUMNS = [*_KEYS, "value", *_PROTOCOL_FIELDS]
 
 
@@ -56,5 +56,5 @@ def _row(score: Score) -> dict[str, object]:
 
 
 def _score(row: Mapping[Hashable, Any]) -> Score:
-    protocol = Protocol(**{name: row[name] for name in _PROTOCOL_FIELDS})
+    protocol = ScoringProtocol(**{name: row[name] for name in _PROTOCOL_FIELDS})
     return Score(row["item"], row["metric"], row["subject"], protocol, row["value"])

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from markupsafe import Markup
 
-from ldp_core.deblur import ONE_VIEW
+from ldp_core.deblur import DEBLURRERS
 from ldp_core.metrics.alignment import ALIGNMENT
 from ldp_core.metrics.bootstrap import Interval
 from ldp_core.metrics.summary import MeanDifference, compare_with
@@ -60,7 +60,7 @@ def _compare(name: str, stages: Sequence[StageSpec], items: Sequence[ReportItem]
     if not differences or differences[0].metric != _HEADLINE:
         return BaselineCard(name, f"No item could be compared with {name}.", "", ())
     ours = next((spec.method for spec in stages if spec.stage == "deblur"), _RESTORED)
-    second_view = name in ONE_VIEW and ours not in ONE_VIEW
+    second_view = DEBLURRERS.views_of(name) == 1 and DEBLURRERS.views_of(ours) == 2
     sentence = _state(differences[0], ours=ours, name=name, second_view=second_view)
     return BaselineCard(name, sentence, _judge(differences[0]), tuple(map(_build_row, differences)))
 

@@ -15,7 +15,7 @@ from ldp_core.report.measures import Measure, measure_of, name_subject, order_of
 from ldp_core.report.pairing import Pairing
 from ldp_core.report.plots import Chart
 from ldp_core.report.scatter import draw_scatter
-from ldp_core.types import Protocol, Score
+from ldp_core.types import Score, ScoringProtocol
 
 MOST_PROTOCOLS = 2
 
@@ -36,7 +36,7 @@ class MetricFigure:
 
 def draw_metrics(scores: Iterable[Score]) -> list[MetricFigure]:
     """Figures in the order of the cards; of each metric those of the protocols with the most items."""
-    subjects: dict[tuple[str, Protocol], dict[str, Values]] = {}
+    subjects: dict[tuple[str, ScoringProtocol], dict[str, Values]] = {}
     for (metric, subject, protocol), values in group_scores(scores).items():
         subjects.setdefault((metric, protocol), {})[subject] = values
     figures = []
@@ -45,17 +45,19 @@ def draw_metrics(scores: Iterable[Score]) -> list[MetricFigure]:
     return figures
 
 
-def _metric(key: tuple[str, Protocol]) -> str:
+def _metric(key: tuple[str, ScoringProtocol]) -> str:
     return key[0]
 
 
-def _order(key: tuple[str, Protocol], subjects: Subjects) -> tuple[tuple[int, int, str], int, bool, str]:
+def _order(
+    key: tuple[str, ScoringProtocol], subjects: Subjects
+) -> tuple[tuple[int, int, str], int, bool, str]:
     metric, protocol = key
     most = max(map(len, subjects.values()))
     return order_of_metric(metric), -most, protocol.alignment != ALIGNMENT, protocol.name
 
 
-def _draw_metric(metric: str, protocol: Protocol, subjects: Subjects) -> MetricFigure:
+def _draw_metric(metric: str, protocol: ScoringProtocol, subjects: Subjects) -> MetricFigure:
     measure = measure_of(metric)
     pairing = Pairing.of(measure, subjects.get("input", {}), subjects.get("restored", {}))
     if measure.better and pairing.items:

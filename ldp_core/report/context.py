@@ -21,7 +21,7 @@ from ldp_core.report.pictures import TONE_NOTE
 from ldp_core.report.summary import MetricCard, build_cards
 from ldp_core.report.table import build_table
 from ldp_core.report.viewer import describe_viewer
-from ldp_core.types import Protocol, RunSummary, StageSpec
+from ldp_core.types import RunSummary, ScoringProtocol, StageSpec
 
 LISTED_ITEMS: Final = 2000
 TOTAL: Final = "total"
@@ -48,7 +48,7 @@ class StageTime:
 class ProtocolUse:
     """A protocol, the metrics taken under it and over how many items."""
 
-    protocol: Protocol
+    protocol: ScoringProtocol
     metrics: str
     items: int
 
@@ -138,8 +138,8 @@ def list_times(seconds: Mapping[str, float]) -> list[StageTime]:
 
 def list_protocols(items: Sequence[ReportItem]) -> list[ProtocolUse]:
     """The protocols of all scores, those of the most items first."""
-    items_of: dict[Protocol, set[str]] = {}
-    metrics_of: dict[Protocol, set[str]] = {}
+    items_of: dict[ScoringProtocol, set[str]] = {}
+    metrics_of: dict[ScoringProtocol, set[str]] = {}
     for item in items:
         for score in item.scores:
             items_of.setdefault(score.protocol, set()).add(item.id)

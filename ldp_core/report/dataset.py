@@ -43,7 +43,7 @@ def describe_dataset(catalogue: Catalogue, digests: Mapping[str, str] | None = N
         Fact("Pixels", _list_values(_name_pixels(item.left) for item in items)),
         Fact("Target", _share(items, [item for item in items if item.target], detail=_note_shift(items))),
         Fact("Blur truth", _share(items, [i for i in items if i.blur_truth], detail=_name_truths(items))),
-        Fact("Other methods", _list_values(peer for item in items for peer in sorted(item.peers))),
+        Fact("Other methods", _list_values(name for item in items for name in sorted(item.external))),
         Fact("Scored region", _list_values(item.score_region.name for item in items)),
         Fact("Encoded size", decimal(sum(item.size_bytes for item in items))),
         Fact("Digest of the pixels", _digest(digests or {}, total=len(items)), code=True),

@@ -90,11 +90,11 @@ def order_of_metric(metric: str) -> tuple[int, int, str]:
 
 
 def order_of_subject(subject: str) -> tuple[int, str]:
-    """Sort key: input, restored, blur map, then peers by name."""
+    """Sort key: input, restored, blur map, then external results by name."""
     subjects = list(SUBJECTS)
     return subjects.index(subject) if subject in subjects else len(subjects), subject
 
 
 def name_subject(subject: str) -> str:
-    """A subject as tables print it; a peer keeps its own name."""
+    """A subject as tables print it; an external result keeps its own name."""
     return SUBJECTS.get(subject, subject)

@@ -60,12 +60,12 @@ def picture_paths(item_id: str, files: Iterable[str]) -> dict[str, str]:
     return {file: f"{item_folder(item_id)}/{file}" for file in sorted(files)}
 
 
-def name_peers(peers: Iterable[str]) -> dict[str, str]:
-    """Peer -> picture name, safe as a file name whatever a peer is called, one for each peer."""
+def name_external(methods: Iterable[str]) -> dict[str, str]:
+    """Method -> picture name, safe as a file name whatever a method is called, one for each."""
     names: dict[str, str] = {}
-    for peer in sorted(peers):
-        name = "peer-" + (re.sub(r"[^a-z0-9._]+", "_", peer.lower()).strip("._") or "unnamed")
-        names[peer] = f"{name}_{len(names)}" if name in names.values() else name
+    for method in sorted(methods):
+        name = "peer-" + (re.sub(r"[^a-z0-9._]+", "_", method.lower()).strip("._") or "unnamed")
+        names[method] = f"{name}_{len(names)}" if name in names.values() else name
     return names
 
 
@@ -83,7 +83,7 @@ def _photographs(pair: Pair, restored: Pixels | None) -> Mapping[str, Image.Imag
         "input": input_image(pair),
         "restored": restored,
         "target": pair.target,
-    } | {name: pair.peers[peer] for peer, name in name_peers(pair.peers).items()}
+    } | {name: pair.external[method] for method, name in name_external(pair.external).items()}
     return {name: _to_image(pixels) for name, pixels in named.items() if pixels is not None}
 
 

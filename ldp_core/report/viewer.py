@@ -43,7 +43,7 @@ def describe_viewer(table: ItemTable) -> dict[str, Any]:
 
 
 def name_picture(name: str) -> str:
-    """A picture as the viewer titles it; a peer's keeps the peer's name."""
+    """A picture as the viewer titles it; one of an external result keeps its name."""
     return PICTURES.get(name, name.removeprefix("peer-"))
 
 

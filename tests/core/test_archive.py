@@ -28,7 +28,7 @@ from archive_samples import (
 )
 
 from ldp_core.archive import Archive, pair_digest, pixel_sha256
-from ldp_core.types import BlurMapKind, Pair, Protocol, Score, StageSpec
+from ldp_core.types import BlurMapKind, Pair, Score, ScoringProtocol, StageSpec
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -77,8 +77,8 @@ def test_a_restored_picture_comes_back(archive: Archive, dtype: Any) -> None:
 
 def test_scores_come_back_bit_for_bit_and_in_order(archive: Archive) -> None:
     protocols = [
-        Protocol(16, "1680x1120", region="rows 44:", variant="a|b"),
-        Protocol(8, "4x4", colour="grey"),
+        ScoringProtocol(16, "1680x1120", region="rows 44:", variant="a|b"),
+        ScoringProtocol(8, "4x4", colour="grey"),
     ]
     values = [0.1 + 0.2, -0.0, 1e-320, 1.7976931348623157e308, math.inf, -math.inf, math.nan, 7]
     scores = [
@@ -111,7 +111,7 @@ def test_plain_zarr_reads_every_array(archive: Archive) -> None:
     assert frames.metadata.dimension_names == ("view", "y", "x", "channel")
     views = frames.attrs["ldp"]["views"]
     assert views == ["left", "right", "target", "peer:apple", "peer:dpdnet"]
-    assert_same(frames[views.index("peer:dpdnet")], pair.peers["dpdnet"])
+    assert_same(frames[views.index("peer:dpdnet")], pair.external["dpdnet"])
     blur: Any = zarr.open_array(f"{archive.url}/blur/{KEY}/{pair.id}", mode="r")
     assert blur.metadata.dimension_names == ("y", "x")
     assert_same(blur[...], blur_map.values)

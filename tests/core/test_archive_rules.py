@@ -32,7 +32,7 @@ from ldp_core.errors import (
     SettingsError,
 )
 from ldp_core.storage import write_bytes
-from ldp_core.types import BlurTruthKind, DpAxis, Pair, Protocol, Region, Score
+from ldp_core.types import BlurTruthKind, DpAxis, Pair, Region, Score, ScoringProtocol
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -57,7 +57,7 @@ CHANGES: dict[str, Any] = {
     "right": noise(37, 20, 3, seed=99),
     "target": None,
     "blur_truth": None,
-    "peers": {},
+    "external": {},
     "score_region": Region(),
     "aligned": True,
     "blur_truth_kind": BlurTruthKind.UNSIGNED,
@@ -92,7 +92,9 @@ def test_a_result_that_is_there_is_kept(archive: Archive) -> None:
     before = objects_of(archive)
     assert not archive.write_blur_map(KEY, "set/one", make_map(seed=7))
     assert not archive.write_restored(KEY, "set/one", noise(4, 4, 3, seed=7))
-    assert not archive.write_scores(KEY, "set/one", [Score("set/one", "m", "input", Protocol(8, "4x4"), 1.0)])
+    assert not archive.write_scores(
+        KEY, "set/one", [Score("set/one", "m", "input", ScoringProtocol(8, "4x4"), 1.0)]
+    )
     assert objects_of(archive) == before
 
 
@@ -218,8 +220,8 @@ def test_arrays_that_are_not_what_they_should_be_are_refused(archive: Archive) -
             archive.write_restored(KEY, "set/one", picture)
     with pytest.raises(ArchiveError, match="cannot be archived"):
         archive.write_restored(KEY, "set/one", np.zeros((0, 4, 3), np.uint8))
-    with pytest.raises(PairMismatchError, match="peer 'small'"):
-        archive.write_pair(replace(make_pair(), peers={"small": noise(4, 4, 3)}), provenance={})
+    with pytest.raises(PairMismatchError, match="external result 'small'"):
+        archive.write_pair(replace(make_pair(), external={"small": noise(4, 4, 3)}), provenance={})
     with pytest.raises(SettingsError, match="plain JSON"):
         archive.write_pair(make_pair(), provenance={"path": Path("x")})
     assert not archive.has("frames", "", "set/one")

@@ -70,7 +70,7 @@ class TestLayouts:
         assert item.right.uri.endswith("1P0A1_r.png")
         assert item.target is not None
         assert item.target.uri.endswith("1P0A1_gt.png")
-        assert {name: ref.uri.rsplit("/")[-1] for name, ref in item.peers.items()} == {
+        assert {name: ref.uri.rsplit("/")[-1] for name, ref in item.external.items()} == {
             "combined": "1P0A1_c.png",
             "dpdnet": "1P0A1_dpdnet.png",
         }
@@ -262,7 +262,7 @@ class TestLoadPair:
         for seed, suffix in enumerate(CANON):
             put(root, f"a_{suffix}.png", seed=seed, bit_depth=16)
         pair = load_pair(read_catalogue(root, layout="canon-dpdd").items[0])
-        found = {**pair.views, **pair.peers}
+        found = {**pair.views, **pair.external}
         for role, seed in {"left": 0, "right": 1, "target": 2, "dpdnet": 4}.items():
             np.testing.assert_array_equal(found[role], pixels(seed, bit_depth=16))
         assert (pair.id, pair.score_region, pair.aligned) == ("set/a", Region(top=44), True)
@@ -297,7 +297,7 @@ class TestLoadPair:
         for mixed in (
             replace(a, right=b.right),
             replace(a, target=b.target),
-            replace(a, peers=b.peers),
+            replace(a, external=b.external),
             replace(a, blur_truth=a.left),
         ):
             with pytest.raises(PairMismatchError):
@@ -343,7 +343,7 @@ def test_the_real_datasets(
         assert pair.left.shape == shape
         assert pair.target is not None
         assert (pair.blur_truth is not None) == (layout == "pixel4")
-        assert set(pair.peers) == ({"combined", "dpdnet"} if layout == "canon-dpdd" else set())
+        assert set(pair.external) == ({"combined", "dpdnet"} if layout == "canon-dpdd" else set())
         views = pair.left.astype(np.float32), pair.right.astype(np.float32)
         assert np.corrcoef(views[0].ravel(), views[1].ravel())[0, 1] > 0.9
         assert np.corrcoef(views[0].ravel(), pair.target.astype(np.float32).ravel())[0, 1] > 0.8

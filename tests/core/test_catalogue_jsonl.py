@@ -11,7 +11,7 @@ from ldp_core.errors import CatalogueError
 from ldp_core.types import Catalogue, ImageRef, Item, Problem
 
 LEFT = ImageRef("s3://b/é\u2028_l.png", 4, 5, 3, 16, 99)
-ITEM = Item("d/a", LEFT, LEFT, target=LEFT, peers={"z": LEFT, "a": LEFT})
+ITEM = Item("d/a", LEFT, LEFT, target=LEFT, external={"z": LEFT, "a": LEFT})
 PROBLEM = Problem("x", "stray_file", "line\nfeed", "do")
 CATALOGUE = Catalogue("d", "folders", "s3://b", (ITEM, ITEM), (PROBLEM,))
 TEXT = catalogue_to_jsonl(CATALOGUE)
@@ -33,7 +33,7 @@ def test_shape_of_the_text() -> None:
 
 
 def test_same_catalogue_same_bytes() -> None:
-    turned = Item("d/a", LEFT, LEFT, target=LEFT, peers={"a": LEFT, "z": LEFT})
+    turned = Item("d/a", LEFT, LEFT, target=LEFT, external={"a": LEFT, "z": LEFT})
     assert catalogue_to_jsonl(Catalogue("d", "folders", "s3://b", (turned, turned), (PROBLEM,))) == TEXT
 
 

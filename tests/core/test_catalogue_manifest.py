@@ -83,7 +83,7 @@ def test_absolute_paths_urls_and_peers(root: str) -> None:
     peer = {"peer:other net": "../pictures/a/t.png", "blur_truth": "../pictures/a/t.png"}
     (item,) = read(root, [urls | peer], format="jsonl").items
     assert item.left.uri == urls["left"]
-    assert set(item.peers) == {"other net"}
+    assert set(item.external) == {"other net"}
     assert item.blur_truth is not None
     assert item.id == "all/l"
 

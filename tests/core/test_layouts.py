@@ -100,7 +100,7 @@ class TestDpdd:
         catalogue = read_catalogue(ROOT, layout="dpdd")
         assert [item.id for item in catalogue.items] == ["set/train-1p0a0917", "set/val-1p0a0917"]
         train, val = (load_pair(item) for item in catalogue.items)
-        for role, picture in enumerate([train.left, train.right, train.peers["combined"], train.target]):
+        for role, picture in enumerate([train.left, train.right, train.external["combined"], train.target]):
             np.testing.assert_array_equal(picture, draw_scene(917, role, bit_depth=bit_depth))
         assert val.target is not None
         assert catalogue.items[1].target is not None
@@ -160,7 +160,7 @@ def test_rdpd() -> None:
         f"set/{name}-0000007" for name in ("test-seq_003", "train-seq_001", "val-seq_003")
     ]
     pair = load_pair(catalogue.items[1])
-    for role, picture in enumerate([pair.left, pair.right, pair.peers["combined"], pair.target]):
+    for role, picture in enumerate([pair.left, pair.right, pair.external["combined"], pair.target]):
         np.testing.assert_array_equal(picture, draw_scene(5, role))
 
 

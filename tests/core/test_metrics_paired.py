@@ -7,14 +7,17 @@ import pytest
 from ldp_core.errors import MetricError
 from ldp_core.metrics.paired import compare_means, pair_scores
 from ldp_core.report.comparison import list_changes, list_rows, state_result
-from ldp_core.types import Protocol, Score
+from ldp_core.types import Score, ScoringProtocol
 
-PLAIN = Protocol(8, "120x80")
-SHIFTED = Protocol(8, "120x80", alignment="best shift")
+PLAIN = ScoringProtocol(8, "120x80")
+SHIFTED = ScoringProtocol(8, "120x80", alignment="best shift")
 
 
 def scores(
-    values: dict[str, float], metric: str = "psnr_db", subject: str = "restored", protocol: Protocol = PLAIN
+    values: dict[str, float],
+    metric: str = "psnr_db",
+    subject: str = "restored",
+    protocol: ScoringProtocol = PLAIN,
 ) -> list[Score]:
     return [Score(item, metric, subject, protocol, value) for item, value in values.items()]
 
@@ -49,11 +52,11 @@ def test_a_run_equals_itself() -> None:
 
 def test_runs_of_other_protocols_are_refused() -> None:
     with pytest.raises(MetricError, match="different protocols"):
-        pair_scores(scores(items(20)), scores(items(20), protocol=Protocol(16, "120x80")))
+        pair_scores(scores(items(20)), scores(items(20), protocol=ScoringProtocol(16, "120x80")))
 
 
 def test_one_metric_of_another_protocol_is_refused_and_the_rest_compared() -> None:
-    kernels = [Protocol(8, "120x80", variant=f"{name} kernel") for name in ("half_disc", "disc")]
+    kernels = [ScoringProtocol(8, "120x80", variant=f"{name} kernel") for name in ("half_disc", "disc")]
     sides = [
         scores(items(20, 21)) + scores(items(30, 31), "reblur_psnr_db", protocol=protocol)
         for protocol in kernels
@@ -67,7 +70,7 @@ def test_one_metric_of_another_protocol_is_refused_and_the_rest_compared() -> No
 
 def test_many_sizes_are_pooled_only_after_each_item_met_its_own_size() -> None:
     def run(grow: int) -> list[Score]:
-        sized = (Protocol(8, f"{100 + n + (grow if n == 0 else 0)}x80") for n in range(6))
+        sized = (ScoringProtocol(8, f"{100 + n + (grow if n == 0 else 0)}x80") for n in range(6))
         return [Score(f"set/{n}", "psnr_db", "restored", p, 20.0 + n) for n, p in enumerate(sized)]
 
     paired = pair_scores(run(0), run(50))

@@ -15,7 +15,7 @@ from ldp_core.metrics import align, mae, psnr_db, score_item, score_spec, ssim
 from ldp_core.metrics.scoring import METRICS, PSNR_CEILING_DB
 from ldp_core.optics.kernels import KernelFamily, KernelSpec
 from ldp_core.single_view import input_image
-from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair, Pixels, Protocol, Region, Score
+from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair, Pixels, Region, Score, ScoringProtocol
 
 HEIGHT, WIDTH = 28, 36
 
@@ -58,7 +58,7 @@ FIDELITY = ("psnr_db", "ssim", "mae")
 
 
 def test_with_a_target_everyone_is_compared_and_the_input_always() -> None:
-    pair = make_pair(peers={"dpdnet": paint(5)})
+    pair = make_pair(external={"dpdnet": paint(5)})
     scores = score_item(pair, restored=paint(4), blur_map=None)
     assert names(scores) == {(s, m) for s in ("input", "restored", "dpdnet") for m in FIDELITY}
     target = pair.target
@@ -141,12 +141,12 @@ def test_the_protocol_is_the_pairs_own() -> None:
         "set/two",
         *(paint(seed, channels=1, dtype=np.uint16) for seed in (1, 2, 3)),
         score_region=Region(top=8),
-        peers={"eight_bit": paint(4, channels=1)},
+        external={"eight_bit": paint(4, channels=1)},
     )
     scores = score_item(pair, restored=None, blur_map=None)
     protocols = {score.subject: score.protocol for score in scores}
-    assert protocols["input"] == Protocol(16, "36x28", region="rows 8:", colour="grey")
-    assert protocols["eight_bit"] == Protocol(8, "36x28", region="rows 8:", colour="grey")
+    assert protocols["input"] == ScoringProtocol(16, "36x28", region="rows 8:", colour="grey")
+    assert protocols["eight_bit"] == ScoringProtocol(8, "36x28", region="rows 8:", colour="grey")
 
 
 def test_every_score_is_finite_and_known() -> None:
@@ -168,7 +168,7 @@ def test_input_is_the_mean_of_the_views_at_their_depth() -> None:
 @pytest.mark.parametrize("name", ["input", "restored", "blur_map"])
 def test_a_peer_may_not_take_our_names(name: str) -> None:
     with pytest.raises(MetricError, match="reserved"):
-        score_item(make_pair(peers={name: paint(5)}), restored=None, blur_map=None)
+        score_item(make_pair(external={name: paint(5)}), restored=None, blur_map=None)
 
 
 def test_a_subject_of_another_size_is_refused() -> None:

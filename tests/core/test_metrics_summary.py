@@ -17,14 +17,14 @@ from ldp_core.metrics import (
 )
 from ldp_core.metrics.summary import MOST_SIZES, NATIVE
 from ldp_core.metrics.table import read_scores_table, scores_table
-from ldp_core.types import Protocol, Score
+from ldp_core.types import Score, ScoringProtocol
 
-SMALL = Protocol(8, "840x560")
-ALIGNED = Protocol(8, "840x560", alignment="best shift 4 px")
+SMALL = ScoringProtocol(8, "840x560")
+ALIGNED = ScoringProtocol(8, "840x560", alignment="best shift 4 px")
 
 
 def score(item: int, value: float, *, metric: str = "psnr_db", subject: str = "input",
-          protocol: Protocol = SMALL) -> Score:  # fmt: skip
+          protocol: ScoringProtocol = SMALL) -> Score:  # fmt: skip
     return Score(f"set/{item}", metric, subject, protocol, value)
 
 
@@ -47,21 +47,27 @@ def test_a_mean_is_taken_within_one_metric_subject_and_protocol() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [Protocol(16, "840x560"), Protocol(8, "1680x1120"), Protocol(8, "840x560", region="rows 44:"),
-     Protocol(8, "840x560", colour="grey"), Protocol(8, "840x560", variant="signed, px"), ALIGNED],
+    [
+        ScoringProtocol(16, "840x560"),
+        ScoringProtocol(8, "1680x1120"),
+        ScoringProtocol(8, "840x560", region="rows 44:"),
+        ScoringProtocol(8, "840x560", colour="grey"),
+        ScoringProtocol(8, "840x560", variant="signed, px"),
+        ALIGNED,
+    ],
     ids=["depth", "size", "region", "colour", "variant", "alignment"],
-)  # fmt: skip
-def test_protocols_are_never_averaged(other: Protocol) -> None:
+)
+def test_protocols_are_never_averaged(other: ScoringProtocol) -> None:
     rows = summarise([score(0, 20), score(1, 30, protocol=other)])
     assert {(row.protocol, row.mean, row.n) for row in rows} == {(SMALL.name, 20, 1), (other.name, 30, 1)}
 
 
 def test_a_set_of_many_sizes_is_pooled_under_its_own_name() -> None:
     sizes = [f"{600 + i}x400" for i in range(MOST_SIZES + 1)]
-    scores = [score(i, 20.0 + i, protocol=Protocol(8, size)) for i, size in enumerate(sizes)]
+    scores = [score(i, 20.0 + i, protocol=ScoringProtocol(8, size)) for i, size in enumerate(sizes)]
     assert len(summarise(scores[:-1])) == MOST_SIZES
     (row,) = summarise(scores)
-    assert row.protocol == Protocol(8, NATIVE).name
+    assert row.protocol == ScoringProtocol(8, NATIVE).name
     assert (row.mean, row.n) == (22, MOST_SIZES + 1)
 
 

@@ -10,9 +10,9 @@ from ldp_core.metrics import summarise
 from ldp_core.report import ReportItem
 from ldp_core.report.baselines import BaselineCard, compare_baselines
 from ldp_core.report.page import render_page
-from ldp_core.types import BASELINE, ItemCounts, Protocol, RunSummary, Score, StageSpec
+from ldp_core.types import BASELINE, ItemCounts, RunSummary, Score, ScoringProtocol, StageSpec
 
-PROTOCOL = Protocol(8, "840x560")
+PROTOCOL = ScoringProtocol(8, "840x560")
 BLUR, DEBLUR = StageSpec("blur", "disparity", "1"), StageSpec("deblur", "ldp", "2")
 SINGLE = StageSpec("blur", "depth-distilled", "1"), StageSpec("deblur", "bdir", "1")
 BDIR, WIENER = StageSpec(BASELINE, "bdir", "1"), StageSpec(BASELINE, "wiener", "3")

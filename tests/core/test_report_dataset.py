@@ -53,7 +53,7 @@ def test_truth_is_counted_and_its_meaning_named() -> None:
     truth = {"blur_truth": _ref(channels=1), "blur_truth_kind": BlurTruthKind.SIGNED_COC_PX}
     facts = _facts(
         _item("set/a", target=_ref(), aligned=False, **truth),
-        _item("set/b", target=_ref(), peers={"dpdnet": _ref()}, score_region=Region(top=44)),
+        _item("set/b", target=_ref(), external={"dpdnet": _ref()}, score_region=Region(top=44)),
     )
     assert facts["Target"] == "all pairs; displaced in 1"
     assert facts["Blur truth"] == "1 of 2 pairs; signed circle of confusion, px"

@@ -27,16 +27,16 @@ from ldp_core.types import (
     BlurMapKind,
     ItemCounts,
     Problem,
-    Protocol,
     QuarantineRecord,
     RunSummary,
     Score,
+    ScoringProtocol,
     StageSpec,
 )
 
 HOSTILE = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>"
-PROTOCOL = Protocol(8, "840x560")
-REBLUR = Protocol(8, "840x560", variant="half_disc kernel")
+PROTOCOL = ScoringProtocol(8, "840x560")
+REBLUR = ScoringProtocol(8, "840x560", variant="half_disc kernel")
 BLUR = digest_blur(
     BlurMap(np.linspace(-4, 9, 400, dtype=np.float32).reshape(20, 20), BlurMapKind.SIGNED_COC_PX)
 )
@@ -65,7 +65,7 @@ class Page(HTMLParser):
 
 
 def _scores(
-    item: str, *, source: float = 25.0, gain: float = 1.0, protocol: Protocol = PROTOCOL
+    item: str, *, source: float = 25.0, gain: float = 1.0, protocol: ScoringProtocol = PROTOCOL
 ) -> list[Score]:
     psnr = {"input": source, "restored": source + gain, "peer": source - 2}
     return [Score(item, "psnr_db", subject, protocol, value) for subject, value in psnr.items()] + [
@@ -118,7 +118,7 @@ def _hostile_page() -> str:
     item = ReportItem(
         f"set/{HOSTILE}", "computed", _scores(f"set/{HOSTILE}"), {"left.jpg": f"items/{HOSTILE}/left.jpg"}
     )
-    odd = Protocol(8, HOSTILE, colour=HOSTILE, variant=HOSTILE)
+    odd = ScoringProtocol(8, HOSTILE, colour=HOSTILE, variant=HOSTILE)
     scores = [*item.scores, Score(item.id, HOSTILE, HOSTILE, odd, 1.0)]
     return _render(
         [replace(item, scores=scores)],

@@ -11,7 +11,7 @@ from PIL import Image, JpegImagePlugin
 from ldp_core.report import BlurDigest, digest_blur, picture_paths, render_pictures
 from ldp_core.report.colours import UNKNOWN_COLOUR, index_values, palette_of
 from ldp_core.report.model import colour_limit
-from ldp_core.report.pictures import THUMB_SIZE_PX, name_peers, to_eight_bit
+from ldp_core.report.pictures import THUMB_SIZE_PX, name_external, to_eight_bit
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair, Pixels
 
 HEIGHT, WIDTH = 60, 90
@@ -46,7 +46,7 @@ def _decode(content: bytes) -> np.ndarray:
 
 def test_every_picture_of_a_full_item_is_there_with_its_thumbnail() -> None:
     ramp = _signed(np.tile(np.linspace(-8, 8, WIDTH), (HEIGHT, 1)))
-    pair = _pair(peers={"dpdnet": _photograph(4)}, blur_truth=np.ones((HEIGHT, WIDTH), np.float32))
+    pair = _pair(external={"dpdnet": _photograph(4)}, blur_truth=np.ones((HEIGHT, WIDTH), np.float32))
     files = render_pictures(pair, blur_map=ramp, restored=_photograph(5))
     photographs = {"left", "right", "input", "restored", "target", "peer-dpdnet"}
     assert set(files) == (
@@ -162,7 +162,7 @@ def test_a_map_without_any_known_value_still_has_a_digest() -> None:
 
 
 def test_peers_get_safe_and_different_file_names() -> None:
-    names = name_peers(["../../etc/passwd", "<script>", "A", "a", "", "DPDNet v2"])
+    names = name_external(["../../etc/passwd", "<script>", "A", "a", "", "DPDNet v2"])
     assert len(set(names.values())) == len(names)
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-") for name in names.values())
     assert not any("/" in name or ".." in name.removeprefix("peer-")[:2] for name in names.values())

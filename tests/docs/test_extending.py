@@ -17,8 +17,8 @@ from doc_blocks import ROOT, read_blocks
 
 GUIDE = "infra/docs/extending.md"
 OPENINGS = {
-    "ldp_core/blur/registry.py": r"_FACTORIES: .+ = \{\n",
-    "ldp_core/deblur/__init__.py": r"MappingProxyType\(\n    \{\n",
+    "ldp_core/blur/__init__.py": r"\"ldp.estimators\",\n    \{\n",
+    "ldp_core/deblur/__init__.py": r"\"ldp.deblurrers\",\n    \{\n",
     "ldp_core/metrics/scoring.py": r"FIDELITY: .+ = \{\n",
     "ldp_core/training/registry.py": r"NETWORKS: .+ = \{\n",
 }

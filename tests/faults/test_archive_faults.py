@@ -17,7 +17,7 @@ from ldp_core.archive import Archive
 from ldp_core.archive.sealed import BLANK_SEAL, seal_json
 from ldp_core.errors import ArchiveError, ItemConflictError, ItemDamagedError, ItemMissingError, StorageError
 from ldp_core.storage import delete, join, list_objects, read_bytes, write_bytes
-from ldp_core.types import BlurMap, Pair, Protocol, Score
+from ldp_core.types import BlurMap, Pair, Score, ScoringProtocol
 
 ONE, TWO = "set/one", "set/two"
 
@@ -33,7 +33,7 @@ def small_map(*, seed: int) -> BlurMap:
 
 
 def small_scores(item_id: str, *, seed: int) -> list[Score]:
-    return [Score(item_id, "psnr_db", "restored", Protocol(16, "5x6"), 30.0 + seed)]
+    return [Score(item_id, "psnr_db", "restored", ScoringProtocol(16, "5x6"), 30.0 + seed)]
 
 
 @dataclass(frozen=True)

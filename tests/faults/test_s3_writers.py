@@ -16,7 +16,7 @@ from s3_server import S3Server
 
 from ldp_core.archive import Archive
 from ldp_core.storage import list_objects, read_bytes
-from ldp_core.types import Pair, Protocol, Score
+from ldp_core.types import Pair, Score, ScoringProtocol
 
 IDS = [f"set/{n}" for n in range(4)]
 WRITE = "from test_s3_writers import write_all; import sys; write_all(sys.argv[1])"
@@ -35,7 +35,7 @@ def write_all(url: str) -> None:
         digest = archive.read_digest(item_id)
         archive.write_blur_map(KEY, item_id, make_map(), spec=SPEC, input_digest=digest)
         archive.write_restored(KEY, item_id, pair.left, spec=SPEC, input_digest=digest)
-        score = Score(item_id, "psnr_db", "restored", Protocol(16, "20x37"), 30.0)
+        score = Score(item_id, "psnr_db", "restored", ScoringProtocol(16, "20x37"), 30.0)
         archive.write_scores(KEY, item_id, [score], spec=SPEC, input_digest=digest)
 
 

@@ -25,9 +25,9 @@ from ldp_core.types import (
     BlurMapKind,
     BlurTruthKind,
     Pair,
-    Protocol,
     Region,
     Score,
+    ScoringProtocol,
     StageSpec,
 )
 
@@ -56,7 +56,7 @@ def golden_pair() -> Pair:
         right=ramp(13, 9, 3, slope=11),
         target=np.zeros((13, 9, 3), np.uint16),
         blur_truth=(ramp(5, 4, slope=3001) / np.float32(65536)).astype(np.float32),
-        peers={"dpdnet": ramp(13, 9, 3, slope=4099)},
+        external={"dpdnet": ramp(13, 9, 3, slope=4099)},
         score_region=Region(top=2),
         aligned=False,
         blur_truth_kind=BlurTruthKind.UNSIGNED,
@@ -70,7 +70,7 @@ def golden_map() -> BlurMap:
 
 
 def golden_scores() -> list[Score]:
-    protocol = Protocol(16, "9x13", region="rows 2:", variant="golden")
+    protocol = ScoringProtocol(16, "9x13", region="rows 2:", variant="golden")
     return [
         Score(ITEM, "psnr_db", "restored", protocol, 31.4),
         Score(ITEM, "ssim", "dpdnet", protocol, math.inf),
@@ -111,7 +111,7 @@ def test_the_committed_pair_is_read(archive: Archive) -> None:
     found, expected = archive.read_pair(ITEM), golden_pair()
     for name, view in expected.views.items():
         np.testing.assert_array_equal(found.views[name], view, strict=True)
-    np.testing.assert_array_equal(found.peers["dpdnet"], expected.peers["dpdnet"], strict=True)
+    np.testing.assert_array_equal(found.external["dpdnet"], expected.external["dpdnet"], strict=True)
     np.testing.assert_array_equal(found.blur_truth, expected.blur_truth, strict=True)
     assert (found.score_region, found.aligned) == (expected.score_region, expected.aligned)
     assert archive.read_digest(ITEM) == pair_digest(expected)

@@ -43,8 +43,8 @@ def test_canon_scenes(real_data: Path, scene: str) -> None:
         read_image(str(real_data / "dp" / "canon_dpdd" / f"{scene}_{view}.png"))
         for view in ("l", "r", "gt", "c", "dpdnet")
     )
-    peers = {"combined": combined, "dpdnet": dpdnet}
-    pair = Pair(scene.lower(), left, right, target=target, peers=peers, score_region=Region(top=44))
+    external = {"combined": combined, "dpdnet": dpdnet}
+    pair = Pair(scene.lower(), left, right, target=target, external=external, score_region=Region(top=44))
     scores = score_item(pair, restored=None, blur_map=None)
     psnr = {score.subject: score.value for score in scores if score.metric == "psnr_db"}
     expected = CANON_PSNR_DB[scene]

@@ -1,6 +1,6 @@
 """Canon scenes of DPDD (Abuolaim and Brown, ECCV 2020): ``ID_{l,r,gt,c,dpdnet}.png``.
 
-``c`` is the camera's own combined picture and ``dpdnet`` is DPDNet's restoration; both are peers. The
+``c`` is the camera's own combined picture and ``dpdnet`` is DPDNet's restoration; both are external. The
 latter carries a text overlay in rows 0-43, so scores are taken from row 44 on.
 
 Read as ``canon-dpdd-combined``, the camera's combined picture is a single view; items are named

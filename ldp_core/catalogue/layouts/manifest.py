@@ -14,13 +14,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ldp_core.catalogue.drafts import BLUR_TRUTH, LEFT, RIGHT, TARGET, Draft, Drafts
-from ldp_core.catalogue.ids import is_unicode
 from ldp_core.catalogue.tables import read_table
 from ldp_core.errors import CatalogueError
+from ldp_core.item_ids import is_unicode
 from ldp_core.storage import absolute_url, join
 from ldp_core.types import Problem
 
-_PEER = "peer:"
+_EXTERNAL = "peer:"
 _ROLES = (LEFT, RIGHT, TARGET, BLUR_TRUTH)
 _KNOWN = "left, right, id, target, blur_truth, peer:<name>"
 
@@ -47,8 +47,8 @@ def read_manifest(source: str) -> Drafts:
 
 def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
     """Role of each picture column."""
-    peers = {name: name.removeprefix(_PEER) for name in columns if name.startswith(_PEER)}
-    unknown = {*columns} - {*_ROLES, *peers, "id"}
+    external = {name: name.removeprefix(_EXTERNAL) for name in columns if name.startswith(_EXTERNAL)}
+    unknown = {*columns} - {*_ROLES, *external, "id"}
     needed = (LEFT, RIGHT) if unknown else (LEFT,)  # an unknown column may be a misspelt one
     if missing := [name for name in needed if name not in columns]:
         raise CatalogueError(
@@ -58,7 +58,7 @@ def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
             got=", ".join(columns),
             remedy="name the columns in the first row, or in every JSON object",
         )
-    return {name: name for name in _ROLES if name in columns} | peers
+    return {name: name for name in _ROLES if name in columns} | external
 
 
 def _read_row(

@@ -29,7 +29,7 @@ ITEMS = st.builds(
     right=REFS,
     target=st.none() | REFS,
     blur_truth=st.none() | REFS,
-    peers=st.dictionaries(st.text(), REFS, max_size=2),
+    external=st.dictionaries(st.text(), REFS, max_size=2),
     score_region=REGIONS,
     aligned=st.booleans(),
     blur_truth_kind=st.sampled_from(BlurTruthKind),
@@ -156,7 +156,7 @@ def test_no_change_of_a_tree_pairs_two_scenes(layout: str, root: str) -> None:
 
 def check_one_scene(item: Item, tree: Tree, context: str, *, root: str) -> None:
     """All pictures of an item bear its name, and their pixels are of one scene."""
-    refs = {"left": item.left, "right": item.right, "target": item.target, **item.peers}
+    refs = {"left": item.left, "right": item.right, "target": item.target, **item.external}
     names = {role: ref.uri.removeprefix(f"{root}/") for role, ref in refs.items() if ref}
     assert len({name_of(name) for name in names.values()}) == 1, context
     assert len({scene_of(tree[name]) for name in names.values() if tree[name] in PICTURES}) == 1, context
@@ -167,7 +167,9 @@ def check_one_scene(item: Item, tree: Tree, context: str, *, root: str) -> None:
 
 
 def check_every_file_is_accounted_for(catalogue: Catalogue, tree: Tree, context: str, *, root: str) -> None:
-    used = {ref.uri for i in catalogue.items for ref in (i.left, i.right, i.target, *i.peers.values()) if ref}
+    used = {
+        ref.uri for i in catalogue.items for ref in (i.left, i.right, i.target, *i.external.values()) if ref
+    }
     named = " ".join(f"{problem.where} {problem.message}" for problem in catalogue.problems)
     refused = set(re.findall(r"item '([^']*)'", named)) | set(re.findall(r"name '([^']*)'", named))
     for name in tree:

@@ -107,7 +107,7 @@ def test_no_change_of_a_tree_pairs_two_scenes() -> None:
 
 
 def scenes_of(item: Item, tree: Tree) -> set[int]:
-    refs = (item.left, item.right, item.target, *item.peers.values())
+    refs = (item.left, item.right, item.target, *item.external.values())
     return {PICTURES.get(tree[path_of(ref.uri)], -1) for ref in refs if ref}
 
 
@@ -116,7 +116,7 @@ def path_of(uri: str) -> str:
 
 
 def check_every_file_is_accounted_for(catalogue: Catalogue, tree: Tree, context: str) -> None:
-    refs = {ref for i in catalogue.items for ref in (i.left, i.right, i.target, *i.peers.values()) if ref}
+    refs = {ref for i in catalogue.items for ref in (i.left, i.right, i.target, *i.external.values()) if ref}
     used = {path_of(ref.uri) for ref in refs}
     named = " ".join(f"{problem.where} {problem.message}" for problem in catalogue.problems)
     for path in tree:

@@ -1,4 +1,4 @@
-"""Pairs with a vertical dual-pixel axis: the same results, turned; the archive keeps the photograph."""
+"""Pairs with a vertical dual-pixel axis: the same results, transposed; the archive keeps the photograph."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from ldp_core.archive import Archive
+from ldp_core.axis_adapter import align_axis, transpose, transpose_map
 from ldp_core.blur import make_estimator
 from ldp_core.deblur import make_deblurrer
 from ldp_core.metrics import score_item
 from ldp_core.optics import SimulationSettings, simulate_pair
-from ldp_core.turning import turn, turn_map, turn_pair
 from ldp_core.types import BlurTruthKind, DpAxis, Pair, Region
 
 
@@ -27,30 +27,30 @@ def pair() -> Pair:
 @pytest.fixture(scope="module")
 def upright(pair: Pair) -> Pair:
     """The same photograph taken with the sensor's axis along y."""
-    turned = turn_pair(replace(pair, dp_axis=DpAxis.Y))
+    turned = align_axis(replace(pair, dp_axis=DpAxis.Y))
     return replace(turned, dp_axis=DpAxis.Y)
 
 
-def test_turning_twice_changes_nothing(pair: Pair, upright: Pair) -> None:
-    back = turn_pair(upright)
+def test_aligning_twice_changes_nothing(pair: Pair, upright: Pair) -> None:
+    back = align_axis(upright)
     for name, view in pair.views.items():
         np.testing.assert_array_equal(back.views[name], view)
     np.testing.assert_array_equal(back.blur_truth, pair.blur_truth)
     assert (back.score_region, back.dp_axis) == (pair.score_region, DpAxis.X)
     assert upright.score_region == Region(left=4, bottom=140)
-    assert turn_pair(pair) is pair
+    assert align_axis(pair) is pair
 
 
-def test_map_restoration_and_scores_are_the_same_turned(pair: Pair, upright: Pair) -> None:
+def test_map_restoration_and_scores_are_the_same_transposed(pair: Pair, upright: Pair) -> None:
     estimator, deblurrer = make_estimator("disparity"), make_deblurrer("wiener")
     expected, found = estimator.estimate(pair), estimator.estimate(upright)
-    np.testing.assert_array_equal(turn(found.values, DpAxis.Y), expected.values)
+    np.testing.assert_array_equal(transpose(found.values, DpAxis.Y), expected.values)
     restored = deblurrer.restore(pair, expected), deblurrer.restore(upright, found)
-    np.testing.assert_array_equal(turn(restored[1], DpAxis.Y), restored[0])
+    np.testing.assert_array_equal(transpose(restored[1], DpAxis.Y), restored[0])
     assert restored[1].shape == upright.left.shape
     scores = (
         score_item(pair, restored=restored[0], blur_map=expected),
-        score_item(upright, restored=restored[1], blur_map=turn_map(expected, DpAxis.Y)),
+        score_item(upright, restored=restored[1], blur_map=transpose_map(expected, DpAxis.Y)),
     )
     values = [{(score.metric, score.subject): score.value for score in found} for found in scores]
     assert values[0].keys() == values[1].keys()

@@ -23,9 +23,9 @@ from ldp_core.types import (
     BlurMapKind,
     BlurTruthKind,
     Pair,
-    Protocol,
     Region,
     Score,
+    ScoringProtocol,
     StageSpec,
 )
 
@@ -75,7 +75,7 @@ def pairs(draw: st.DrawFn) -> Pair:
         right=draw(picture),
         target=draw(st.none() | picture),
         blur_truth=draw(st.none() | st.tuples(sides, sides).flatmap(float_maps)),
-        peers=draw(st.dictionaries(st.text(max_size=5), picture, max_size=2)),
+        external=draw(st.dictionaries(st.text(max_size=5), picture, max_size=2)),
         score_region=Region(draw(st.integers(0, 9)), draw(st.integers(0, 9)), draw(edges), draw(edges)),
         aligned=draw(st.booleans()),
         blur_truth_kind=draw(st.sampled_from(BlurTruthKind)),
@@ -131,7 +131,7 @@ scores = st.builds(
     metric=st.text(),
     subject=st.text(),
     protocol=st.builds(
-        Protocol, bit_depth=st.integers(), size=st.text(), region=st.text(), variant=st.text()
+        ScoringProtocol, bit_depth=st.integers(), size=st.text(), region=st.text(), variant=st.text()
     ),
     value=st.floats(),
 )
