@@ -9,9 +9,13 @@ from typing import Any
 from ldp_core.archive import Archive
 from ldp_core.errors import ItemDamagedError, ItemMissingError
 from ldp_core.metrics.paired import compare_means
-from ldp_core.report.comparison import ItemChange, list_changes
-from ldp_core.report.comparison_page import write_comparison
-from ldp_core.report.comparison_pictures import difference_paths, draw_difference
+from ldp_core.report.comparison import (
+    ItemChange,
+    difference_paths,
+    draw_difference,
+    list_changes,
+    write_comparison,
+)
 from ldp_core.storage import absolute_url, join, write_bytes
 from tasks.compare import ComparedRuns, compare_runs
 

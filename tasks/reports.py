@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ldp_core.archive import Archive
 from ldp_core.archive.run_records import RECORDS
-from ldp_core.report import ReportItem, describe_dataset, write_report
+from ldp_core.report import ReportItem, describe_dataset, route_of, write_report
 from ldp_core.storage import join
 from ldp_core.types import Catalogue, RunSummary
 from tasks.batches import BatchResult
@@ -23,9 +23,9 @@ def publish_report(
 ) -> str:
     """Write the report of a run; returns the address of its page."""
     pictures = {one.item_id: one.pictures for result in drawn for one in result.drawn}
-    singles = {item.id for item in catalogue.items if not item.has_both_views}
+    routes = {item.id: route_of(item) for item in catalogue.items}
     shown = [
-        ReportItem(i.id, i.status, i.scores, pictures.get(i.id, {}), single_view=i.id in singles)
+        ReportItem(i.id, i.status, i.scores, pictures.get(i.id, {}), route=routes.get(i.id, "pair"))
         for i in items
     ]
     facts = describe_dataset(catalogue, {i.id: i.digest for i in items if i.digest})

@@ -18,12 +18,12 @@ import pytest
 
 from ldp_core.metrics import summarise
 from ldp_core.metrics.alignment import ALIGNMENT
-from ldp_core.report import Fact, ReportItem, digest_blur, picture_paths, write_report
-from ldp_core.report.context import LISTED_ITEMS, show_moment, show_seconds
-from ldp_core.report.page import render_page
+from ldp_core.report import Fact, ReportItem, digest_map, picture_paths, write_report
+from ldp_core.report.facts import show_moment, show_seconds
+from ldp_core.report.model import BLUR_PICTURES
+from ldp_core.report.page import LISTED_ITEMS, render_page
 from ldp_core.storage import join, list_objects, read_bytes, write_bytes
 from ldp_core.types import (
-    BlurMap,
     BlurMapKind,
     ItemCounts,
     Problem,
@@ -37,8 +37,8 @@ from ldp_core.types import (
 HOSTILE = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>"
 PROTOCOL = ScoringProtocol(8, "840x560")
 REBLUR = ScoringProtocol(8, "840x560", variant="half_disc kernel")
-BLUR = digest_blur(
-    BlurMap(np.linspace(-4, 9, 400, dtype=np.float32).reshape(20, 20), BlurMapKind.SIGNED_COC_PX)
+BLUR = digest_map(
+    np.linspace(-4, 9, 400, dtype=np.float32).reshape(20, 20), BLUR_PICTURES[BlurMapKind.SIGNED_COC_PX]
 )
 
 
@@ -67,7 +67,7 @@ class Page(HTMLParser):
 def _scores(
     item: str, *, source: float = 25.0, gain: float = 1.0, protocol: ScoringProtocol = PROTOCOL
 ) -> list[Score]:
-    psnr = {"input": source, "restored": source + gain, "peer": source - 2}
+    psnr = {"input": source, "restored": source + gain, "external": source - 2}
     return [Score(item, "psnr_db", subject, protocol, value) for subject, value in psnr.items()] + [
         Score(item, "reblur_psnr_db", "restored", replace(REBLUR, size=protocol.size), 30 + gain)
     ]
@@ -75,7 +75,7 @@ def _scores(
 
 def _item(item: str, **changes: float) -> ReportItem:
     pictures = picture_paths(item, ["left.jpg", "input-thumb.jpg", "restored.jpg", "blur_map.png"])
-    return ReportItem(item, "computed", _scores(item, **changes), pictures, BLUR)
+    return ReportItem(item, "computed", _scores(item, **changes), pictures, {"blur_map": BLUR})
 
 
 def _run(items: list[ReportItem], /, **changes: object) -> RunSummary:
@@ -183,7 +183,7 @@ def test_items_without_scores_pictures_or_blur_are_listed() -> None:
     page = _render([ReportItem("set/bare", "skipped")])
     assert _item_order(page) == ["set/bare"]
     [item] = _viewer_items(page)
-    assert (item["files"], item["thumbs"], item["blur"]) == ([], [], None)
+    assert (item["files"], item["thumbs"], item["maps"]) == ([], [], {})
 
 
 def test_the_same_run_gives_the_same_page_whatever_the_order_of_its_items() -> None:
@@ -213,7 +213,7 @@ def test_a_report_can_be_written_to_any_store() -> None:
 
 
 def test_the_blur_digest_is_read_from_beside_the_pictures(tmp_path: Path) -> None:
-    bare = replace(_item("set/a"), blur=None, pictures={"blur.json": "items/set/a/blur.json"})
+    bare = replace(_item("set/a"), digests={}, pictures={"blur.json": "items/set/a/blur.json"})
     write_bytes(str(tmp_path / "items/set/a/blur.json"), BLUR.to_json())
     with_file = write_report(str(tmp_path), _run([bare]), [bare])
     assert "Signed circle of confusion" in Path(with_file).read_text()
@@ -253,10 +253,10 @@ def test_a_method_below_its_input_is_marked_at_once() -> None:
     items = [_item(f"set/{n}", gain=-0.5 - 0.01 * n) for n in range(8)]
     page = _render(items)
     assert "Restored images are below their input" in page
-    assert page.count("below input</span>") == 2  # restored and the peer
+    assert page.count("below input</span>") == 2  # restored and the external result
     better = _render([_item(f"set/{n}", gain=1 + 0.01 * n) for n in range(8)])
     assert "Restored images gain +1.0" in better
-    assert better.count("below input</span>") == 1  # the peer alone
+    assert better.count("below input</span>") == 1  # the external result alone
 
 
 def test_a_gain_that_could_be_chance_is_not_claimed() -> None:

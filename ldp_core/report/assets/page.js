@@ -11,7 +11,7 @@ const make = (tag, className = "", text = "") => {
   return element;
 };
 
-const { titles, columns, groups, items } = JSON.parse(byId("viewer-items").textContent);
+const { titles, ranges, routes, columns, groups, items } = JSON.parse(byId("viewer-items").textContent);
 const numberOf = new Map(items.map((item, n) => [item.id, n]));
 const marks = { p: "", b: "better", w: "worse" };
 

@@ -1,16 +1,31 @@
-"""Small charts as inline SVG: percent coordinates, so that lines and text keep their size when the page
-is wide; colours come from the style sheet."""
+"""Small charts as inline SVG: bars, histograms, intervals, lines, clouds of dots.
+
+Coordinates are percent, so that lines and text keep their size when the page is wide; colours come from
+the style sheet. Text in a drawing is escaped.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Final
 
 from markupsafe import Markup
 
 Axis = tuple[float, float]
-_TICK_FACTORS = (1, 2, 5, 10)
+Point = tuple[float, float]
+
+FEWEST_BINS: Final = 6
+"""A histogram of fewer bins does not show a shape."""
+MOST_BINS: Final = 24
+"""As many bars are 18 px wide each in a window of 1366 px, and 11 px on a phone."""
+PATH_SIDE: Final = 1000
+"""Side of the square in which paths are drawn: three digits for each coordinate are finer than a pixel."""
+_TICK_FACTORS: Final = (1, 2, 5, 10)
+_MARGIN: Final = 1e-9  # a tick that lies on the end of the axis counts in spite of rounding
+
 _INTERVAL = Markup(
     '<svg class="interval" aria-hidden="true"><line class="axis" x1="0" x2="100%" y1="50%" y2="50%"/>{}'
     '<line class="span" x1="{}" x2="{}" y1="50%" y2="50%"/>'
@@ -23,6 +38,10 @@ _FILL = Markup(' fill="{}"')
 _ITEM = Markup(' data-item="{}"')
 _ZERO = Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>')
 _TICK_ALONG = Markup('<text class="along" x="{}" y="100%" dy="1.5em">{}</text>')
+_PATH = Markup(
+    '<svg viewBox="0 0 {0} {0}" preserveAspectRatio="none" width="100%" height="100%" overflow="visible">'
+    '<path class="{1}" vector-effect="non-scaling-stroke" d="{2}"/></svg>'
+)
 _TICK_UP = Markup(
     '<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/><text x="0" dx="-.6em" y="{0}">{1}</text>'
 )
@@ -127,7 +146,7 @@ def round_ticks(low: float, high: float, *, wanted: int = 9, least: float = 0.0)
     if not high > low:
         return [low]
     step = max(round_step((high - low) / wanted), least)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    first, last = math.ceil(low / step - _MARGIN), math.floor(high / step + _MARGIN)
     return [round(n * step, 10) for n in range(first, last + 1)]
 
 
@@ -155,3 +174,73 @@ def _draw_bar(bar: Bar, *, axis: Axis, scale: Axis) -> Markup:
     item = _ITEM.format(bar.item) if bar.item else ""
     top = up(max(bar.height, 0.0), scale)
     return _BAR.format(bar.style, along(bar.low, axis), width, top, height, fill, item, bar.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """Counts of one or more series in the same bins of width ``step``, the first at ``low``."""
+
+    low: float
+    step: float
+    counts: tuple[tuple[int, ...], ...]
+
+    @property
+    def edges(self) -> list[float]:
+        """The edges, one more than there are bins."""
+        return [round(self.low + n * self.step, 10) for n in range(len(self.counts[0]) + 1)]
+
+
+def count_bins(*series: Sequence[float]) -> Bins:
+    """Histograms of series in common bins with round edges, one of them at zero if it lies within."""
+    values = list(chain(*series))
+    low, high = min(values), max(values)
+    wanted = min(max(2 * math.isqrt(len(values)), FEWEST_BINS), MOST_BINS)
+    step = round_step(max(high - low, abs(high) * 1e-3, 1e-6) / wanted)
+    first, last = math.floor(low / step), math.floor(high / step)
+    counts = tuple(_count(values, step, range(first, last + 1)) for values in series)
+    return Bins(round(first * step, 10), step, counts)
+
+
+def draw_histogram(back: Sequence[float], front: Sequence[float] = (), *, label: str) -> Markup:
+    """``back`` as bars and, over them, the outline of ``front``, in common bins."""
+    bins = count_bins(back, front)
+    edges = bins.edges
+    bars = [
+        Bar(low, high, count, f"{show_number(low)} to {show_number(high)}: {count} items", "bar source")
+        for (low, high), count in zip(pairwise(edges), bins.counts[0], strict=True)
+    ]
+    axis, scale = (edges[0], edges[-1]), scale_of(chain(*bins.counts))
+    outline = draw_trace(_outline(edges, bins.counts[1]), axis=axis, scale=scale, style="outline")
+    placed = [*place_bars(bars, axis=axis, scale=scale), *([outline] if front else [])]
+    ticks = [*ticks_up(scale, least=1.0), *ticks_along(axis, wanted=6)]
+    return draw_chart([*ticks, *placed, zero_line(scale)], label=label, style="numbered")
+
+
+def _count(values: Sequence[float], step: float, bins: range) -> tuple[int, ...]:
+    counts = dict.fromkeys(bins, 0)
+    for value in values:
+        counts[math.floor(value / step)] += 1
+    return tuple(counts.values())
+
+
+def _outline(edges: Sequence[float], counts: Sequence[int]) -> list[tuple[float, float]]:
+    """The corners of a histogram, from its left foot to its right foot."""
+    tops = zip(pairwise(edges), counts, strict=True)
+    corners = [(edge, float(count)) for bin_, count in tops for edge in bin_]
+    return [(edges[0], 0.0), *corners, (edges[-1], 0.0)]
+
+
+def draw_trace(points: Iterable[Point], *, axis: Axis, scale: Axis, style: str) -> Markup:
+    """A line through points ``(x, y)``."""
+    return _PATH.format(PATH_SIDE, style, "M" + "L".join(_locate(point, axis, scale) for point in points))
+
+
+def draw_cloud(points: Iterable[Point], *, axis: Axis, scale: Axis, style: str) -> Markup:
+    """A dot at each of the points, as a stroke of no length with round ends."""
+    return _PATH.format(PATH_SIDE, style, "".join(f"M{_locate(point, axis, scale)}h0" for point in points))
+
+
+def _locate(point: Point, axis: Axis, scale: Axis) -> str:
+    x = (point[0] - axis[0]) / (axis[1] - axis[0]) * PATH_SIDE
+    y = (scale[1] - point[1]) / (scale[1] - scale[0]) * PATH_SIDE
+    return f"{x:.0f} {y:.0f}"
