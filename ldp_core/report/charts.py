@@ -14,6 +14,8 @@ from typing import Final
 
 from markupsafe import Markup
 
+from ldp_core.report.measures import count_items
+
 Axis = tuple[float, float]
 Point = tuple[float, float]
 
@@ -206,7 +208,9 @@ def draw_histogram(back: Sequence[float], front: Sequence[float] = (), *, label:
     bins = count_bins(back, front)
     edges = bins.edges
     bars = [
-        Bar(low, high, count, f"{show_number(low)} to {show_number(high)}: {count} items", "bar source")
+        Bar(
+            low, high, count, f"{show_number(low)} to {show_number(high)}: {count_items(count)}", "bar source"
+        )
         for (low, high), count in zip(pairwise(edges), bins.counts[0], strict=True)
     ]
     axis, scale = (edges[0], edges[-1]), scale_of(chain(*bins.counts))

@@ -11,10 +11,10 @@ from markupsafe import Markup
 from scipy.ndimage import uniform_filter
 
 from ldp_core.metrics.paired import ItemPairs, Key, PairedMeans, PairedScores, compare_means
-from ldp_core.report.measures import measure_of, name_subject, order_of_metric, order_of_subject
+from ldp_core.report.measures import count_items, measure_of, name_subject, order_of_metric, order_of_subject
 from ldp_core.report.page import STYLES, content_policy, join_assets, load_template, write_page
 from ldp_core.report.pictures import encode_photograph
-from ldp_core.report.summary import Gain, count_items
+from ldp_core.report.summary import Gain
 from ldp_core.single_view import input_image
 from ldp_core.types import Pair, Pixels, RunSummary
 
@@ -126,11 +126,11 @@ def state_result(rows: Sequence[DifferenceRow]) -> tuple[str, str]:
     """The result in one sentence, and its verdict."""
     row = next((row for row in rows if row.subject == "Restored"), rows[0] if rows else None)
     if row is None:
-        return "No score of these runs has a direction to compare by.", ""
+        return "These runs share no score of which higher or lower is better.", ""
     says = {
         "better": "The second run is better by",
         "worse": "The second run is worse by",
-        "unclear": "The runs cannot be told apart:",
+        "unclear": "No clear difference between the runs:",
     }[row.verdict]
     terms = f"95 % interval {row.gain.interval}, {count_items(row.n)}"
     return f"{says} {row.gain.amount} ({terms}).", row.verdict

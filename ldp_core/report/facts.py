@@ -12,7 +12,7 @@ from typing import Final
 from rich.filesize import decimal
 
 from ldp_core.archive import stage_key
-from ldp_core.report.measures import Measure, measure_of, order_of_metric
+from ldp_core.report.measures import Measure, count_items, measure_of, order_of_metric
 from ldp_core.report.model import PAIR, ReportItem, name_route, route_of, stages_by_route
 from ldp_core.types import (
     BASELINE,
@@ -172,11 +172,11 @@ def show_moment(text: str) -> str:
 
 
 def _state_route(route: str, count: int, *, total: int, methods: Mapping[str, str]) -> str:
-    subject = f"{count:,} of {total:,} items are {name_route(route, count)}"
+    subject = f"{count:,} of {count_items(total)} are {name_route(route, count)}"
     if count == total:
         subject = f"Every item is a {name_route(route)}"
     elif count == 1:
-        subject = f"1 of {total:,} items is a {name_route(route)}"
+        subject = f"1 of {count_items(total)} is a {name_route(route)}"
     said = {**_MADE_BY, **{stage: f"{stage} by" for stage in methods if stage not in (*_MADE_BY, *_NOT_SAID)}}
     made = [f"{words} {methods[stage]}" for stage, words in said.items() if stage in methods]
     return f"{subject}: {', '.join(made)}." if made else f"{subject}."
@@ -230,7 +230,7 @@ def _name_truths(items: Iterable[Item]) -> str:
 
 
 def _digest(digests: Mapping[str, str], *, total: int) -> str:
-    partial = "" if len(digests) == total else f" ({len(digests):,} items)"
+    partial = "" if len(digests) == total else f" ({count_items(len(digests))})"
     return digest_items(digests) + partial if digests else ""
 
 

@@ -15,7 +15,7 @@ from ldp_core.metrics import group_scores
 from ldp_core.metrics.alignment import ALIGNMENT
 from ldp_core.report import charts
 from ldp_core.report.charts import Axis, Bar, Chart, Point
-from ldp_core.report.measures import Measure, measure_of, name_subject, order_of_metric
+from ldp_core.report.measures import Measure, count_items, measure_of, name_subject, order_of_metric
 from ldp_core.report.model import MapDigest, PictureSpec, ReportItem
 from ldp_core.report.pictures import colour_at
 from ldp_core.types import Score, ScoringProtocol
@@ -142,7 +142,7 @@ def _chart_alone(measure: Measure, subject: str, values: Values) -> Chart:
     listed = sorted(values.values())
     middle, low, high = (measure.show(value) for value in (median(listed), listed[0], listed[-1]))
     note = f"Median {middle}, from {low} to {high}"
-    label = f"{measure.label} of {name_subject(subject).lower()}, {len(listed)} items. {note}"
+    label = f"{measure.label} of {name_subject(subject).lower()}, {count_items(len(listed))}. {note}"
     drawing = charts.draw_histogram(listed, label=label)
     return Chart(measure.label, f"Items by {measure.full_name}", note, drawing)
 
@@ -151,7 +151,7 @@ def _chart_distribution(pairing: Pairing) -> Chart:
     measure = pairing.measure
     middles = (measure.show(median(values)) for values in (pairing.source, pairing.restored))
     note = "Median {} input, {} restored".format(*middles)
-    label = f"Distribution of {measure.label}, {len(pairing.items)} items. {note}"
+    label = f"Distribution of {measure.label}, {count_items(len(pairing.items))}. {note}"
     drawing = charts.draw_histogram(pairing.source, pairing.restored, label=label)
     return Chart("Distribution", f"Items by {measure.full_name}; bars input, outline restored", note, drawing)
 
@@ -159,7 +159,7 @@ def _chart_distribution(pairing: Pairing) -> Chart:
 def _chart_scatter(pairing: Pairing) -> Chart:
     side = "Below" if pairing.measure.better == "lower" else "Above"
     improved = sum(gain > 0 for gain in pairing.gains)
-    note = f"{improved} of {len(pairing.items)} items improved"
+    note = f"{improved} of {count_items(len(pairing.items))} improved"
     label = f"{pairing.measure.label} of restored against input, item by item. {note}"
     drawing = draw_scatter(pairing, label=label)
     return Chart("Restored against input", f"{side} the line is better", note, drawing)
@@ -169,7 +169,7 @@ def _chart_gains(pairing: Pairing) -> Chart:
     measure, gains = pairing.measure, pairing.gains
     middle, low, high = (measure.show_gain(gain) for gain in (median(gains), min(gains), max(gains)))
     note = f"Median {middle}, from {low} to {high}"
-    label = f"Gains of {measure.label}, {len(gains)} items, worst first. {note}"
+    label = f"Gains of {measure.label}, {count_items(len(gains))}, worst first. {note}"
     axes = f"Gain in {measure.full_name}, worst first"
     return Chart("Gains, sorted", axes, note, draw_gains(pairing, label=label))
 
@@ -236,7 +236,7 @@ def _draw_spread(spec: PictureSpec, digests: Sequence[MapDigest]) -> Chart:
     unit = f" {spec.unit}" if spec.unit else ""
     bars = _spread_bars(digests, spec, unit)
     middle = charts.show_number(round(sum(digest.p50 for digest in digests) / len(digests), 2))
-    note = f"Median {middle}{unit}, as the mean over {len(digests)} items"
+    note = f"Median {middle}{unit}, mean over {count_items(len(digests))}"
     title = spec.quantity or spec.title
     label, axis = f"{title}: {note}", (min(bar.low for bar in bars), max(bar.high for bar in bars))
     drawing = charts.draw_bars(bars, label=label, axis=axis, numbered=True, show=charts.show_share)

@@ -35,10 +35,10 @@ from ldp_core.report.facts import (
     state_routes,
 )
 from ldp_core.report.figures import draw_metrics, draw_spreads
-from ldp_core.report.measures import Family
+from ldp_core.report.measures import Family, count_items
 from ldp_core.report.model import PAIR, PICTURES, MapDigest, PictureSpec, ReportItem, name_route
 from ldp_core.report.pictures import TONE_NOTE
-from ldp_core.report.summary import build_cards, compare_baselines, count_items, state_result
+from ldp_core.report.summary import build_cards, compare_baselines, state_result
 from ldp_core.report.table import build_table, describe_viewer, name_column
 from ldp_core.storage import join, read_bytes, write_bytes
 from ldp_core.types import RunSummary
@@ -51,10 +51,10 @@ SCRIPTS: Final = ("page.js", "table.js", "scene.js", "viewer.js", "controls.js",
 LISTED_ITEMS: Final = 2000
 """Rows of the table: the page of as many is about 1.5 MB; the scores of all items lie beside it."""
 SECTIONS: Final[Mapping[Family, str]] = {
-    "fidelity": "Against the target",
+    "fidelity": "Compared with the target",
     "reblur": "Without a target",
-    "blur_map": "Blur map against its truth",
-    "agreement": "Detection beside the measured blur; neither is the truth",
+    "blur_map": "Blur map compared with its ground truth",
+    "agreement": "Detected focus compared with measured blur; neither is a ground truth",
     "other": "Other scores",
 }
 _READERS: Final = 16

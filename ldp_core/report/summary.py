@@ -14,7 +14,14 @@ from ldp_core.metrics.alignment import ALIGNMENT
 from ldp_core.metrics.bootstrap import Interval
 from ldp_core.metrics.summary import MeanDifference, compare_with
 from ldp_core.report.charts import Axis, draw_interval
-from ldp_core.report.measures import Measure, measure_of, name_subject, order_of_metric, order_of_subject
+from ldp_core.report.measures import (
+    Measure,
+    count_items,
+    measure_of,
+    name_subject,
+    order_of_metric,
+    order_of_subject,
+)
 from ldp_core.report.model import PAIR, ReportItem, stages_by_route
 from ldp_core.types import BASELINE, MeanScore, RunSummary, StageSpec
 
@@ -147,11 +154,6 @@ class BaselineCard:
     rows: tuple[BaselineRow, ...]
 
 
-def count_items(n: int) -> str:
-    """``1 item``, ``6 items``."""
-    return "1 item" if n == 1 else f"{n:,} items"
-
-
 def build_cards(means: Sequence[MeanScore], items: Sequence[ReportItem]) -> list[MetricCard]:
     """Cards in the order a reader wants them: fidelity, reblur, blur map, others."""
     compared = compare_with(score for item in items for score in item.scores)
@@ -189,21 +191,21 @@ def compare_baselines(run: RunSummary, items: Sequence[ReportItem]) -> list[Base
 
 _RESULTS: Final[Mapping[str, str]] = {
     "better": "Restored images gain {gain} over their input",
-    "worse": "Restored images are below their input: {gain}",
-    "unclear": "Restored images cannot be told from their input: {gain}",
+    "worse": "Restored images are worse than their input: {gain}",
+    "unclear": "No clear difference between restored images and their input: {gain}",
     "few": "Too few items to claim that restored images gain {gain}",
 }
 _SECOND_VIEW: Final[Mapping[Verdict, str]] = {
     "better": "The second view was worth {gain}",
     "worse": "The second view was worth nothing: {gain}",
-    "unclear": "What the second view was worth cannot be told from noise: {gain}",
+    "unclear": "It is not clear what the second view was worth: {gain}",
     "few": "Too few items to claim what the second view was worth: {gain}",
 }
 _OTHER: Final[Mapping[Verdict, str]] = {
     "better": "Restored images are better than those of {name}: {gain}",
-    "worse": "Restored images are below those of {name}: {gain}",
-    "unclear": "Restored images cannot be told from those of {name}: {gain}",
-    "few": "Too few items to tell restored images from those of {name}: {gain}",
+    "worse": "Restored images are worse than those of {name}: {gain}",
+    "unclear": "No clear difference between restored images and those of {name}: {gain}",
+    "few": "Too few items to claim a difference between restored images and those of {name}: {gain}",
 }
 
 

@@ -68,7 +68,7 @@ def test_what_the_second_view_was_worth_is_said_with_its_interval() -> None:
     ("gain_db", "options", "verdict", "words"),
     [
         (-1.0, {}, "worse", "was worth nothing: \N{MINUS SIGN}1.00 dB"),
-        (0.0, {"spread_db": 1.0}, "unclear", "cannot be told from noise"),
+        (0.0, {"spread_db": 1.0}, "unclear", "It is not clear what the second view was worth"),
         (1.0, {"count": 3}, "few", "Too few items to claim what the second view was worth"),
     ],
 )

@@ -83,4 +83,4 @@ def test_the_digest_changes_with_a_pixel_or_a_name_and_with_nothing_else() -> No
 
 def test_a_digest_of_some_items_says_so() -> None:
     facts = _facts(_item("set/a"), _item("set/b"), digests={"set/a": "1f"})
-    assert facts["Digest of the pixels"].endswith("(1 items)")
+    assert facts["Digest of the pixels"].endswith("(1 item)")

@@ -50,7 +50,7 @@ function makeHeading({ conditions, count }) {
   const row = make("tr", "conditions");
   const cell = make("th", "", conditions);
   Object.assign(cell, { colSpan: 3 + ranges.length + cells.length, scope: "rowgroup" });
-  cell.append(make("span", "note", `${count} items, ranked among themselves`));
+  cell.append(make("span", "note", `${countItems(count)}, ranked separately`));
   row.append(cell);
   return row;
 }
@@ -112,7 +112,7 @@ function showRows() {
   setCurrent(listing.shown[0]);
   const count = listing.shown.length;
   table.ariaRowCount = count + 2;
-  byId("shown").textContent = count === items.length ? "" : `${count} of ${items.length} items`;
+  byId("shown").textContent = count === items.length ? "" : `${count} of ${countItems(items.length)}`;
   table.parentElement.scrollTop = 0;
 }
 

@@ -16,7 +16,7 @@ function makePane(item, file) {
   const pane = make("figure", "pane");
   const caption = make("figcaption");
   const button = make("button", "", titles[name]);
-  Object.assign(button, { type: "button", title: `Show ${titles[name]} right of the wipe` });
+  Object.assign(button, { type: "button", title: `Show ${titles[name]} right of the divider` });
   button.addEventListener("click", () => choose(over, name));
   caption.append(button);
   if (item.maps[name]) caption.append(makeLegend(item.maps[name]));
