@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Final
 
+import numpy as np
 from markupsafe import Markup
 
 from ldp_core.report.measures import count_items
@@ -75,6 +76,20 @@ class Bar:
     item: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """Counts of one or more series in the same bins of width ``step``, the first at ``low``."""
+
+    low: float
+    step: float
+    counts: tuple[tuple[int, ...], ...]
+
+    @property
+    def edges(self) -> list[float]:
+        """The edges, one more than there are bins."""
+        return [round(self.low + n * self.step, 10) for n in range(len(self.counts[0]) + 1)]
+
+
 def show_number(value: float) -> str:
     """A short number with a true minus sign."""
     return f"{value:g}".replace("-", "\N{MINUS SIGN}")
@@ -104,18 +119,18 @@ def draw_bars(
     the zero line. ``show`` prints the heights."""
     scale = scale_of(bar.height for bar in bars)
     ticks = ticks_along(axis) if numbered else []
-    parts = [*ticks_up(scale, show=show), *ticks, *place_bars(bars, axis=axis, scale=scale), zero_line(scale)]
+    parts = [
+        *ticks_up(scale, show=show),
+        *ticks,
+        *(_draw_bar(bar, axis=axis, scale=scale) for bar in bars),
+        zero_line(scale),
+    ]
     return draw_chart(parts, label=label, style="numbered" if numbered else "plain")
 
 
 def draw_chart(parts: Sequence[Markup], *, label: str, style: str) -> Markup:
     """A chart of its parts, back to front; ``label`` says what it shows to who cannot see it."""
     return _CHART.format(style, label, Markup("").join(parts))
-
-
-def place_bars(bars: Iterable[Bar], *, axis: Axis, scale: Axis) -> list[Markup]:
-    """Bars alone, in a chart of this axis and this scale."""
-    return [_draw_bar(bar, axis=axis, scale=scale) for bar in bars]
 
 
 def zero_line(scale: Axis) -> Markup:
@@ -137,10 +152,8 @@ def ticks_up(scale: Axis, *, show: Callable[[float], str] = show_number, least: 
 
 def ticks_along(axis: Axis, *, wanted: int = 9) -> list[Markup]:
     """Round numbers below the chart."""
-    return [
-        _TICK_ALONG.format(along(value, axis), show_number(value))
-        for value in round_ticks(*axis, wanted=wanted)
-    ]
+    values = round_ticks(*axis, wanted=wanted)
+    return [_TICK_ALONG.format(along(value, axis), show_number(value)) for value in values]
 
 
 def round_ticks(low: float, high: float, *, wanted: int = 9, least: float = 0.0) -> list[float]:
@@ -169,29 +182,6 @@ def up(value: float, scale: Axis) -> str:
     return f"{(scale[1] - value) / (scale[1] - scale[0]) * 100:.2f}%"
 
 
-def _draw_bar(bar: Bar, *, axis: Axis, scale: Axis) -> Markup:
-    height = abs(bar.height) / (scale[1] - scale[0]) * 100
-    width = (bar.high - bar.low) / (axis[1] - axis[0]) * 100
-    fill = _FILL.format(bar.fill) if bar.fill else ""
-    item = _ITEM.format(bar.item) if bar.item else ""
-    top = up(max(bar.height, 0.0), scale)
-    return _BAR.format(bar.style, along(bar.low, axis), width, top, height, fill, item, bar.hint)
-
-
-@dataclass(frozen=True, slots=True)
-class Bins:
-    """Counts of one or more series in the same bins of width ``step``, the first at ``low``."""
-
-    low: float
-    step: float
-    counts: tuple[tuple[int, ...], ...]
-
-    @property
-    def edges(self) -> list[float]:
-        """The edges, one more than there are bins."""
-        return [round(self.low + n * self.step, 10) for n in range(len(self.counts[0]) + 1)]
-
-
 def count_bins(*series: Sequence[float]) -> Bins:
     """Histograms of series in common bins with round edges, one of them at zero if it lies within."""
     values = list(chain(*series))
@@ -199,8 +189,9 @@ def count_bins(*series: Sequence[float]) -> Bins:
     wanted = min(max(2 * math.isqrt(len(values)), FEWEST_BINS), MOST_BINS)
     step = round_step(max(high - low, abs(high) * 1e-3, 1e-6) / wanted)
     first, last = math.floor(low / step), math.floor(high / step)
-    counts = tuple(_count(values, step, range(first, last + 1)) for values in series)
-    return Bins(round(first * step, 10), step, counts)
+    places = (np.floor(np.asarray(values) / step).astype(int) - first for values in series)
+    counts = (np.bincount(inside, minlength=last - first + 1).tolist() for inside in places)
+    return Bins(round(first * step, 10), step, tuple(map(tuple, counts)))
 
 
 def draw_histogram(back: Sequence[float], front: Sequence[float] = (), *, label: str) -> Markup:
@@ -208,30 +199,14 @@ def draw_histogram(back: Sequence[float], front: Sequence[float] = (), *, label:
     bins = count_bins(back, front)
     edges = bins.edges
     bars = [
-        Bar(
-            low, high, count, f"{show_number(low)} to {show_number(high)}: {count_items(count)}", "bar source"
-        )
-        for (low, high), count in zip(pairwise(edges), bins.counts[0], strict=True)
+        Bar(low, high, n, f"{show_number(low)} to {show_number(high)}: {count_items(n)}", "bar source")
+        for (low, high), n in zip(pairwise(edges), bins.counts[0], strict=True)
     ]
     axis, scale = (edges[0], edges[-1]), scale_of(chain(*bins.counts))
     outline = draw_trace(_outline(edges, bins.counts[1]), axis=axis, scale=scale, style="outline")
-    placed = [*place_bars(bars, axis=axis, scale=scale), *([outline] if front else [])]
-    ticks = [*ticks_up(scale, least=1.0), *ticks_along(axis, wanted=6)]
-    return draw_chart([*ticks, *placed, zero_line(scale)], label=label, style="numbered")
-
-
-def _count(values: Sequence[float], step: float, bins: range) -> tuple[int, ...]:
-    counts = dict.fromkeys(bins, 0)
-    for value in values:
-        counts[math.floor(value / step)] += 1
-    return tuple(counts.values())
-
-
-def _outline(edges: Sequence[float], counts: Sequence[int]) -> list[tuple[float, float]]:
-    """The corners of a histogram, from its left foot to its right foot."""
-    tops = zip(pairwise(edges), counts, strict=True)
-    corners = [(edge, float(count)) for bin_, count in tops for edge in bin_]
-    return [(edges[0], 0.0), *corners, (edges[-1], 0.0)]
+    placed = [*(_draw_bar(bar, axis=axis, scale=scale) for bar in bars), *([outline] if front else [])]
+    parts = [*ticks_up(scale, least=1.0), *ticks_along(axis, wanted=6), *placed, zero_line(scale)]
+    return draw_chart(parts, label=label, style="numbered")
 
 
 def draw_trace(points: Iterable[Point], *, axis: Axis, scale: Axis, style: str) -> Markup:
@@ -242,6 +217,22 @@ def draw_trace(points: Iterable[Point], *, axis: Axis, scale: Axis, style: str) 
 def draw_cloud(points: Iterable[Point], *, axis: Axis, scale: Axis, style: str) -> Markup:
     """A dot at each of the points, as a stroke of no length with round ends."""
     return _PATH.format(PATH_SIDE, style, "".join(f"M{_locate(point, axis, scale)}h0" for point in points))
+
+
+def _draw_bar(bar: Bar, *, axis: Axis, scale: Axis) -> Markup:
+    height = abs(bar.height) / (scale[1] - scale[0]) * 100
+    width = (bar.high - bar.low) / (axis[1] - axis[0]) * 100
+    fill = _FILL.format(bar.fill) if bar.fill else ""
+    item = _ITEM.format(bar.item) if bar.item else ""
+    top = up(max(bar.height, 0.0), scale)
+    return _BAR.format(bar.style, along(bar.low, axis), width, top, height, fill, item, bar.hint)
+
+
+def _outline(edges: Sequence[float], counts: Sequence[int]) -> list[Point]:
+    """The corners of a histogram, from base line to base line."""
+    tops = zip(pairwise(edges), counts, strict=True)
+    corners = [(edge, float(count)) for bin_, count in tops for edge in bin_]
+    return [(edges[0], 0.0), *corners, (edges[-1], 0.0)]
 
 
 def _locate(point: Point, axis: Axis, scale: Axis) -> str:

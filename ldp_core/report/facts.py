@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from rich.filesize import decimal
 
@@ -21,6 +21,7 @@ from ldp_core.types import (
     ImageRef,
     Item,
     RunSummary,
+    Score,
     ScoringProtocol,
     StageSpec,
 )
@@ -96,62 +97,18 @@ def digest_items(digests: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def state_routes(run: RunSummary, items: Sequence[ReportItem]) -> list[str]:
-    """A sentence for each route but that of pairs: how many items took it, and what made their results."""
-    counts = Counter(item.route for item in items)
-    methods = {
-        route: {spec.stage: spec.method for spec in stages} for route, stages in stages_by_route(run).items()
+def describe_run(run: RunSummary, items: Sequence[ReportItem]) -> dict[str, Any]:
+    """What a page prints of a run besides its results, by the names of the template."""
+    return {
+        "run": run,
+        "created": show_moment(run.created),
+        "routes": _state_routes(run, items),
+        "times": _list_times(run.seconds),
+        "total_time": show_seconds(run.seconds[TOTAL]) if TOTAL in run.seconds else "",
+        "protocols": _list_protocols(items),
+        "measures": _list_measures(run, items),
+        "stages": _list_stages(run),
     }
-    return [
-        _state_route(route, counts[route], total=len(items), methods=methods.get(route, {}))
-        for route in sorted(counts)
-        if route != PAIR
-    ]
-
-
-def list_stages(run: RunSummary) -> list[tuple[StageSpec, str, str]]:
-    """Every stage with its key; the last says which items it was for, where that is not all of them."""
-    routes = stages_by_route(run)
-    specs = [spec for stages in routes.values() for spec in stages]
-    listed: list[tuple[StageSpec, str, str]] = []
-    for spec in specs:
-        users = [route for route, stages in routes.items() if spec in stages]
-        mark = ", ".join(name_route(route, 2) for route in users) if len(users) < len(routes) else ""
-        if (entry := (spec, stage_key(spec), mark)) not in listed:
-            listed.append(entry)
-    return listed
-
-
-def list_times(seconds: Mapping[str, float]) -> list[StageTime]:
-    """The stages' times in the order of the work, others after them; the total is shown apart."""
-    names = [name for name in STAGES if name in seconds]
-    names += [name for name in seconds if name not in (*STAGES, TOTAL)]
-    stages = {name: seconds[name] for name in names}
-    longest = max(stages.values(), default=0.0) or 1.0
-    return [StageTime(name, show_seconds(value), value / longest) for name, value in stages.items()]
-
-
-def list_protocols(items: Sequence[ReportItem]) -> list[ProtocolUse]:
-    """The protocols of all scores, those of the most items first."""
-    items_of: dict[ScoringProtocol, set[str]] = {}
-    metrics_of: dict[ScoringProtocol, set[str]] = {}
-    for item in items:
-        for score in item.scores:
-            items_of.setdefault(score.protocol, set()).add(item.id)
-            metrics_of.setdefault(score.protocol, set()).add(score.metric)
-    uses = (
-        ProtocolUse(protocol, ", ".join(_labels(metrics_of[protocol])), len(of_protocol))
-        for protocol, of_protocol in items_of.items()
-    )
-    return sorted(uses, key=lambda use: (-use.items, use.protocol.name))
-
-
-def list_measures(run: RunSummary, items: Sequence[ReportItem]) -> list[Measure]:
-    """Every metric in the report that has an explanation, in order."""
-    metrics = {mean.metric for mean in run.metrics} | {
-        score.metric for item in items for score in item.scores
-    }
-    return [m for m in map(measure_of, sorted(metrics, key=order_of_metric)) if m.meaning]
 
 
 def show_seconds(seconds: float) -> str:
@@ -169,6 +126,58 @@ def show_moment(text: str) -> str:
     except ValueError:
         return text
     return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
+
+
+def _state_routes(run: RunSummary, items: Sequence[ReportItem]) -> list[str]:
+    """A sentence for each route but that of pairs: how many items took it, and what made their results."""
+    counts = Counter(item.route for item in items)
+    methods = {
+        route: {spec.stage: spec.method for spec in stages} for route, stages in stages_by_route(run).items()
+    }
+    return [
+        _state_route(route, counts[route], total=len(items), methods=methods.get(route, {}))
+        for route in sorted(counts)
+        if route != PAIR
+    ]
+
+
+def _list_stages(run: RunSummary) -> list[tuple[StageSpec, str, str]]:
+    """Every stage with its key; the last says which items it was for, where that is not all of them."""
+    routes = stages_by_route(run)
+    specs = {(spec.stage, stage_key(spec)): spec for stages in routes.values() for spec in stages}
+    listed = []
+    for (_, key), spec in specs.items():
+        users = [name_route(route, 2) for route, stages in routes.items() if spec in stages]
+        listed.append((spec, key, ", ".join(users) if len(users) < len(routes) else ""))
+    return listed
+
+
+def _list_times(seconds: Mapping[str, float]) -> list[StageTime]:
+    """The stages' times in the order of the work, others after them; the total is shown apart."""
+    names = [name for name in STAGES if name in seconds]
+    names += [name for name in seconds if name not in (*STAGES, TOTAL)]
+    stages = {name: seconds[name] for name in names}
+    longest = max(stages.values(), default=0.0) or 1.0
+    return [StageTime(name, show_seconds(value), value / longest) for name, value in stages.items()]
+
+
+def _list_protocols(items: Sequence[ReportItem]) -> list[ProtocolUse]:
+    """The protocols of all scores, those of the most items first."""
+    scores_of: dict[ScoringProtocol, list[Score]] = {}
+    for score in (score for item in items for score in item.scores):
+        scores_of.setdefault(score.protocol, []).append(score)
+    uses = [
+        ProtocolUse(protocol, _list_labels({s.metric for s in scores}), len({s.item for s in scores}))
+        for protocol, scores in scores_of.items()
+    ]
+    return sorted(uses, key=lambda use: (-use.items, use.protocol.name))
+
+
+def _list_measures(run: RunSummary, items: Sequence[ReportItem]) -> list[Measure]:
+    """Every metric in the report that has an explanation, in order."""
+    metrics = {mean.metric for mean in run.metrics}
+    metrics |= {score.metric for item in items for score in item.scores}
+    return [m for m in map(measure_of, sorted(metrics, key=order_of_metric)) if m.meaning]
 
 
 def _state_route(route: str, count: int, *, total: int, methods: Mapping[str, str]) -> str:
@@ -234,5 +243,5 @@ def _digest(digests: Mapping[str, str], *, total: int) -> str:
     return digest_items(digests) + partial if digests else ""
 
 
-def _labels(metrics: set[str]) -> list[str]:
-    return [measure_of(metric).label for metric in sorted(metrics, key=order_of_metric)]
+def _list_labels(metrics: set[str]) -> str:
+    return ", ".join(measure_of(metric).label for metric in sorted(metrics, key=order_of_metric))

@@ -23,17 +23,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from ldp_core.errors import ObjectMissingError
-from ldp_core.report.facts import (
-    TOTAL,
-    Fact,
-    list_measures,
-    list_protocols,
-    list_stages,
-    list_times,
-    show_moment,
-    show_seconds,
-    state_routes,
-)
+from ldp_core.report.facts import Fact, describe_run
 from ldp_core.report.figures import draw_metrics, draw_spreads
 from ldp_core.report.measures import Family, count_items
 from ldp_core.report.model import PAIR, PICTURES, MapDigest, PictureSpec, ReportItem, name_route
@@ -161,27 +151,20 @@ def _build_context(
     cards = build_cards(run.metrics, items)
     figures = draw_metrics(score for item in items for score in item.scores)
     return {
-        "run": run,
-        "created": show_moment(run.created),
+        **describe_run(run, items),
         "lead": state_result(cards, run),
-        "routes": state_routes(run, items),
         "route_filters": _list_filters(items),
         "baselines": compare_baselines(run, items),
         "sections": [
             (SECTIONS[family], list(group))
             for family, group in groupby(cards, key=lambda c: c.measure.family)
         ],
-        "times": list_times(run.seconds),
-        "total_time": show_seconds(run.seconds[TOTAL]) if TOTAL in run.seconds else "",
         "table": table,
         "ranking": table.ranking,
         "listed": len(table.rows),
         "all_items": len(items),
         "figures": [figure for figure in figures if len(figure.charts) > 1],
         "charts": [f.charts[0] for f in figures if len(f.charts) == 1] + draw_spreads(items, pictures),
-        "protocols": list_protocols(items),
-        "measures": list_measures(run, items),
-        "stages": list_stages(run),
         "tone_note": TONE_NOTE,
         "viewer": describe_viewer(table, pictures),
         "name_column": name_column,

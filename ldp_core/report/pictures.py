@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageColor
 
 from ldp_core.errors import BlurMapError
 from ldp_core.report import model
@@ -149,11 +149,11 @@ def colour_at(share: float, spec: PictureSpec) -> str:
 @lru_cache
 def palette_of(spec: PictureSpec) -> NDArray[np.uint8]:
     """The scale as a palette ``(256, 3)`` uint8 sRGB; the last entry is the unknown colour."""
-    anchors = np.array([_rgb(stop) for stop in spec.stops], np.float64)
+    anchors = np.array([ImageColor.getrgb(stop) for stop in spec.stops], np.float64)
     at = np.linspace(0, len(anchors) - 1, STEPS)
     channels = [np.interp(at, np.arange(len(anchors)), anchors[:, c]) for c in range(3)]
     scale = np.rint(np.stack(channels, axis=1))
-    return np.concatenate([scale, [_rgb(UNKNOWN_COLOUR)]]).astype(np.uint8)
+    return np.concatenate([scale, [ImageColor.getrgb(UNKNOWN_COLOUR)]]).astype(np.uint8)
 
 
 def index_values(values: FloatMap, *, low: float, high: float) -> NDArray[np.uint8]:
@@ -239,7 +239,3 @@ def _jpeg_thumb(image: Image.Image) -> bytes:
     small = image.copy()
     small.thumbnail(THUMB_SIZE_PX, Image.Resampling.LANCZOS, reducing_gap=2.0)
     return _jpeg(small, THUMB_QUALITY)
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -26,6 +26,8 @@ from ldp_core.report.model import PAIR, ReportItem, stages_by_route
 from ldp_core.types import BASELINE, MeanScore, RunSummary, StageSpec
 
 Verdict = Literal["better", "worse", "unclear", "few"]
+Gains = Mapping[tuple[str, str, str], "Gain"]
+"""By metric, protocol and subject."""
 
 _HEADLINE: Final = "psnr_db"
 _RESTORED: Final = "restored"
@@ -158,13 +160,9 @@ def build_cards(means: Sequence[MeanScore], items: Sequence[ReportItem]) -> list
     """Cards in the order a reader wants them: fidelity, reblur, blur map, others."""
     compared = compare_with(score for item in items for score in item.scores)
     gains = {(d.metric, d.protocol, d.subject): Gain.of(d) for d in compared if measure_of(d.metric).better}
-    ordered = sorted(
-        means, key=lambda m: (order_of_metric(m.metric), m.protocol, order_of_subject(m.subject))
-    )
-    return [
-        _build_card(metric, list(of_metric), gains)
-        for metric, of_metric in groupby(ordered, key=lambda m: m.metric)
-    ]
+    ordered = sorted(means, key=_order)
+    by_metric = groupby(ordered, key=lambda m: m.metric)
+    return [_build_card(metric, list(of_metric), gains) for metric, of_metric in by_metric]
 
 
 def state_result(cards: Sequence[MetricCard], run: RunSummary) -> tuple[str, str]:
@@ -209,17 +207,17 @@ _OTHER: Final[Mapping[Verdict, str]] = {
 }
 
 
-def _build_card(
-    metric: str, means: Sequence[MeanScore], gains: Mapping[tuple[str, str, str], Gain]
-) -> MetricCard:
+def _order(mean: MeanScore) -> tuple[tuple[int, int, str], str, tuple[int, str]]:
+    return order_of_metric(mean.metric), mean.protocol, order_of_subject(mean.subject)
+
+
+def _build_card(metric: str, means: Sequence[MeanScore], gains: Gains) -> MetricCard:
     groups = groupby(means, key=lambda m: m.protocol)
     blocks = [_build_block(protocol, list(group), gains) for protocol, group in groups]
     return MetricCard(measure_of(metric), tuple(sorted(blocks, key=lambda b: (-b.n, not b.aligned))))
 
 
-def _build_block(
-    protocol: str, means: Sequence[MeanScore], gains: Mapping[tuple[str, str, str], Gain]
-) -> ProtocolBlock:
+def _build_block(protocol: str, means: Sequence[MeanScore], gains: Gains) -> ProtocolBlock:
     source = next((m.mean for m in means if m.subject == "input"), None)
     low, high = min(m.low for m in means), max(m.high for m in means)
     pad = (high - low) * _PADDING or 1.0
