@@ -18,7 +18,16 @@ import pytest
 
 from ldp_core.metrics import summarise
 from ldp_core.metrics.alignment import ALIGNMENT
-from ldp_core.report import Fact, ReportItem, digest_map, picture_paths, write_report
+from ldp_core.report import (
+    PICTURES,
+    Fact,
+    PictureKind,
+    PictureSpec,
+    ReportItem,
+    digest_map,
+    picture_paths,
+    write_report,
+)
 from ldp_core.report.facts import show_moment, show_seconds
 from ldp_core.report.model import BLUR_PICTURES
 from ldp_core.report.page import LISTED_ITEMS, render_page
@@ -39,6 +48,10 @@ PROTOCOL = ScoringProtocol(8, "840x560")
 REBLUR = ScoringProtocol(8, "840x560", variant="half_disc kernel")
 BLUR = digest_map(
     np.linspace(-4, 9, 400, dtype=np.float32).reshape(20, 20), BLUR_PICTURES[BlurMapKind.SIGNED_COC_PX]
+)
+
+DEPTH = PictureSpec(
+    "depth", "Depth map", PictureKind.UNSIGNED_MAP, thumbnail=True, unit="m", meaning="metres from the camera"
 )
 
 
@@ -394,3 +407,44 @@ def test_every_landmark_and_chart_has_a_name() -> None:
     assert len(charts) == 5  # three of PSNR, one of reblur PSNR, one of the blur maps
     assert all(len(a.get("aria-label") or "") > 20 for a in charts)
     assert all("alt" in a for tag, a in page.tags if tag == "img")
+
+
+def _with_depth(name: str, **fields: Any) -> ReportItem:
+    pictures = picture_paths(name, ["input.jpg", "depth.png", "depth-thumb.jpg", "blur_map-thumb.jpg"])
+    digests = {"depth": digest_map(np.full((4, 4), 3, np.float32), DEPTH)}
+    return replace(_item(name), pictures=pictures, digests=digests, **fields)
+
+
+def test_a_product_that_the_report_does_not_know_has_a_thumbnail_a_range_a_chart_and_a_legend() -> None:
+    items = [_with_depth("set/a"), _with_depth("set/b")]
+    page = render_page(_run(items), items, pictures=(*PICTURES, DEPTH))
+    viewer = _viewer(page)
+    assert viewer["titles"]["depth"] == "Depth map"
+    assert viewer["ranges"] == ["depth"]
+    [item, _] = viewer["items"]
+    assert item["thumbs"] == ["blur_map-thumb.jpg", "depth-thumb.jpg"]
+    assert item["files"] == ["input.jpg", "depth.png"]
+    assert (item["maps"]["depth"]["range"], item["maps"]["depth"]["high"]) == ("3 to 3 m", "5 m")
+    for text in ("Depth map, 5–95 %", "Share of pixels by value: metres from the camera", ".scale-depth{"):
+        assert text in page
+
+
+def test_a_picture_that_nobody_described_is_shown_under_its_name() -> None:
+    items = [_with_depth("set/a")]
+    viewer = _viewer(render_page(_run(items), items))
+    assert viewer["titles"]["depth"] == "depth"
+    assert viewer["items"][0]["files"] == ["input.jpg", "depth.png"]
+    assert viewer["ranges"] == []
+
+
+def test_items_of_every_route_are_counted_marked_and_can_be_filtered() -> None:
+    items = [_item("set/a"), replace(_item("set/b"), route="single")]
+    items += [replace(_item(f"set/{n}"), route="burst") for n in "cd"]
+    page = _render(items, single_stages=(StageSpec("deblur", "bdir", "1"), StageSpec("depth", "lens", "1")))
+    assert "1 of 4 items is a single view: restored by bdir, depth by lens." in page
+    assert "2 of 4 items are bursts." in page
+    assert _viewer(page)["routes"] == {"single": "single view", "burst": "burst"}
+    assert [n for n in Page(page).values_of("value") if n in ("single", "burst")] == [
+        "burst",
+        "single",
+    ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
-from ldp_core.report import MapDigest, digest_map, picture_paths, render_pictures
+from ldp_core.errors import BlurMapError, SettingsError
+from ldp_core.report import MapDigest, PictureKind, PictureSpec, digest_map, picture_paths, render_pictures
 from ldp_core.report.model import BLUR_PICTURES
 from ldp_core.report.pictures import (
     THUMB_SIZE_PX,
@@ -184,3 +187,62 @@ def test_the_same_item_gives_the_same_bytes() -> None:
 
 def test_pictures_lie_below_their_item() -> None:
     assert picture_paths("set/a", ["left.jpg"]) == {"left.jpg": "items/set/a/left.jpg"}
+
+
+DEPTH = PictureSpec("depth", "Depth map", PictureKind.UNSIGNED_MAP, thumbnail=True, unit="m")
+
+
+def test_a_product_that_the_report_does_not_know_is_drawn_by_its_description() -> None:
+    depth = np.tile(np.linspace(0, 40, WIDTH, dtype=np.float32), (HEIGHT, 1))
+    flow = PictureSpec("flow", "Flow", PictureKind.PHOTOGRAPH)
+    products = {DEPTH: depth, flow: _photograph(6)}
+    files = render_pictures(_pair(), blur_map=None, restored=None, products=products)
+    assert {"depth.png", "depth-thumb.jpg", "depth-values.json", "flow.jpg"} <= set(files)
+    assert not {"flow-thumb.jpg", "flow-values.json"} & set(files)
+    digest = MapDigest.from_json(files["depth-values.json"])
+    assert (digest.kind, digest.limit, digest.step) == ("depth", 50, 2.5)
+    assert digest.p50 == pytest.approx(20, abs=0.5)
+    dark, bright = _decode(files["depth.png"])[0, [0, -1]].sum(axis=1)
+    assert dark < bright
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "limit"),
+    [
+        (PictureKind.UNSIGNED_MAP, 0.003, 0.005),
+        (PictureKind.SIGNED_MAP, -300.0, 500),
+        (PictureKind.UNSIGNED_MAP, 0.0, 1),
+        (PictureKind.PROBABILITY, 0.003, 1),
+    ],
+)
+def test_a_colour_scale_fits_the_size_of_the_values(kind: PictureKind, value: float, limit: float) -> None:
+    spec = PictureSpec("map", "Map", kind)
+    assert colour_limit(np.full((4, 4), value, np.float32), spec) == pytest.approx(limit)
+
+
+def test_a_description_chooses_the_colours() -> None:
+    spec = PictureSpec("map", "Map", PictureKind.PROBABILITY, colours=("#000000", "#ff0000"))
+    ones = np.ones((HEIGHT, WIDTH), np.float32)
+    files = render_pictures(_pair(), blur_map=None, restored=None, products={spec: ones})
+    assert tuple(_decode(files["map.png"])[0, 0]) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("shape", [(HEIGHT, WIDTH, 1), (HEIGHT - 1, WIDTH)])
+def test_a_product_that_does_not_fit_its_item_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(BlurMapError, match="cannot be shown"):
+        render_pictures(_pair(), blur_map=None, restored=None, products={DEPTH: np.zeros(shape, np.float32)})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "../depth"},
+        {"name": "depth-thumb"},
+        {"variant": "a b"},
+        {"colours": ("#000000",)},
+        {"colours": ("#000000", "red;}")},
+    ],
+)
+def test_a_description_that_cannot_be_drawn_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        replace(DEPTH, **fields)

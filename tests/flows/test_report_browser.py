@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from report_samples import BARE, GAINS_DB, WORST_FIRST
+from report_samples import BARE, GAINS_DB, WORST_FIRST, write_depth_report
 
 
 def _names(page: Any) -> list[str]:
@@ -322,3 +324,22 @@ def _sorted_by(page: Any, key: str, *, descending: bool) -> list[str]:
     known = sorted((item for item in items if value(item) is not None), key=lambda i: shown.index(i["id"]))
     gaps = [name for name in shown if name not in {item["id"] for item in known}]
     return [item["id"] for item in sorted(known, key=value, reverse=descending)] + gaps
+
+
+def test_a_depth_map_and_a_route_that_the_report_does_not_know_are_shown(
+    open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    page = open_page(f"file://{write_depth_report(str(tmp_path))}")
+    page.wait_for_function("() => [...document.querySelectorAll('#table img')].every(i => i.naturalWidth)")
+    assert page.locator("#table img").count() == 4 * 3
+    assert page.locator("th[data-sort='map:depth']").inner_text().startswith("Depth map, 5–95 %")
+    page.locator("#only-burst").check()
+    [name] = _names(page)
+    assert page.locator("tr.item .badge").inner_text() == "burst"
+    _open(page)
+    assert _title(page) == name
+    assert "burst" in page.locator("#viewer-place").inner_text()
+    assert page.locator("#strip figcaption button").all_inner_texts()[-1] == "Depth map"
+    legend = page.locator("#strip .legend").last
+    assert legend.inner_text().split() == ["0", "10", "m"]
+    assert "gradient" in legend.locator("i").evaluate("e => getComputedStyle(e).backgroundImage")
