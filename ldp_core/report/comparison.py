@@ -130,7 +130,7 @@ def state_result(rows: Sequence[DifferenceRow]) -> tuple[str, str]:
     says = {
         "better": "The second run is better by",
         "worse": "The second run is worse by",
-        "unclear": "No clear difference between the runs:",
+        "unclear": "The runs do not clearly differ:",
     }[row.verdict]
     terms = f"95 % interval {row.gain.interval}, {count_items(row.n)}"
     return f"{says} {row.gain.amount} ({terms}).", row.verdict

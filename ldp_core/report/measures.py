@@ -66,7 +66,8 @@ _MEASURES: Final = (
     Measure("auc", "AUC", "", 4, "higher", "blur_map",
             "Probability that a blurred pixel is rated above a sharp one; 0.5 is random."),
     Measure("agreement_auc", "Agreement, AUC", "", 4, "higher", "agreement",
-            "Probability that a pixel measured sharp is rated above one measured blurred; 0.5 is random."),
+            "Probability that a pixel measured sharp is rated above one measured blurred; 0.5 is random. "
+            "Neither the detected nor the measured map is a ground truth."),
     Measure("agreement_iou", "Agreement, IoU", "", 4, "higher", "agreement",
             "Intersection over union of the areas that are detected and measured as in focus."),
     Measure("agreement_balanced", "Agreement, balanced", "", 4, "higher", "agreement",

@@ -43,8 +43,8 @@ LISTED_ITEMS: Final = 2000
 SECTIONS: Final[Mapping[Family, str]] = {
     "fidelity": "Compared with the target",
     "reblur": "Without a target",
-    "blur_map": "Blur map compared with its ground truth",
-    "agreement": "Detected focus compared with measured blur; neither is a ground truth",
+    "blur_map": "Blur map and ground truth",
+    "agreement": "Agreement, without ground truth",
     "other": "Other scores",
 }
 _READERS: Final = 16

@@ -190,7 +190,7 @@ def compare_baselines(run: RunSummary, items: Sequence[ReportItem]) -> list[Base
 _RESULTS: Final[Mapping[str, str]] = {
     "better": "Restored images gain {gain} over their input",
     "worse": "Restored images are worse than their input: {gain}",
-    "unclear": "No clear difference between restored images and their input: {gain}",
+    "unclear": "Restored images do not clearly differ from their input: {gain}",
     "few": "Too few items to claim that restored images gain {gain}",
 }
 _SECOND_VIEW: Final[Mapping[Verdict, str]] = {
@@ -202,7 +202,7 @@ _SECOND_VIEW: Final[Mapping[Verdict, str]] = {
 _OTHER: Final[Mapping[Verdict, str]] = {
     "better": "Restored images are better than those of {name}: {gain}",
     "worse": "Restored images are worse than those of {name}: {gain}",
-    "unclear": "No clear difference between restored images and those of {name}: {gain}",
+    "unclear": "Restored images do not clearly differ from those of {name}: {gain}",
     "few": "Too few items to claim a difference between restored images and those of {name}: {gain}",
 }
 
