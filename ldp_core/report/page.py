@@ -44,7 +44,7 @@ SECTIONS: Final[Mapping[Family, str]] = {
     "fidelity": "Compared with the target",
     "reblur": "Without a target",
     "blur_map": "Blur map and ground truth",
-    "agreement": "Agreement, without ground truth",
+    "agreement": "Agreement, no ground truth",
     "other": "Other scores",
 }
 _READERS: Final = 16

@@ -332,6 +332,10 @@ def test_a_depth_map_and_a_route_that_the_report_does_not_know_are_shown(
     page = open_page(f"file://{write_depth_report(str(tmp_path))}")
     page.wait_for_function("() => [...document.querySelectorAll('#table img')].every(i => i.naturalWidth)")
     assert page.locator("#table img").count() == 4 * 3
+    page.set_viewport_size({"width": 390, "height": 844})
+    [shown] = page.locator("tr.item").first.locator("img:visible").all()
+    assert shown.get_attribute("src").endswith("/restored-thumb.jpg")
+    page.set_viewport_size({"width": 1280, "height": 800})
     assert page.locator("th[data-sort='map:depth']").inner_text().startswith("Depth map, 5–95 %")
     page.locator("#only-burst").check()
     [name] = _names(page)

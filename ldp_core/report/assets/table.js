@@ -7,8 +7,9 @@ const rowOf = new Map();
 
 function makePictures(item) {
   const cell = make("td", "pictures");
+  const main = item.thumbs.find((file) => file.startsWith("restored-")) ?? item.thumbs.at(-1);
   for (const file of item.thumbs) {
-    const img = make("img");
+    const img = make("img", file === main ? "main" : "");
     img.alt = `${titles[file.split("-thumb")[0]]} of ${item.id}`;
     img.loading = "lazy";
     img.decoding = "async";
