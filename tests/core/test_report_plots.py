@@ -116,7 +116,7 @@ def test_very_many_items_take_few_elements_and_none_is_lost() -> None:
     pairing = _many(FEW_ITEMS + 1)
     scatter, gains = draw_scatter(pairing, label=""), draw_gains(pairing, label="")
     assert scatter.count("h0") == len(pairing.items)
-    assert gains.count("L") == len(pairing.items) + 2  # two outlines, each from foot to foot
+    assert gains.count("L") == len(pairing.items) + 2  # two outlines, each from base line to base line
     assert scatter.count("<") + gains.count("<") < 150
 
 

@@ -118,30 +118,30 @@ def test_an_item_without_pictures_says_so_and_shows_its_scores(page: Any) -> Non
     assert page.locator("#stage .view.bare").count() == 0
 
 
-def test_the_wipe_follows_slider_keys_and_mouse(page: Any) -> None:
+def test_the_divider_follows_slider_keys_and_mouse(page: Any) -> None:
     _open(page)
-    wipe, curtain = page.locator("#wipe"), page.locator("#curtain")
-    wipe.fill("20")
-    assert "20%" in curtain.evaluate("e => e.style.clipPath")
-    wipe.press("ArrowRight")
-    assert wipe.input_value() == "20.5"
+    divider, overlay = page.locator("#divider"), page.locator("#overlay")
+    divider.fill("20")
+    assert "20%" in overlay.evaluate("e => e.style.clipPath")
+    divider.press("ArrowRight")
+    assert divider.input_value() == "20.5"
     assert _title(page) == WORST_FIRST[0]
     for key, position in (("Home", "0"), ("End", "100")):
-        wipe.press(key)
-        assert wipe.input_value() == position
-    wipe.fill("20.5")
+        divider.press(key)
+        assert divider.input_value() == position
+    divider.fill("20.5")
     page.locator("[data-do=fit]").focus()
     page.keyboard.press("]")
-    assert wipe.input_value() == "25.5"
+    assert divider.input_value() == "25.5"
     box, view = page.locator("#handle").bounding_box(), page.locator("#stage .view").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
     page.mouse.down()
     page.mouse.move(view["x"] + view["width"] * 0.75, box["y"] + 40)
     page.mouse.up()
-    assert float(wipe.input_value()) == pytest.approx(75, abs=1)
+    assert float(divider.input_value()) == pytest.approx(75, abs=1)
 
 
-def test_the_wipe_compares_any_two_pictures(page: Any) -> None:
+def test_the_divider_compares_any_two_pictures(page: Any) -> None:
     _open(page)
     page.locator("#under").select_option("left")
     page.locator("#over").select_option("right")

@@ -1,6 +1,6 @@
 // ---- The table of items: rows are made as they come into sight ----
 
-const CHUNK = 40;
+const CHUNK = 40; // rows made at once: as many as a screen of 2160 pixels shows
 const table = byId("table");
 const listing = { order: items.map((_, n) => n), shown: [], made: 0, current: 0 };
 const rowOf = new Map();
@@ -168,7 +168,7 @@ function startTable() {
     makeRows(listing.made + CHUNK);
     watcher.unobserve(end);
     watcher.observe(end);
-  }, { root: table.parentElement, rootMargin: "0px 0px 600px" });
+  }, { root: table.parentElement, rootMargin: "0px 0px 600px" }); // made about ten rows before they come into sight
   watcher.observe(end);
   addEventListener("beforeprint", () => makeRows(items.length));
   showRows();

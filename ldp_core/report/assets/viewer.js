@@ -62,10 +62,10 @@ function makeScoreTable(subjects) {
 function choose(select, name) {
   select.value = name;
   scene.wanted = [under.value, over.value];
-  drawWipe();
+  drawComparison();
 }
 
-function drawWipe() {
+function drawComparison() {
   const item = items[scene.n];
   for (const [select, img] of [[under, byId("under-picture")], [over, byId("over-picture")]]) {
     const file = item.files.find((each) => nameOf(each) === select.value);
@@ -93,7 +93,7 @@ function showItem(n) {
   byId("scores").replaceChildren(...makeScores(item));
   fillChoice(under, item.files, scene.wanted[0]);
   fillChoice(over, item.files, scene.wanted[1]);
-  drawWipe();
+  drawComparison();
   arrange();
   location.replace(`#item=${encodeURIComponent(item.id)}`);
 }
