@@ -51,8 +51,8 @@ STEPS_OF_SCALE: Final = 20
 def render_pictures(
     pair: Pair,
     *,
-    blur_map: BlurMap | None,
-    restored: Pixels | None,
+    blur_map: BlurMap | None = None,
+    restored: Pixels | None = None,
     products: Mapping[PictureSpec, Values] | None = None,
 ) -> dict[str, bytes]:
     """Everything a report shows of one item, as file name -> content.

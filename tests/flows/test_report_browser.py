@@ -318,7 +318,7 @@ def _sorted_by(page: Any, key: str, *, descending: bool) -> list[str]:
 
     def value(item: dict[str, Any]) -> Any:
         if key.startswith("map:"):
-            return item["maps"] and item["maps"][key.removeprefix("map:")]["reach"]
+            return item["maps"].get(key.removeprefix("map:"), {}).get("reach")
         return item[key] if key in ("id", "status") else item["values"][int(key)]
 
     known = sorted((item for item in items if value(item) is not None), key=lambda i: shown.index(i["id"]))
