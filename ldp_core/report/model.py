@@ -61,7 +61,7 @@ class PictureSpec:
     the colour scale has at least two. ``variant`` tells maps of one name apart whose values differ in kind.
 
     Raises:
-        SettingsError: a name that is no file name, or something that is no colour.
+        SettingsError: a name that is no file name, or a colour that is none.
     """
 
     name: str
@@ -77,19 +77,14 @@ class PictureSpec:
 
     def __post_init__(self) -> None:
         pattern = "[a-z0-9_]+" if self.is_map else rf"({EXTERNAL_PREFIX})?[a-z0-9._]+"
-        if not all(re.fullmatch(pattern, name) for name in (self.name, self.scale)):
+        named = all(re.fullmatch(pattern, name) for name in (self.name, self.scale))
+        coloured = len(self.stops) > 1 and all(re.fullmatch("#[0-9a-f]{6}", stop) for stop in self.stops)
+        if not (named and coloured):
             raise SettingsError(
-                "a picture of the report has a name that is no file name",
+                "the report cannot show pictures that are described like this",
                 where=self.title,
-                expected="small letters, digits and _",
-                got=f"{self.name}, {self.scale}",
-            )
-        if len(self.stops) < 2 or not all(re.fullmatch("#[0-9a-f]{6}", stop) for stop in self.stops):
-            raise SettingsError(
-                "a colour scale of the report cannot be drawn",
-                where=self.name,
-                expected="two or more colours as #rrggbb in small letters",
-                got=", ".join(self.colours),
+                expected="names of small letters, digits and _; two or more colours as #rrggbb in small letters",
+                got=", ".join((self.name, self.variant, *self.colours)),
             )
 
     @property
