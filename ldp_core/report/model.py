@@ -83,7 +83,7 @@ class PictureSpec:
             raise SettingsError(
                 "the report cannot show pictures that are described like this",
                 where=self.title,
-                expected="names of small letters, digits and _; two or more colours as #rrggbb in small letters",
+                expected="names of small letters, digits and _; two or more colours such as #00ff7f",
                 got=", ".join((self.name, self.variant, *self.colours)),
             )
 

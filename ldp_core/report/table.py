@@ -22,7 +22,7 @@ SHOWN_COLUMNS: Final = 8
 SIGNIFICANT_DIGITS: Final = 6
 """Of scores in the page: more than any column prints, and a page of 1000 items stays below 1 MB."""
 _THUMB: Final = "-thumb"
-_SUFFIXES: Final = (".jpg", ".png", ".webp")
+_SUFFIXES: Final = (".jpg", ".png")
 
 Values = Mapping[str, float]
 """A metric's values by subject."""
