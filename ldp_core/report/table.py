@@ -49,12 +49,6 @@ class Definition:
         parts = (self.alignment, self.variant)
         return ", ".join(part for part in parts if part and part != "none")
 
-    @property
-    def aligned(self) -> bool:
-        """Whether it is taken after a shift search; done where the target is known to be displaced, so
-        there the one without is of less worth."""
-        return self.alignment != "none"
-
     def gain(self, values: Values) -> float | None:
         """How much better restored is than input, or None where one is missing or nothing is better."""
         if not self.measure.better or not {"input", "restored"} <= values.keys():
@@ -209,9 +203,9 @@ def _build_columns(items: Sequence[Mapping[Definition, Values]]) -> list[ColumnG
 
 
 def _order_definition(definition: Definition) -> tuple[int, bool, int, str]:
-    """By family; in it those after a shift search first; then by metric."""
+    """By family, then after a shift search first (its target is displaced), then by metric."""
     family, place, name = order_of_metric(definition.metric)
-    return family, not definition.aligned, place, name
+    return family, definition.alignment == "none", place, name
 
 
 def _order_subjects(subjects: set[str], definition: Definition) -> tuple[str, ...]:
@@ -282,14 +276,10 @@ def _describe_item(row: TableRow, *, group: int, pictures: Sequence[PictureSpec]
         "route": item.route,
         "group": group,
         "maps": {spec.name: _describe_map(d, spec) for spec, d in described if d and d.kind == spec.scale},
-        "values": [_round(cell.value) for cell in row.cells],
+        "values": [c.value and float(f"{c.value:.{SIGNIFICANT_DIGITS}g}") for c in row.cells],
         "marks": "".join(cell.mark[0] for cell in row.cells),
         "worse": row.worse,
     } | _list_pictures(item.pictures, pictures)
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 
 def _describe_map(digest: MapDigest, spec: PictureSpec) -> dict[str, Any]:
