@@ -19,9 +19,11 @@ from zarr.core.buffer import Buffer
 from zarr.core.buffer.cpu import Buffer as CpuBuffer
 from zarr.storage import MemoryStore
 
-METADATA_NAME = "zarr.json"
+from ldp_core.archive.layout import METADATA_NAME
+
 _BAND_BYTES = 2**20
-_ZSTD_LEVEL = 1
+"""Of rows in one inner chunk: small enough to fetch alone, large enough to compress well."""
+_ZSTD_LEVEL = 1  # level 3 gains 1 % of the bytes of noisy photographs and writes at two thirds of the speed
 
 
 @dataclass(frozen=True, slots=True)

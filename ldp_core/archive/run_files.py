@@ -1,6 +1,6 @@
-"""The files of a run's record: which runs there are, and whether their files are as they were written.
+"""The files of runs: which runs there are, and whether their files are as they were written.
 
-A run that came to its end leaves ``digests.json``, sealed, with the sha256 of every file of its record.
+A run that came to its end leaves ``digests.json``, checksummed, with the sha256 of every file of its record.
 Records without one (of runs that were stopped, or of earlier versions) can only be parsed.
 """
 
@@ -12,9 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ldp_core.archive.audit import Damage, Rot
-from ldp_core.archive.contents import RUNS
-from ldp_core.archive.sealed import BLANK_SEAL, SEAL, open_sealed, seal_json
+from ldp_core.archive.audit import Corruption, Damage
+from ldp_core.archive.checksums import (
+    BLANK_CHECKSUM,
+    CHECKSUM_FIELD,
+    read_checksummed,
+    write_checksummed,
+)
+from ldp_core.archive.layout import RUNS
 from ldp_core.errors import ItemDamagedError, ObjectMissingError
 from ldp_core.item_ids import is_segment
 from ldp_core.storage import join, list_folder, read_bytes
@@ -29,16 +34,16 @@ RECORDS = (*STARTED, "scores.parquet", "items.jsonl", "quarantine.jsonl", SUMMAR
 
 @dataclass(frozen=True, slots=True)
 class RunAudit:
-    """What is rotten in a run's record; ``sealed``: its files were compared with their digests."""
+    """What is corrupt in a run's record; ``checked``: its files were compared with their digests."""
 
     run_id: str
-    sealed: bool
-    rot: tuple[Rot, ...]
+    checked: bool
+    corrupt: tuple[Corruption, ...]
 
 
 def list_runs(root: str) -> list[str]:
     """Ids of all runs, newest first."""
-    return sorted((name for name in list_folder(join(root, RUNS)).folders if is_segment(name)), reverse=True)
+    return sorted(filter(is_segment, list_folder(join(root, RUNS)).folders), reverse=True)
 
 
 def is_unbegun(objects: Iterable[str]) -> bool:
@@ -46,11 +51,11 @@ def is_unbegun(objects: Iterable[str]) -> bool:
     return not ({*RECORDS, DIGESTS} - {"catalogue.jsonl"}) & {*objects}
 
 
-def seal_digests(run_id: str, files: Mapping[str, bytes]) -> bytes:
+def make_digests(run_id: str, files: Mapping[str, bytes]) -> bytes:
     """The content of ``digests.json``."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    document = {"schema": 1, "run_id": run_id, "sha256": digests, SEAL: BLANK_SEAL}
-    return seal_json(document, where=DIGESTS)
+    document = {"schema": 1, "run_id": run_id, "sha256": digests, CHECKSUM_FIELD: BLANK_CHECKSUM}
+    return write_checksummed(document, where=DIGESTS)
 
 
 def read_digests(root: str, run_id: str) -> dict[str, str] | None:
@@ -61,7 +66,7 @@ def read_digests(root: str, run_id: str) -> dict[str, str] | None:
     """
     where = join(root, RUNS, run_id, DIGESTS)
     try:
-        document = open_sealed(read_bytes(where), where=where)
+        document = read_checksummed(read_bytes(where), where=where)
     except ObjectMissingError:
         return None
     if document["run_id"] != run_id:
@@ -71,49 +76,49 @@ def read_digests(root: str, run_id: str) -> dict[str, str] | None:
 
 
 def audit_run(root: str, run_id: str) -> RunAudit:
-    """What is rotten in the record of a run. Its report is no record: `ldp report` makes it again."""
+    """What is corrupt in the record of a run. Its report is no record: `ldp report` makes it again."""
     try:
         digests = read_digests(root, run_id)
     except ItemDamagedError as error:
-        rot = Rot(_path(run_id, DIGESTS), Damage.METADATA, error.expected, error.got)
-        return RunAudit(run_id, False, (rot, *_parse_all(root, run_id)))
+        found = Corruption(_path(run_id, DIGESTS), Damage.METADATA, error.expected, error.got)
+        return RunAudit(run_id, False, (found, *_parse_all(root, run_id)))
     if digests is None:
         return RunAudit(run_id, False, (*_miss_digests(root, run_id), *_parse_all(root, run_id)))
     return RunAudit(run_id, True, tuple(_compare_all(root, run_id, digests)))
 
 
-def _compare_all(root: str, run_id: str, digests: Mapping[str, str]) -> Iterator[Rot]:
+def _compare_all(root: str, run_id: str, digests: Mapping[str, str]) -> Iterator[Corruption]:
     for name, expected in digests.items():
         try:
             found = hashlib.sha256(read_bytes(join(root, RUNS, run_id, name))).hexdigest()
         except ObjectMissingError:
-            yield Rot(_path(run_id, name), Damage.MISSING, expected)
+            yield Corruption(_path(run_id, name), Damage.MISSING, expected)
             continue
         if found != expected:
-            yield Rot(_path(run_id, name), Damage.RECORD, expected, found)
+            yield Corruption(_path(run_id, name), Damage.RECORD, expected, found)
 
 
-def _parse_all(root: str, run_id: str) -> Iterator[Rot]:
-    """Files of an unsealed record that cannot be read; those of its start must be there."""
+def _parse_all(root: str, run_id: str) -> Iterator[Corruption]:
+    """Files of a record without digests that cannot be read; those of its start must be there."""
     present = list_folder(join(root, RUNS, run_id)).objects
     if is_unbegun(present):
         return
     for name in STARTED:
         if name not in present:
-            yield Rot(_path(run_id, name), Damage.MISSING)
+            yield Corruption(_path(run_id, name), Damage.MISSING)
     for name in RECORDS:
         if name in present and not _parses(read_bytes(join(root, RUNS, run_id, name)), name):
-            yield Rot(_path(run_id, name), Damage.RECORD, expected=name.rpartition(".")[2])
+            yield Corruption(_path(run_id, name), Damage.RECORD, expected=name.rpartition(".")[2])
 
 
-def _miss_digests(root: str, run_id: str) -> Iterator[Rot]:
+def _miss_digests(root: str, run_id: str) -> Iterator[Corruption]:
     """The digests of a finished run that promised them at its start."""
     present = list_folder(join(root, RUNS, run_id)).objects
     if SUMMARY not in present or STARTED[0] not in present:
         return
     content = read_bytes(join(root, RUNS, run_id, STARTED[0]))
     if _parses(content, STARTED[0]) and json.loads(content).get("sealed_by") == DIGESTS:
-        yield Rot(_path(run_id, DIGESTS), Damage.MISSING)
+        yield Corruption(_path(run_id, DIGESTS), Damage.MISSING)
 
 
 def _parses(content: bytes, name: str) -> bool:
