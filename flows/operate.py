@@ -23,8 +23,8 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Hash everything in an archive again and name what is rotten; exit code 3 where something stays so."""
-    from flows.operate_console import print_verification
     from flows.archives import verify as verify_all
+    from flows.operate_console import print_verification
 
     with exits(), showing_progress():
         found = verify_all(archive, repair=repair, cluster=cluster, processes=workers)
@@ -40,8 +40,8 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """List the runs of an archive and what it holds, or tell all of one run."""
-    from flows.operate_console import print_archive, print_run
     from flows.archives import describe_archive, describe_one_run
+    from flows.operate_console import print_archive, print_run
 
     with exits():
         values = describe_archive(archive) if run is None else describe_one_run(archive, run)

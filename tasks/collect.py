@@ -139,7 +139,7 @@ def _sift(section: Section, listing: Listing, held: References, before: datetime
     loose = {i: o for i, o in listing.items.items() if not held.hold(section, i) and _is_old(o, before)}
     traces = dict(listing.partial)
     traces |= {p: e for p, e in listing.incomplete.items() if not held.hold(section, _item(section, p))}
-    if len(loose) == len(listing.items) and section.is_result:
+    if len(loose) == len(listing.items) and section.is_result and section not in held.results:
         traces |= listing.groups
     left = {path: entry for path, entry in traces.items() if _is_old({path: entry}, before)}
     entries = [*left.values(), *(entry for objects in loose.values() for entry in objects.values())]

@@ -18,6 +18,7 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
+from tasks.job import Job
 
 from ldp_core.archive import Archive
 from ldp_core.catalogue import load_pair, read_catalogue
@@ -25,7 +26,6 @@ from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.storage import join, list_sizes, write_bytes
 from ldp_core.types import Item
-from tasks.job import Job
 from tasks.stages import Failed, ingest_item
 
 

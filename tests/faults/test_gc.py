@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from flows.cli import app
 from ldp_core.errors import ArchiveError, ItemDamagedError
 from ldp_core.storage import delete
+from tasks.cluster import in_process
 from tasks.collect import collect, find_garbage
-from tasks.spread import here
 from tasks.verify import verify_archive
 
 DAY_S = 24 * 3600
@@ -54,7 +54,7 @@ def gc(archive: Path, *options: str) -> tuple[int, dict[str, object]]:
 
 def keys_of_run(archive: Path, run_id: str) -> tuple[str, str]:
     values = json.loads(CliRunner().invoke(app, ["status", str(archive), run_id, "--json"]).stdout)
-    return values["stage_keys"]["restored"], values["stage_keys"]["scores"]
+    return values["stage_keys"]["pair"]["deblur"], values["stage_keys"]["pair"]["score"]
 
 
 def test_what_runs_refer_to_is_no_garbage(archive: Path) -> None:
@@ -78,7 +78,7 @@ def test_results_of_a_forgotten_run_are_listed_and_only_deleted_when_asked(archi
     _, deleted = gc(archive, "--delete")
     assert deleted["sections"] == listed["sections"]
     assert before.keys() - contents_of(archive).keys() == gone
-    assert not verify_archive(str(archive), here).rotten
+    assert not verify_archive(str(archive), in_process).corrupt
 
 
 def test_frames_go_last_and_only_with_all_their_results(archive: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_run_that_is_starting_is_waited_for_and_one_that_never_began_is_not(ar
         find_garbage(str(archive))
     age(archive)
     assert find_garbage(str(archive)) == []
-    assert not verify_archive(str(archive), here).rotten
+    assert not verify_archive(str(archive), in_process).corrupt
 
 
 def test_a_run_that_starts_after_the_listing_keeps_what_it_refers_to(whole: Path, archive: Path) -> None:
@@ -176,5 +176,5 @@ def test_a_run_at_work_loses_nothing(whole: Path, archive: Path) -> None:
             rounds += 1
     thread.join()
     assert not failed
-    assert not verify_archive(str(archive), here).rotten
+    assert not verify_archive(str(archive), in_process).corrupt
     assert {path.name for path in (archive / "runs").iterdir()} == {SECOND, "20260104t000000z-ffffff"}
