@@ -17,6 +17,7 @@ from ldp_core.blur import make_estimator
 from ldp_core.deblur import make_deblurrer
 from ldp_core.metrics import score_spec
 from ldp_core.types import StageSpec
+from tasks.run import Run
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
