@@ -27,7 +27,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import ldp_core
 from ldp_core.archive import Archive, Section
-from ldp_core.archive.layout import FRAME_SECTION, write_groups
+from ldp_core.archive.layout import FRAME_SECTION, TRUTHS, write_groups
 from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, make_digests
 from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl
 from ldp_core.errors import (
@@ -125,9 +125,9 @@ class Run:
         The folders that it will write to become Zarr groups.
         """
         run = cls(config.archive, run_id or new_run_id())
-        keys = [item.key for item in catalogue.items]
-        sections = [section for pipeline in pipelines.values() for section in pipeline.sections]
-        write_groups(run.archive, [FRAME_SECTION, *dict.fromkeys(sections)], keys)
+        sections = [FRAME_SECTION, *(one for pipeline in pipelines.values() for one in pipeline.sections)]
+        sections += [TRUTHS] if any(item.blur_truth for item in catalogue.items) else []
+        write_groups(run.archive, dict.fromkeys(sections), [item.key for item in catalogue.items])
         write_bytes(join(run.url, "catalogue.jsonl"), catalogue_to_jsonl(catalogue).encode())
         write_bytes(join(run.url, "run.json"), _to_json(_to_stored(run.run_id, config, pipelines)))
         return run

@@ -78,12 +78,12 @@ def complete_run(run: Run, *quarantine: QuarantineRecord) -> RunSummary:
     return summary
 
 
-def contents_of(folder: Path) -> dict[str, bytes]:
-    """Every file by relative path, but for corrupt ones that were moved away and groups."""
+def contents_of(folder: Path, *, groups: bool = False) -> dict[str, bytes]:
+    """Every file by relative path, but for corrupt ones that were moved away and, unless asked for, groups."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     named = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
     return {
         name: content
         for name, content in named.items()
-        if not name.startswith("rotten/") and content != GROUP_METADATA
+        if not name.startswith("rotten/") and (groups or content != GROUP_METADATA)
     }

@@ -224,3 +224,18 @@ def test_an_address_is_read_back_from_its_path(archive: Path) -> None:
         assert address is not None
         assert address.path == item_of(name)
     assert address_of("runs/x/run.json") is None
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "blur/zarr.json", "frames/zarr.json", "frames/set/zarr.json"])
+def test_an_altered_group_is_named_and_repaired(archive: Path, name: str) -> None:
+    before = contents_of(archive, groups=True)
+    (archive / name).write_bytes(before[name][:-9])
+    assert set(verify(archive).corrupt) == {name}
+    assert repair(archive) == {name: RepairOutcome.IDENTICAL}
+    assert contents_of(archive, groups=True) == before
+
+
+def test_a_lost_group_is_no_damage(archive: Path) -> None:
+    for name in ("zarr.json", "frames/zarr.json", "frames/set/zarr.json"):
+        (archive / name).unlink()
+    assert not verify(archive).corrupt

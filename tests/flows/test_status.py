@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from run_samples import FIRST, OTHER, SECOND, make_dataset, make_run
+from run_samples import FIRST, OTHER, SECOND, contents_of, make_dataset, make_run
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -50,8 +50,8 @@ def test_runs_are_listed_newest_first_with_totals(archive: Path) -> None:
     assert values["items"] == 2
     paths = [row["path"].partition("/")[0] for row in values["sections"]]
     assert sorted(paths) == sorted(["frames", "blur", "blur", "confidence", *["restored", "scores"] * 2])
-    objects = [p for p in archive.rglob("*") if p.is_file() and "runs" not in p.parts]
-    assert values["size_bytes"] == sum(path.stat().st_size for path in objects)
+    objects = [content for name, content in contents_of(archive).items() if not name.startswith("runs/")]
+    assert values["size_bytes"] == sum(map(len, objects))
 
 
 def test_one_run_is_told_with_its_keys_scores_and_quarantine(archive: Path) -> None:
