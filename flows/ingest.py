@@ -12,6 +12,7 @@ from flows.dataset_run import BATCHES_AT_ONCE, record_run
 from ldp_core.storage import shared_url
 from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
+from tasks.plan import Plan
 from tasks.progress import expect
 from tasks.stage import PipelineConfig
 
@@ -48,7 +49,7 @@ def ingest_dataset(
     """
     config = PipelineConfig(shared_url(archive))
     with open_workers(cluster, processes=processes) as workers:
-        plan = plan_run(unvisited(config), shared_url(source), layout, dataset)
+        plan: Plan = plan_run(unvisited(config), shared_url(source), layout, dataset).unquote()
         expect("ingest", len(plan.catalogue.items))
         with record_run("ingest", plan, {}, max_bad=max_bad) as run:
             run.run_batches(

@@ -81,7 +81,7 @@ def restore_dataset(
             baselines=baselines,
             torch_threads=workers.torch_threads,
         )
-        plan = plan_run(unvisited(config), source, layout, dataset)
+        plan: Plan = plan_run(unvisited(config), source, layout, dataset).unquote()
         require_memory(declare_memory(plan.to_do, config), workers)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))

@@ -66,9 +66,9 @@ class BatchResult:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def plan_run(config: PipelineConfig, source: str, layout: str, dataset: str | None) -> Plan:
-    """Catalogue a source and plan what is left to do for it."""
-    return unvisited(make_plan(config, source, layout=layout, dataset=dataset))
+def plan_run(config: PipelineConfig, source: str, layout: str, dataset: str | None) -> quote:
+    """Catalogue a source and plan what is left to do for it; the plan, quoted."""
+    return quote(make_plan(config, source, layout=layout, dataset=dataset))
 
 
 @task(task_run_name="ingest-{batch.number}", cache_policy=NO_CACHE, persist_result=False)

@@ -79,7 +79,7 @@ def complete_run(run: Run, *quarantine: QuarantineRecord) -> RunSummary:
 
 
 def contents_of(folder: Path, *, groups: bool = False) -> dict[str, bytes]:
-    """Every file by relative path, but for corrupt ones that were moved away and, unless asked for, groups."""
+    """Every file by relative path, but for corrupt ones moved away and, unless asked for, groups."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     named = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
     return {
