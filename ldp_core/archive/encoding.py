@@ -23,7 +23,8 @@ from ldp_core.archive.layout import METADATA_NAME
 
 _BAND_BYTES = 2**20
 """Of rows in one inner chunk: small enough to fetch alone, large enough to compress well."""
-_ZSTD_LEVEL = 1  # level 3 gains 1 % of the bytes of noisy photographs and writes at two thirds of the speed
+_ZSTD_LEVEL = 1
+"""Level 3 saves 2 to 4 % of the bytes of noisy photographs and takes about twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
