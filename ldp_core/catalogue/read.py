@@ -66,7 +66,7 @@ def _name_dataset(source: str, *, layout: str, dataset: str | None) -> str:
     if not is_segment(name):
         usable = slug(name) if is_segment(slug(name)) else layout
         raise CatalogueError(
-            "this name cannot stand in item ids",
+            "this name cannot be part of item ids",
             where=source,
             expected="lower-case letters, digits, dot, underscore and hyphen, the first a letter or digit; "
             "at most 200 of them, and no ending '.json'",

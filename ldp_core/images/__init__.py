@@ -13,8 +13,16 @@ anything is decoded. What a file holds decides, never its name.
 | CMYK, palette or 1 bit in TIFF, several pictures, animation, 12 bit | refused |
 """
 
-from ldp_core.images.codec import DEFAULT_LIMITS, ImageLimits, PictureHeader
-from ldp_core.images.files import PICTURE_FORMATS, decode_image, encode_image, probe_image, read_image
+from ldp_core.images.codec import PictureHeader
+from ldp_core.images.files import (
+    DEFAULT_LIMITS,
+    PICTURE_FORMATS,
+    ImageLimits,
+    decode_image,
+    encode_image,
+    probe_image,
+    read_image,
+)
 
 __all__ = [
     "DEFAULT_LIMITS",

@@ -1,4 +1,4 @@
-"""What all picture formats share: codecs and headers, size limits, refusals, two rules for pixel values."""
+"""What all picture formats share: codecs and headers, refusals, and two rules for pixel values."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from ldp_core.errors import ImageFormatError, ImageSupportError, ImageTooLargeError
-from ldp_core.settings import Settings
+from ldp_core.errors import ImageFormatError, ImageSupportError
 
 READABLE: Final = "grey or RGB of 8 or 16 bit, or of 0..1, as PNG, TIFF, JPEG, WebP, NPY, EXR or DNG"
 _BAND_ROWS: Final = 256  # float64 takes 8 bytes a value: bands keep that far below the picture itself
@@ -41,48 +39,6 @@ class Codec:
     read_header: Callable[[BinaryIO], PictureHeader]
     decode: Callable[[bytes], Any]
     encode: Callable[[NDArray[Any]], bytes] | None = None
-
-
-class ImageLimits(Settings):
-    """Upper limits of one picture, checked before its pixels take any memory.
-
-    The defaults hold a 16-bit RGB picture under 1.6 GB of memory; one of 32-bit floats takes three times
-    that while it is read.
-    """
-
-    max_bytes: int = Field(default=2**30, gt=0)
-    """Encoded bytes."""
-    max_pixels: int = Field(default=2**28, gt=0)
-    """Width times height."""
-    max_side_px: int = Field(default=65_535, gt=0)
-    """As in JPEG, whose sides have 16 bit."""
-
-
-DEFAULT_LIMITS: Final = ImageLimits()
-
-
-def check_bytes(size_bytes: int, *, limits: ImageLimits) -> None:
-    """Raises ImageTooLargeError when the encoded picture is larger than the limits allow."""
-    if size_bytes > limits.max_bytes:
-        raise _too_large(f"at most {limits.max_bytes} bytes", got=f"{size_bytes} bytes")
-
-
-def check_header(header: PictureHeader, *, limits: ImageLimits) -> None:
-    """Raises ImageTooLargeError when the header announces more than the limits allow."""
-    got = f"{header.width} x {header.height} pixels"
-    if max(header.height, header.width) > limits.max_side_px:
-        raise _too_large(f"sides of at most {limits.max_side_px} pixels", got=got)
-    if header.height * header.width > limits.max_pixels:
-        raise _too_large(f"at most {limits.max_pixels} pixels", got=got)
-
-
-def _too_large(expected: str, *, got: str) -> ImageTooLargeError:
-    return ImageTooLargeError(
-        "the picture is larger than allowed",
-        expected=expected,
-        got=got,
-        remedy="raise the image limits if this picture is meant, or leave it out",
-    )
 
 
 def refuse_kind(got: str, *, remedy: str = "convert the picture to plain grey or RGB") -> ImageFormatError:

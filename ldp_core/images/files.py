@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, Final
 
 import numpy as np
+from pydantic import Field
 
 from ldp_core import storage
 from ldp_core.errors import (
@@ -17,20 +18,12 @@ from ldp_core.errors import (
     LdpError,
     ObjectMissingError,
 )
-from ldp_core.images.codec import (
-    DEFAULT_LIMITS,
-    READABLE,
-    Codec,
-    ImageLimits,
-    PictureHeader,
-    check_bytes,
-    check_header,
-    report_damage,
-)
+from ldp_core.images.codec import READABLE, Codec, PictureHeader, report_damage
 from ldp_core.images.lossy import JPEG, WEBP
 from ldp_core.images.numeric import EXR, NPY
 from ldp_core.images.png import PNG
 from ldp_core.images.tiff import TIFF
+from ldp_core.settings import Settings
 from ldp_core.types import ImageRef, Pixels
 
 _CODECS: Final = {"png": PNG, "tiff": TIFF, "jpeg": JPEG, "webp": WEBP, "npy": NPY, "exr": EXR}
@@ -41,6 +34,24 @@ PICTURE_FORMATS: Final = tuple(name for name, codec in _CODECS.items() if codec.
 """Names of the formats that are written."""
 
 _BLOCK_BYTES: Final = 4096  # holds the whole header of 500 in 501 pictures of public datasets
+
+
+class ImageLimits(Settings):
+    """Upper limits of one picture, checked before its pixels take any memory.
+
+    The defaults hold a 16-bit RGB picture under 1.6 GB of memory; one of 32-bit floats takes three times
+    that while it is read.
+    """
+
+    max_bytes: int = Field(default=2**30, gt=0)
+    """Encoded bytes."""
+    max_pixels: int = Field(default=2**28, gt=0)
+    """Width times height."""
+    max_side_px: int = Field(default=65_535, gt=0)
+    """As in JPEG, whose sides have 16 bit."""
+
+
+DEFAULT_LIMITS: Final = ImageLimits()
 
 
 def probe_image(uri: str, *, size_bytes: int | None = None) -> ImageRef:
@@ -84,7 +95,7 @@ def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: in
         StorageError: the store refused or could not be reached.
     """
     with _image_errors(uri):
-        check_bytes(storage.size_of(uri) if size_bytes is None else size_bytes, limits=limits)
+        _check_bytes(storage.size_of(uri) if size_bytes is None else size_bytes, limits=limits)
         content = storage.read_bytes(uri)
     return decode_image(content, name=uri, limits=limits)
 
@@ -92,9 +103,9 @@ def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: in
 def decode_image(content: bytes, *, name: str = "", limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
     """As `read_image`, from bytes in memory; ``name`` is what errors call the picture."""
     with _image_errors(name):
-        check_bytes(len(content), limits=limits)
+        _check_bytes(len(content), limits=limits)
         header = _read_header(io.BytesIO(content))
-        check_header(header, limits=limits)
+        _check_header(header, limits=limits)
         return _shape_pixels(_find_codec(content).decode(content), header)
 
 
@@ -123,6 +134,30 @@ def _read_header(file: BinaryIO) -> PictureHeader:
     codec = _find_codec(file.read(_LONGEST_MAGIC))
     file.seek(0)
     return codec.read_header(file)
+
+
+def _check_bytes(size_bytes: int, *, limits: ImageLimits) -> None:
+    """Raises ImageTooLargeError when the encoded picture is larger than the limits allow."""
+    if size_bytes > limits.max_bytes:
+        raise _too_large(f"at most {limits.max_bytes} bytes", got=f"{size_bytes} bytes")
+
+
+def _check_header(header: PictureHeader, *, limits: ImageLimits) -> None:
+    """Raises ImageTooLargeError when the header announces more than the limits allow."""
+    got = f"{header.width} x {header.height} pixels"
+    if max(header.height, header.width) > limits.max_side_px:
+        raise _too_large(f"sides of at most {limits.max_side_px} pixels", got=got)
+    if header.height * header.width > limits.max_pixels:
+        raise _too_large(f"at most {limits.max_pixels} pixels", got=got)
+
+
+def _too_large(expected: str, *, got: str) -> ImageTooLargeError:
+    return ImageTooLargeError(
+        "the picture is larger than allowed",
+        expected=expected,
+        got=got,
+        remedy="raise the image limits if this picture is meant, or leave it out",
+    )
 
 
 def _find_codec(content: bytes) -> Codec:

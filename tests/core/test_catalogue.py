@@ -282,7 +282,7 @@ class TestNames:
     def test_a_folder_whose_name_is_too_long_needs_another(self, tmp_path: Path) -> None:
         folder = str(tmp_path / ("x" * 220))
         put_canon(folder, "a")
-        with pytest.raises(CatalogueError, match="cannot stand in item ids") as caught:
+        with pytest.raises(CatalogueError, match="cannot be part of item ids") as caught:
             read_catalogue(folder, layout="canon-dpdd")
         assert "'canon-dpdd'" in caught.value.remedy
         assert ids(read_catalogue(folder, layout="canon-dpdd", dataset="canon")) == ["canon/a"]

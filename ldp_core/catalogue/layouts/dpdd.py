@@ -7,11 +7,6 @@
 
 The suffixes ``_L`` and ``_R`` may be missing. Targets of single views are not read. The all-in-focus picture
 is a photograph of its own: its camera number lies one or two beside that of its source, before or after it.
-
-Targets are found by camera number, never by sorted order. Numbers decide where one way of pairing all
-photographs of a group has a smaller sum of differences than every other way. Where photographs are missing
-or two ways are as good, thumbnails decide, and what they leave open stays unpaired and is named. A wrong
-pair that numbers allow is found when its pixels are loaded (`ldp_core.catalogue.checking`).
 """
 
 from __future__ import annotations
@@ -104,7 +99,13 @@ def _add_target(spec: ItemSpec, url: str | None) -> ItemSpec:
 
 
 def _match_targets(scenes: Sequence[Photo], targets: Sequence[Photo]) -> dict[str, str]:
-    """The target's URL by its scene's URL; no target is given twice."""
+    """The target's URL by its scene's URL; no target is given twice.
+
+    Numbers decide where one way of pairing all photographs of a group has a smaller sum of differences than
+    every other way. Where photographs are missing or two ways are as good, thumbnails decide, and what they
+    leave open stays unpaired. A wrong pair that numbers allow is found when its pixels are loaded
+    (`ldp_core.catalogue.checking`).
+    """
     chosen: dict[str, str] = {}
     for near, candidates in _groups_within_reach(scenes, targets):
         chosen |= _match_by_number(near, candidates) or _match_by_thumbnail(near, candidates)

@@ -35,6 +35,8 @@ _ROLES = {"left": LEFT, "right": RIGHT, "gt_all_in_focus_im": TARGET, "gt_defocu
 _WHITE = {f"white_{side}": f"calibration/white_sheet_{side}.png" for side in ("left", "right")}
 _KERNELS = tuple(f"calibration/blur_kernels_{side}.npy" for side in ("left", "right"))
 
+# As in the authors' loader: the sensor's range, the window that evens the white sheets, the centre that the
+# truths cover. The exponent is what every view here is encoded with.
 _BLACK_LEVEL: Final = 1024
 _WHITE_LEVEL: Final = 2**14 - 1
 _RATIO_WINDOW_PX: Final = 101
