@@ -11,10 +11,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
-from ldp_core import storage
 from ldp_core.archive.addresses import Address, ItemKind
 from ldp_core.archive.contents import address_of
+
+from ldp_core import storage
 from ldp_core.catalogue import (
     LAYOUTS,
     catalogue_from_jsonl,
