@@ -32,7 +32,6 @@ def preview_run(
         deblurrer=deblurrer,
         single_settings=single_settings,
         baselines=baselines,
-        torch_threads=1,
     )
     plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)

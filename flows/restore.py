@@ -79,7 +79,6 @@ def restore_dataset(
             deblurrer=(deblurrer, deblurrer_settings),
             single_settings=(single_estimator_settings, single_deblurrer_settings),
             baselines=baselines,
-            torch_threads=workers.torch_threads,
         )
         plan: Plan = plan_run(unvisited(config), source, layout, dataset).unquote()
         require_memory(declare_memory(plan.to_do, config), workers)

@@ -30,21 +30,16 @@ KEEP_FREED_MEMORY = {
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """A cluster in use: its client, its worker processes, the torch threads and memory each may take.
+    """A cluster in use: its client, its worker processes, and the memory each may take.
 
-    ``torch_threads`` is 0 where the workers were started by somebody else, who chose it;
-    ``memory_bytes`` is the limit of the smallest worker, 0 where it has none.
+    ``embedded``: they were started by this process. ``memory_bytes`` is the limit of the smallest worker, 0
+    where it has none.
     """
 
     client: Client
     processes: int
-    torch_threads: int
+    embedded: bool
     memory_bytes: int = 0
-
-    @property
-    def embedded(self) -> bool:
-        """Whether the workers were started by this process."""
-        return self.torch_threads > 0
 
 
 @contextmanager
@@ -148,9 +143,7 @@ def _embedded(processes: int) -> Iterator[Workers]:
         )
         try:
             with Client(cluster) as client:
-                yield Workers(
-                    client, processes, max(1, _cores() // processes), _smallest_memory_bytes(client)
-                )
+                yield Workers(client, processes, True, _smallest_memory_bytes(client))
         finally:
             with suppress(TimeoutError):  # a worker slow to end is killed; its work is done
                 cluster.close()
@@ -169,7 +162,7 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
         ) from error
     with client:
         processes = _checked(client, address, timeout_s)
-        yield Workers(client, processes, 0, _smallest_memory_bytes(client))
+        yield Workers(client, processes, False, _smallest_memory_bytes(client))
 
 
 def _checked(client: Client, address: str, timeout_s: float) -> int:

@@ -26,6 +26,9 @@ from tasks.pipeline import Pipeline, pipeline_for
 from tasks.stage import PipelineConfig, Stage
 from tasks.stages import BLUR, DEBLUR, SCORE, is_baseline
 
+COMPUTING_THREADS = 1
+"""Of torch. With more, sums are taken in another order and a few values round to the next level (3 of 100,000
+on two threads); workers beside each other use the other cores."""
 _COMPUTE = threading.Semaphore(1)
 
 
@@ -192,7 +195,7 @@ def _read_or_make(config: PipelineConfig, stage: Stage, state: ItemState, *, rea
     if state.pair is None:
         raise LdpError("a stage ran before its item was loaded", where=item)
     inputs = {label: state.products[label] for label in stage.inputs}
-    with _computing(config, state.seconds, definition.name):
+    with _computing(state.seconds, definition.name):
         product = definition.run(stage, state.pair, inputs)
     with _timing(state.seconds, "write"):
         definition.write(archive, stage, item, product, input_digest=state.digest)
@@ -246,9 +249,8 @@ def _timing(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _computing(config: PipelineConfig, seconds: dict[str, float], name: str) -> Iterator[None]:
+def _computing(seconds: dict[str, float], name: str) -> Iterator[None]:
     with _COMPUTE:
-        if config.torch_threads:
-            torch.set_num_threads(config.torch_threads)
+        torch.set_num_threads(COMPUTING_THREADS)
         with _timing(seconds, name):
             yield

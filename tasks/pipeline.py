@@ -133,7 +133,6 @@ def make_config(
     deblurrer: Choice,
     single_settings: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
     baselines: Iterable[str] = (),
-    torch_threads: int = 0,
 ) -> PipelineConfig:
     """A configuration from names and plain settings.
 
@@ -154,5 +153,4 @@ def make_config(
         Route(MethodConfig.of(*estimator), MethodConfig.of(*deblurrer)),
         single,
         tuple(known.get(name) or MethodConfig.of(name) for name in dict.fromkeys(baselines)),
-        torch_threads,
     )

@@ -41,6 +41,7 @@ from ldp_core.item_ids import make_item_key, split_item_key
 from ldp_core.metrics.table import read_scores_table, scores_table
 from ldp_core.storage import join, list_folder, read_bytes, write_bytes
 from ldp_core.types import BASELINE, Catalogue, RunSummary, Score, StageSpec
+from tasks.items import COMPUTING_THREADS
 from tasks.pipeline import Pipeline, definition_of
 from tasks.stage import (
     PAIR,
@@ -384,7 +385,7 @@ def _to_stored(run_id: str, config: PipelineConfig, pipelines: Mapping[str, Pipe
         "archive": config.archive,
         "estimator": asdict(config.pair.estimator),
         "deblurrer": asdict(config.pair.deblurrer),
-        "torch_threads": config.torch_threads,
+        "torch_threads": COMPUTING_THREADS,
         "single_estimator": asdict(config.single.estimator),
         "single_deblurrer": asdict(config.single.deblurrer),
         "baselines": [asdict(method) for method in config.baselines],
@@ -411,7 +412,6 @@ def _from_stored(archive: str, job: Mapping[str, Any]) -> PipelineConfig:
             method("single_deblurrer", default.single.deblurrer),
         ),
         tuple(MethodConfig(**one) for one in job.get("baselines", ())),
-        job.get("torch_threads", 0),
     )
 
 

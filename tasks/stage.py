@@ -56,14 +56,12 @@ class PipelineConfig:
 
     ``single`` serves items whose second view is missing, as far as the methods of ``pair`` need both.
     ``baselines`` restore every item that they can as well, to be scored beside the result.
-    ``torch_threads`` is per worker process; 0 leaves it as it is.
     """
 
     archive: str
     pair: Route = Route(MethodConfig("disparity"), MethodConfig("ldp"))
     single: Route = Route(MethodConfig("depth-distilled"), MethodConfig("bdir"))
     baselines: tuple[MethodConfig, ...] = ()
-    torch_threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,7 @@ def make_dataset(folder: Path, count: int = 3) -> Path:
 
 def start_run(archive: Path, source: Path, run_id: str, **settings: Any) -> Run:
     """The record that a run leaves at its start."""
-    config = make_config(
-        str(archive), estimator=("disparity", {}), deblurrer=("wiener", settings), torch_threads=1
-    )
+    config = make_config(str(archive), estimator=("disparity", {}), deblurrer=("wiener", settings))
     return begin_run(config, source, run_id)
 
 

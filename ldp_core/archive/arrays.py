@@ -7,6 +7,8 @@ it, and digests.
 from __future__ import annotations
 
 import json
+import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,10 +40,12 @@ from ldp_core.errors import (
     LdpError,
     ObjectMissingError,
 )
-from ldp_core.storage import join, read_bytes, write_bytes
+from ldp_core.storage import holds, join, read_bytes, write_bytes
 from ldp_core.types import StageSpec
 
 SCHEMA = 1
+WRITE_PAUSES_S = (0.05, 0.2, 0.8, 3.2)
+"""Longest pauses between attempts to write; the last is longer than a writer needs for one item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,10 @@ class StoredArray:
     record: Mapping[str, Any]
 
 
-def write_array(root: str, address: Address, pixels: NDArray[Any], *, facts: Mapping[str, Any]) -> None:
-    """Put an array, its chunk first. ``facts`` join the record; ``pixels_sha256`` must be among them.
+def write_array(root: str, address: Address, pixels: NDArray[Any], *, facts: Mapping[str, Any]) -> bool:
+    """Put an array, its chunk first; False where another writer has put one, whole, in the meantime.
+
+    ``facts`` join the record; ``pixels_sha256`` must be among them.
 
     Raises:
         StorageError: the store refused or could not be reached.
@@ -68,9 +74,47 @@ def write_array(root: str, address: Address, pixels: NDArray[Any], *, facts: Map
             "this array cannot be archived", where=where, expected=expected, got=str(pixels.shape)
         )
     encoded = encode_array(pixels, dimensions=dimensions, attributes={"ldp": new_record(address, facts)})
-    metadata = write_checksummed(encoded.metadata, where=where)
-    write_bytes(join(root, address.chunk_path), encoded.chunk)
-    write_bytes(join(root, address.metadata_path), metadata)
+    metadata, chunk_url = write_checksummed(encoded.metadata, where=where), join(root, address.chunk_path)
+
+    def write() -> bool:
+        write_bytes(chunk_url, encoded.chunk)
+        write_bytes(join(root, address.metadata_path), metadata)
+        return True
+
+    return write_until_whole(
+        write,
+        is_ours=lambda: holds(chunk_url, encoded.chunk),
+        read=lambda: read_array(root, address),
+        where=where,
+    )
+
+
+def write_until_whole(
+    write: Callable[[], bool], *, is_ours: Callable[[], bool], read: Callable[[], object], where: str
+) -> bool:
+    """Write objects that belong together until they do, though others write to the same place.
+
+    False where the objects of another writer stay; ``write`` itself says whether it put its own.
+
+    The last of several writers finds the objects of the others in place of its own, if any: each writes its
+    last object last. Whoever finds that waits for a random moment and, unless the item is whole by then,
+    writes again.
+
+    Raises:
+        ArchiveError: other writers kept replacing the objects.
+    """
+    for pause_s in WRITE_PAUSES_S:
+        if write() and is_ours():
+            return True
+        time.sleep(random.uniform(0, pause_s))
+        if reads_back(read):
+            return False
+    raise ArchiveError(
+        "other writers keep replacing this item",
+        where=where,
+        expected=f"one of {len(WRITE_PAUSES_S)} attempts that nobody disturbs",
+        remedy="end the runs that write other content under the same id, then run again",
+    )
 
 
 def read_array(root: str, address: Address, *, input_digest: str = "") -> StoredArray:

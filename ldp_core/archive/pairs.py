@@ -15,6 +15,7 @@ from ldp_core.archive.arrays import (
     read_sidecar,
     reads_back,
     write_array,
+    write_until_whole,
 )
 from ldp_core.archive.checksums import (
     PairDigests,
@@ -51,13 +52,31 @@ def write_pair(root: str, pair: Pair, *, provenance: Mapping[str, Any]) -> bool:
     digests = digest_pair(pair)
     if _is_there(root, pair.key, digests.pair):
         return False
-    write_truth(root, pair, digests)
-    write_frames(root, pair, digests, provenance=provenance)
-    return True
+
+    def write() -> bool:
+        write_truth(root, pair, digests)
+        return write_frames(root, pair, digests, provenance=provenance)
+
+    undisturbed = write_until_whole(
+        write,
+        is_ours=lambda: _has_truth(root, pair.key, digests),
+        read=lambda: read_pair(root, pair.key),
+        where=join(root, frames_address(pair.key).path),
+    )
+    if not undisturbed:
+        _refuse_other(root, pair.key, digests.pair)
+    return undisturbed
 
 
-def write_frames(root: str, pair: Pair, digests: PairDigests, *, provenance: Mapping[str, Any]) -> None:
-    """Put the views of a pair, whatever was there."""
+def _has_truth(root: str, item: str, digests: PairDigests) -> bool:
+    """Whether the archived truth is the one that the frames recorded."""
+    if digests.blur_truth is None:
+        return True
+    return bool(fetch_record(root, truth_address(item))["pixels_sha256"] == [digests.blur_truth])
+
+
+def write_frames(root: str, pair: Pair, digests: PairDigests, *, provenance: Mapping[str, Any]) -> bool:
+    """Put the views of a pair, whatever was there; False where another writer's stay."""
     facts = {
         "digest": digests.pair,
         "views": list(digests.views),
@@ -66,7 +85,9 @@ def write_frames(root: str, pair: Pair, digests: PairDigests, *, provenance: Map
         **scoring_facts(pair),
         "provenance": dict(provenance),
     }
-    write_array(root, frames_address(pair.key), np.stack(list(named_views(pair).values())), facts=facts)
+    return write_array(
+        root, frames_address(pair.key), np.stack(list(named_views(pair).values())), facts=facts
+    )
 
 
 def write_truth(root: str, pair: Pair, digests: PairDigests) -> None:

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from ldp_core.archive.arrays import (
     damage_named,
+    fetch_record,
     read_array,
     read_document,
     read_sidecar,
     reads_back,
     write_array,
     write_document,
+    write_until_whole,
 )
 from ldp_core.archive.checksums import pixel_sha256
 from ldp_core.archive.layout import CONFIDENCE, TRUTH, Address
@@ -36,8 +38,7 @@ def write_result(root: str, address: Address, pixels: NDArray[Any], *, origin: O
     """Archive an array of any kind."""
     if reads_back(lambda: read_array(root, address, input_digest=str(origin["input"]))):
         return False
-    write_array(root, address, pixels, facts={"pixels_sha256": [pixel_sha256(pixels)], **origin})
-    return True
+    return write_array(root, address, pixels, facts={"pixels_sha256": [pixel_sha256(pixels)], **origin})
 
 
 def write_blur_map(root: str, address: Address, blur_map: BlurMap, *, origin: Origin) -> bool:
@@ -55,14 +56,24 @@ def write_blur_map(root: str, address: Address, blur_map: BlurMap, *, origin: Or
     if reads_back(lambda: read_blur_map(root, address, input_digest=str(origin["input"]))):
         return False
     sidecar = address.sidecar(CONFIDENCE)
+    sha256 = None if blur_map.confidence is None else pixel_sha256(blur_map.confidence)
     facts = {
         "pixels_sha256": [pixel_sha256(blur_map.values)],
         "blur_kind": blur_map.kind.value,
-        "confidence_sha256": write_confidence(root, sidecar, blur_map.confidence, origin=origin),
+        "confidence_sha256": sha256,
         **origin,
     }
-    write_array(root, address, blur_map.values, facts=facts)
-    return True
+
+    def write() -> bool:
+        write_confidence(root, sidecar, blur_map.confidence, origin=origin)
+        return write_array(root, address, blur_map.values, facts=facts)
+
+    return write_until_whole(
+        write,
+        is_ours=lambda: sha256 is None or fetch_record(root, sidecar)["pixels_sha256"] == [sha256],
+        read=lambda: read_blur_map(root, address),
+        where=join(root, address.path),
+    )
 
 
 def read_blur_map(root: str, address: Address, *, input_digest: str = "") -> BlurMap:
@@ -80,15 +91,11 @@ def read_blur_map(root: str, address: Address, *, input_digest: str = "") -> Blu
         return BlurMap(values=stored.pixels, kind=kind, confidence=confidence)
 
 
-def write_confidence(
-    root: str, address: Address, confidence: FloatMap | None, *, origin: Origin
-) -> str | None:
-    """Put a confidence, if there is one, whatever was there; returns its digest."""
-    if confidence is None:
-        return None
-    sha256 = pixel_sha256(confidence)
-    write_array(root, address, confidence, facts={"pixels_sha256": [sha256], **origin})
-    return sha256
+def write_confidence(root: str, address: Address, confidence: FloatMap | None, *, origin: Origin) -> None:
+    """Put a confidence, if there is one, whatever was there."""
+    if confidence is not None:
+        facts = {"pixels_sha256": [pixel_sha256(confidence)], **origin}
+        write_array(root, address, confidence, facts=facts)
 
 
 def write_restored(root: str, address: Address, restored: Pixels, *, origin: Origin) -> bool:

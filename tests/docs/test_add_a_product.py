@@ -38,7 +38,7 @@ for view in ("right", "coc"):
 methods = dict(estimator=("disparity", {}), deblurrer=("wiener", {}))
 single = ({"finest_px": 320}, {})
 archive = folder / "archive"
-config = make_config(str(archive), single_settings=single, torch_threads=1, **methods)
+config = make_config(str(archive), single_settings=single, **methods)
 
 def preview():
     return preview_run(str(source), "folders", str(archive), dataset="set", processes=1,

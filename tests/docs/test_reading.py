@@ -12,6 +12,7 @@ import pytest
 from doc_blocks import ROOT, read_blocks
 
 from ldp_core.archive import Archive
+from ldp_core.errors import ItemDamagedError
 
 
 def run_blocks(page: str) -> dict[str, Any]:
@@ -49,6 +50,22 @@ def test_results_are_read_as_the_page_says(inside: Path) -> None:
     assert float(found["furthest_behind"]) == pytest.approx(float(found["blur"].max()))
     assert found["frames"].dims == ("view", "y", "x", "channel")
     assert {score.subject for score in found["scores_of_item"]} >= {"input", "restored"}
+
+
+def test_an_empty_chunk_is_noticed_by_the_example_and_by_the_package(place: Path, tmp_path: Path) -> None:
+    """Zarr alone reads it as zeros."""
+    copy = Path(shutil.copytree(place / "archive" / "frames" / "dataset" / "0", tmp_path / "archive/frames/d/0"))
+    chunk = copy / "c.0.0.0.0"
+    chunk.write_bytes(b"")
+    assert not zarr.open_array(copy, mode="r")[:].any()  # type: ignore[union-attr]
+    blocks = read_blocks("infra/docs/reading-results.md", "python")
+    [example] = [block.text for block in blocks if "def open_item" in block.text]
+    names: dict[str, Any] = {"Path": Path}
+    exec(example.partition("\n\n\ndef list_items")[0], names)
+    with pytest.raises(ValueError, match="damaged"):
+        names["open_item"](str(copy))
+    with pytest.raises(ItemDamagedError):
+        Archive(str(tmp_path / "archive")).read_pair("d/0")
 
 
 def test_every_file_of_a_run_is_named(inside: Path) -> None:

@@ -62,9 +62,9 @@ def test_requests_per_item(proxied_s3: FaultProxy, s3: str, item: Item) -> None:
     assert count(proxied_s3) == {"GET": 1 + 3}
     config = make_config(f"{s3}/archive", estimator=("disparity", {}), deblurrer=("wiener", {}))
     assert isinstance(ingest_item(config, remote), ItemResult)
-    assert count(proxied_s3) == {"GET": 3 + 1, "PUT": 2}
+    assert count(proxied_s3) == {"GET": 3 + 1, "PUT": 2, "HEAD": 1}
     assert isinstance(restore_item(config, remote), ItemResult)
-    assert count(proxied_s3) == {"GET": 2 + 3, "PUT": 7}
+    assert count(proxied_s3) == {"GET": 2 + 3 + 1, "PUT": 7, "HEAD": 3}
     assert isinstance(load_archived(config, remote), ItemResult)
     assert count(proxied_s3) == {"GET": 2}
 

@@ -30,7 +30,7 @@ from tasks.stage import PipelineConfig
 
 source, archive = sys.argv[1:]
 [item] = read_catalogue(source, layout="folders").items
-config = PipelineConfig(archive, torch_threads=1)
+config = PipelineConfig(archive)
 assert isinstance(ingest_item(config, item), ItemResult)
 assert isinstance(restore_item(config, item), ItemResult)
 assert isinstance(draw_item(config, archive + "/report", item), DrawnItem)
@@ -44,9 +44,9 @@ def make_item(name: str = "set/a", *, width: int = 1680, height: int = 1120, **c
     return replace(Item(name, ref, ref), **changes)
 
 
-def workers(memory_bytes: int, *, processes: int = 2, torch_threads: int = 1) -> Workers:
+def workers(memory_bytes: int, *, processes: int = 2, embedded: bool = True) -> Workers:
     client: Any = None
-    return Workers(client, processes, torch_threads, memory_bytes)
+    return Workers(client, processes, embedded, memory_bytes)
 
 
 def needed(*items: Item) -> int:
@@ -98,7 +98,7 @@ def test_what_does_not_fit_is_named_with_a_way_out() -> None:
         require_memory(needs, workers(half, processes=1))
     assert "a machine with more memory" in alone.value.remedy
     with pytest.raises(MemoryShortError) as theirs:
-        require_memory(needs, workers(half, processes=8, torch_threads=0))
+        require_memory(needs, workers(half, processes=8, embedded=False))
     assert "--memory-limit" in theirs.value.remedy
 
 

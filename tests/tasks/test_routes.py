@@ -51,7 +51,7 @@ def config_in(folder: Path, *, weights: Path | None = None, **options: Any) -> P
     settings = write_dbd(weights or folder), write_bdir(weights or folder)
     methods: dict[str, Any] = {"estimator": ("disparity", {}), "deblurrer": ("wiener", {})}
     archive = str(folder / "archive")
-    return make_config(archive, single_settings=settings, torch_threads=1, **(methods | options))
+    return make_config(archive, single_settings=settings, **(methods | options))
 
 
 def write_run(folder: Path, run_id: str, **options: Any) -> PipelineConfig:
