@@ -126,8 +126,7 @@ def detection(
 ) -> None:
     """How well blur is detected in masked photographs, beside trivial answers; what the gate is worth."""
     from flows.detection_console import print_detection, warn_upside_down
-    from ldp_core.evaluation.detection import evaluate_detection, load_detector
-    from ldp_core.evaluation.gate import simulate_masked
+    from ldp_core.evaluation.detection import evaluate_detection, load_detector, simulate_masked
     from ldp_core.masked import list_masked, read_all_in_focus, read_masked
 
     with exits():

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from ldp_core.deblur.spectra import Canvas
+from ldp_core.signals import Canvas
 
-__all__ = ["Layer", "Penalty", "explain_views", "invert_layers", "refine_edges"]
+__all__ = ["Layer", "Penalty", "carry_back", "invert_layers", "refine_edges"]
 
-_IN_FOCUS_COC_PX = 1.0
+_IN_FOCUS_COC_PX: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Penalty:
         return self.noise + layer.blurredness * self.model
 
 
-def explain_views(spectra: Tensor, transfers: Tensor, chances: Tensor) -> tuple[Tensor, Tensor]:
+def carry_back(spectra: Tensor, transfers: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
     """Views carried back through kernels that are known up to a few candidates.
 
     The least-squares solution over all candidates uses the mean transfer function but the mean
@@ -63,13 +64,13 @@ def explain_views(spectra: Tensor, transfers: Tensor, chances: Tensor) -> tuple[
     Args:
         spectra: (2, c, rows, half) of the two views.
         transfers: (n, 2, rows, half) of the candidates.
-        chances: (n,) their probabilities.
+        probabilities: (n,) of the candidates.
 
     Returns:
         `explained` (c, rows, half) and `power` (rows, half) of a `Layer`.
     """
-    mean = torch.einsum("n,nvij->vij", chances.to(transfers.dtype), transfers)
-    power = torch.einsum("n,nvij->ij", chances, transfers.abs().square())
+    mean = torch.einsum("n,nvij->vij", probabilities.to(transfers.dtype), transfers)
+    power = torch.einsum("n,nvij->ij", probabilities, transfers.abs().square())
     return torch.einsum("vij,vcij->cij", mean.conj(), spectra), power
 
 
