@@ -84,6 +84,9 @@ def maps(
         Path | None, typer.Argument(help="Folder of pairs with a measured NAME_defocus.png, as pixel4.")
     ] = None,
     simulated: Annotated[int, typer.Option(min=0, help="Simulated pairs.")] = 12,
+    estimator: Annotated[
+        list[str] | None, typer.Option(help="Method to measure; may be repeated. All, if not given.")
+    ] = None,
     weights: Annotated[str, typer.Option(help="CLIP weights: a shipped model, a file, a tag.")] = "ldp-tiny",
     sha256: Annotated[str, typer.Option(help="Digest of that file.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -97,7 +100,9 @@ def maps(
         if simulated:
             sets[f"{simulated} simulated pairs"] = simulate_pairs(simulated, seed=MAPS_SEED)
         asked = {"weights": weights, "sha256": sha256}
-        tables = {name: tabulate(pairs, clip=asked) for name, pairs in sets.items()}
+        tables = {
+            name: tabulate(pairs, clip=asked, estimators=estimator or ()) for name, pairs in sets.items()
+        }
         print_json(tables) if as_json else print_maps(tables)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from ldp_core.errors import SettingsError, suggest
@@ -92,7 +92,7 @@ class Registry(Mapping[str, MethodDef], Generic[M]):
         if name in self.shipped:
             return self.shipped[name]
         if name in self._installed:
-            return self._installed[name]
+            return self._load(self._installed[name])
         raise SettingsError(
             f"there is no such {self.kind}",
             where=self.kind,
@@ -115,7 +115,28 @@ class Registry(Mapping[str, MethodDef], Generic[M]):
         return len(self.shipped) + len(self._installed)
 
     @cached_property
-    def _installed(self) -> Mapping[str, MethodDef]:
-        """Read once, when a name is asked for that is not shipped, or all names are."""
-        found = {point.name: point for point in entry_points(group=self.group)}
-        return {name: point.load() for name, point in found.items() if name not in self.shipped}
+    def _installed(self) -> Mapping[str, EntryPoint]:
+        """Read once, when a name is asked for that is not shipped, or all names are; none is loaded yet."""
+        points = entry_points(group=self.group)
+        return {point.name: point for point in points if point.name not in self.shipped}
+
+    def _load(self, point: EntryPoint) -> MethodDef:
+        # Another package may raise anything while it is imported; its user is told which package it is.
+        try:
+            definition = point.load()
+        except Exception as error:
+            raise _cannot_load(self.kind, point, got=f"{type(error).__name__}: {error}") from error
+        if not isinstance(definition, MethodDef):
+            raise _cannot_load(self.kind, point, got=type(definition).__name__)
+        return definition
+
+
+def _cannot_load(kind: str, point: EntryPoint, *, got: str) -> SettingsError:
+    package = f", of the package {point.dist.name}" if point.dist else ""
+    return SettingsError(
+        f"the {kind} '{point.name}' cannot be loaded",
+        where=f"{point.value}{package}",
+        expected="a MethodDef",
+        got=got,
+        remedy="repair that package, or uninstall it",
+    )
