@@ -16,15 +16,16 @@ from scipy import fft
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+# Median of the absolute value of a normal distribution of deviation 1.
 _MAD_OF_UNIT_NORMAL: Final = 0.6745
-"""Median of the absolute value of a normal distribution of deviation 1."""
+# The squares of the nine weights add up to 36: white noise keeps its deviation.
 _LAPLACIAN: Final = torch.tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6
-"""White noise of deviation 1 keeps it: the squares of the nine weights add up to 36."""
 
 
-def fast_sizes(shape: Sequence[int], *, margin: int = 0) -> tuple[int, ...]:
-    """The next sizes from ``side + margin`` on that transform fast."""
-    return tuple(int(fft.next_fast_len(side + margin, real=True)) for side in shape)
+def fast_size(height: int, width: int, *, margin: int = 0) -> tuple[int, int]:
+    """The smallest rows and columns, at least ``margin`` larger than a picture, that transform fast."""
+    rows, columns = (int(fft.next_fast_len(side + margin, real=True)) for side in (height, width))
+    return rows, columns
 
 
 def rfft2(planes: Tensor, size: Sequence[int]) -> Tensor:
@@ -58,7 +59,7 @@ class Canvas:
     def around(cls, picture: Tensor, *, margin: int) -> Self:
         """A canvas for (..., h, w) pictures with at least ``margin`` px of mirror image on each side."""
         height, width = picture.shape[-2:]
-        rows, columns = fast_sizes((height, width), margin=2 * margin)
+        rows, columns = fast_size(height, width, margin=2 * margin)
         return cls(height, width, (rows - height) // 2, (columns - width) // 2, rows, columns)
 
     def transform(self, pictures: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ from ldp_core.tensors import autocast
 
 __all__ = ["Tile", "apply_network", "apply_tiled", "plan_tiles"]
 
+# On a CPU a stack of tiles leaves the cache: one at a time is fastest.
 _TILES_AT_ONCE: Final = {"cpu": 1, "cuda": 16}
-"""On a CPU stacks of tiles leave its cache: one tile at a time is fastest."""
 
 
 @dataclass(frozen=True, slots=True)

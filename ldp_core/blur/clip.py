@@ -49,16 +49,16 @@ from ldp_core.weights import SHIPPED, digest_of
 VERSION: Final = "1"
 ZNCC_VERSION: Final = "1"
 
+# Counts as fully blurred: more than half a cell of 40 px.
 STRONG_COC_PX: Final = 24.0
-"""Circle of confusion that counts as fully blurred: more than half a cell of 40 px."""
 _SCENES: Final = (SceneKind.LEAVES, SceneKind.CHART, SceneKind.ROOM)
 _SIZE: Final = (240, 320)
+# Deviation of a cell, full scale 1, from which it has texture; flat cells score alike, sharp or blurred.
 _TEXTURED: Final = 0.02
-"""Deviation of a cell, full scale 1, from which it has texture; flat cells score alike, sharp or blurred."""
 _CELL_PX: Final = 40
 _PEAK: Final = 255
+# Power of the largest rounding error of 8 bit; without it two flat cells would be 0 / 0.
 _QUANTISATION: Final = (0.5 / 255) ** 2
-"""Power of the largest rounding error of 8 bit. Without it two flat cells would be 0 / 0."""
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,11 @@ __all__ = [
 ]
 
 VERSION: Final = "1"
+# Tiles are larger than what the network was trained on, so that their overlaps cost less.
 _TILE_PER_SIDE: Final = 1.6
-"""Tiles are larger than what the network was trained on, so that their overlaps cost less."""
 _NEARBY_SCALES: Final = (0.8, 1.25)
+# A finer scale is worth its time only if it shows a picture larger by this much.
 _NEW_SCALE: Final = 1.25
-"""A finer scale is worth its time only if it shows a picture larger by this much."""
 _GREY_LEVELS: Final = 256
 
 
@@ -63,6 +63,8 @@ class DepthDistilledSettings(Settings):
     """Name of a shipped model, or the address of a .safetensors file."""
     sha256: str = ""
     """Digest of the file at that address; shipped models have theirs pinned."""
+    # Trained at 320 px. Scales to 1280 px raise the AUC on Pixel 4 from .801 to .816 and on simulated pairs
+    # from .934 to .962; the least over scales falls to .706 on Pixel 4 (measurements, Blur detection).
     side_px: int = Field(default=320, ge=64, multiple_of=STRIDE)
     """Shorter side of the picture as it is seen whole, and side of the tiles at finer scales."""
     finest_px: int = Field(default=1280, ge=64)

@@ -1,18 +1,8 @@
 """The training-free estimator: the signed circle of confusion that explains both views best.
 
 Coarse to fine: at the search level every candidate is tried, at finer levels those near what was
-found; after each, the measurements are regularised edge-aware into areas without texture. Level k is the
+found; after each, the measurements are spread edge-aware into areas without texture. Level k is the
 views halved k times; disparities and circles of confusion are in pixels of the full size throughout.
-
-Regularisation minimises, over the map v of disparities,
-
-    sum E u / (1 + u),  u = precision (v - measured)^2 / E      E = evidence
-    + smoothness sum edge |v_i - v_j|
-
-that is robust data and total variation, loosened along edges of the mean view, by reweighted least
-squares; each round is solved by preconditioned conjugate gradients. A measurement can outvote its
-surroundings by its evidence at most, so wrong matches without support are overruled, and places without
-texture take the value of what surrounds them.
 
 The method and its constants are our own choices; what it rests on is said in `matching`. Planes and maps
 are (1, 1, h, w) float32.
@@ -62,14 +52,20 @@ _LEAST_WEIGHT: Final = 1e-5
 _LEAST_EDGE: Final = 0.01
 _TINY: Final = 1e-30
 
+# Rounding to 8 bit alone has a deviation of 1 / sqrt(12) levels.
 _LEAST_NOISE: Final = 0.3 / 255
+# A Gaussian of 1 px leaves 1 / (2 sqrt(pi)) of the deviation of white noise; later halvings leave a half.
 _FIRST_HALVING: Final = 0.28
+# Keeps the ratio of two black areas at 1.
 _DARK: Final = 1e-3
+# 80 px at full size: several times the largest disparity, so that a gain does not hide parallax.
 _COARSE_PX: Final = 8
 _COARSE_SIGMA: Final = 10.0
 
 _AROUND_PX: Final = 4.0
+# Precision in 1/px^2 at which confidence is one half: a deviation of 1.4 px.
 _HALF_TRUST: Final = 0.5
+# Above the least precision of `matching`: pixels without texture have no confidence.
 _NOTHING: Final = 1e-3
 
 
@@ -246,7 +242,17 @@ class Level:
     def _regularise(
         self, measured: Measurement, start: Tensor, *, steps: int, robust: bool = True
     ) -> LevelResult:
-        """Follow measurements and edges from `start` on; not `robust`: take every measurement at its word."""
+        """Minimise, over the map v of disparities and from `start` on,
+
+            sum E u / (1 + u),  u = precision (v - measured)^2 / E      E = evidence
+            + smoothness sum edge |v_i - v_j|
+
+        that is robust data and total variation, loosened along edges of the mean view, by reweighted least
+        squares; each round is solved by preconditioned conjugate gradients. A measurement outvotes its
+        surroundings by its evidence at most, so wrong matches without support are overruled, and places
+        without texture take the value of what surrounds them. Not `robust`: every measurement is taken at
+        its word.
+        """
         edges = EdgeWeights.of((self.left + self.right) / 2, edge=self.settings.guide_edge)
         smoothness, values = self.settings.smoothness * 2.0**self.index, start
         for _ in range(_ROUNDS):

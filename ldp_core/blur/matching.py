@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ldp_core.optics.apertures import unit_psf
 from ldp_core.optics.kernels import KernelSpec, kernel_size
-from ldp_core.signals import fast_sizes
+from ldp_core.signals import fast_size
 
 _LEAST_MISMATCH: Final = 0.003
 _POOLED: Final = 2
@@ -186,12 +186,12 @@ class _Spectra:
     @classmethod
     def of(cls, left: Tensor, right: Tensor, *, margin: int) -> _Spectra:
         height, width = left.shape[-2:]
-        rows, columns = fast_sizes((height, width), margin=2 * margin)
+        padded = fast_size(height, width, margin=2 * margin)
         first, second = (
-            torch.fft.rfft2(F.pad(view, (margin,) * 4, mode="replicate")[0, 0], s=(rows, columns))
+            torch.fft.rfft2(F.pad(view, (margin,) * 4, mode="replicate")[0, 0], s=padded)
             for view in (left, right)
         )
-        return cls(first, second, shape=(height, width), padded=(rows, columns), margin=margin)
+        return cls(first, second, shape=(height, width), padded=padded, margin=margin)
 
     def cross_blur(self, transfer: Tensor) -> tuple[Tensor, Tensor]:
         """Left view under the right kernel, right view under the left one; (1, 1, h, w) each."""

@@ -35,10 +35,12 @@ _BAND_ROWS: Final = 256
 class GateSettings(Settings):
     """What counts as in focus, and how softly that ends."""
 
+    # With the middle half between them, a map that errs by .25 neither keeps blur whole nor alters focus.
     kept_from: float = Field(default=0.75, ge=0, le=1)
     """Focus from which the input is kept bit for bit."""
     restored_to: float = Field(default=0.25, ge=0, le=1)
     """Focus up to which nothing of the input is kept, away from what is kept."""
+    # 1 px keeps 17 % of the pixels of canon_dpdd as taken, at the same PSNR and SSIM (measurements, Gated).
     tau_px: float = Field(default=1.0, gt=0)
     """Circle of confusion whose focus is 1, in pixels; from twice that on it is 0."""
     feather_px: float = Field(default=4.0, ge=0, le=256)

@@ -22,7 +22,7 @@ RELEASED_CHANNELS: Final = 32
 MAP_PLANES: Final = 3
 """Planes of the map the spatial block reads: signed, unsigned, and 1 where the sign is known."""
 COC_SCALE_PX: Final = 20.0
-"""Circle of confusion, in pixels, that stands at 1; larger ones are clipped. Our choice."""
+"""Circle of confusion, in pixels, that stands at 1; larger ones are clipped. Weights depend on it."""
 
 
 class NetworkSettings(Settings):
@@ -92,7 +92,7 @@ class LdpNetwork(nn.Module):
 
         Args:
             left, right: (b, 3, h, w), any size.
-            plane: the blur map as `ldp_map` lays it out for this network's `bpa`, or None.
+            plane: the blur map as `arrange_for` gives it for this network's `bpa`, or None.
             guess: (b, 3, h, w) restored by wiener, or None; only read where `residual` says so.
         """
         size = left.shape[-2:]

@@ -22,7 +22,7 @@ from pydantic import Field
 from scipy.ndimage import maximum_filter
 from torch import Tensor
 
-from ldp_core.deblur.inversion import Layer, Penalty, carry_back, invert_layers, refine_edges
+from ldp_core.deblur.inversion import Layer, Penalty, apply_adjoint, invert_layers, refine_edges
 from ldp_core.errors import BlurMapError
 from ldp_core.optics.kernels import KernelSpec, kernel_bank, kernel_size
 from ldp_core.settings import Settings
@@ -165,7 +165,7 @@ def _build_layers(
         weight = level_weights(coc_px, levels, index)
         if float(weight.max()) > 0:
             transfers = canvas.transfer(kernel_bank(settings.kernel, _candidates(level, settings=settings)))
-            layers.append(Layer(level, weight, *carry_back(spectra, transfers, _PROBABILITIES)))
+            layers.append(Layer(level, weight, *apply_adjoint(spectra, transfers, _PROBABILITIES)))
     return layers
 
 

@@ -33,8 +33,8 @@ NAMED_ROWS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyTyp
 )
 """Rows whose titles say more than the estimator's name, controls first: the estimator and its settings."""
 
+# A sixteenth of the pixels: ranks of neighbours say the same again.
 _EVERY: Final = (slice(2, None, 4), slice(2, None, 4))
-"""A sixteenth of the pixels: ranks of neighbours say the same again."""
 
 Table = dict[str, dict[str, float | None]]
 """Mean of each measure by row; None where no pair has it."""

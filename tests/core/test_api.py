@@ -1,4 +1,4 @@
-"""The library in a few calls: pictures as NumPy arrays in, results out, typed errors for what is no picture."""
+"""The library in a few calls: pictures as NumPy arrays in, results out, what is no picture refused."""
 
 from __future__ import annotations
 
@@ -112,9 +112,8 @@ def test_every_shape_and_dtype_comes_back_as_it_was_given(
     restored = ldp_core.restore(left, right, deblurrer="wiener")
     assert restored.shape == shape
     assert restored.dtype == np.dtype(dtype).newbyteorder("=")
-    reference = ldp_core.restore(
-        *(give(view, shape, np.dtype("uint16")) for view in views), deblurrer="wiener"
-    )
+    deep = (give(view, shape, np.dtype("uint16")) for view in views)
+    reference = ldp_core.restore(*deep, deblurrer="wiener")
     full_scale = 1 if restored.dtype.kind == "f" else np.iinfo(restored.dtype).max
     tolerance = 1.5 / 255 if dtype == "uint8" else 1e-6
     np.testing.assert_allclose(restored / full_scale, reference / 65535, atol=tolerance)

@@ -1,4 +1,4 @@
-"""Methods by name: shipped ones first, those of installed packages beside them, misspelt ones told what they are."""
+"""Methods by name: shipped ones, those of installed packages beside them, suggestions for misspelt ones."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ldp_core.deblur.inversion import Layer, Penalty, carry_back, invert_layers, refine_edges
+from ldp_core.deblur.inversion import Layer, Penalty, apply_adjoint, invert_layers, refine_edges
 from ldp_core.deblur.wiener import choose_levels, from_opponent, level_weights, limit_halos, to_opponent
 from ldp_core.optics.kernels import KernelSpec, kernel_bank
 from ldp_core.signals import Canvas, laplacian_noise
@@ -68,7 +68,7 @@ def build_scene(coc_px: float) -> tuple[Canvas, list[Layer], Penalty, torch.Tens
     canvas = Canvas.around(sharp, margin=24)
     transfers = canvas.transfer(kernel_bank(KernelSpec(), torch.tensor([coc_px])))
     spectra = canvas.transform(sharp) * transfers[0][:, None]
-    layer = Layer(coc_px, torch.ones(64, 96), *carry_back(spectra, transfers, torch.ones(1)))
+    layer = Layer(coc_px, torch.ones(64, 96), *apply_adjoint(spectra, transfers, torch.ones(1)))
     frequency = canvas.frequencies()
     return canvas, [layer], Penalty(torch.zeros_like(frequency), 0.05 * frequency**1.5), sharp
 
@@ -94,8 +94,8 @@ def test_candidates_that_disagree_are_held_back() -> None:
         for off in (0.0, 2.0)
     )
     sure, unsure = (
-        abs(explained) / (power + 1e-3)
-        for explained, power in (carry_back(spectra, bank, probabilities) for bank in (near, far))
+        abs(adjoint) / (power + 1e-3)
+        for adjoint, power in (apply_adjoint(spectra, bank, probabilities) for bank in (near, far))
     )
     weight = canvas.transform(sharp).abs()
     assert (unsure * weight).sum() < (sure * weight).sum()

@@ -184,7 +184,7 @@ def test_the_network_of_the_guide_trains_goes_on_and_leaves_weights_with_a_card(
     assert [entry["step"] for entry in entries if "loss" in entry] == [50, 100, 150, 200, 250, 300]
 
 
-def test_files_of_the_guide_are_in_the_style_of_the_house(package: Path) -> None:
+def test_files_of_the_guide_pass_the_linters(package: Path) -> None:
     files = [block.options["file"] for block in read_blocks(GUIDE, "python") if "file" in block.options]
     assert len(files) == 4
     config = ("--config", ROOT / "pyproject.toml")
