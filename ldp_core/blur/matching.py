@@ -28,13 +28,20 @@ from ldp_core.optics.apertures import unit_psf
 from ldp_core.optics.kernels import KernelSpec, kernel_size
 from ldp_core.signals import fast_size
 
+# Figures as in `disparity`. Relative mismatch below which kernels, not noise, are to blame. .001 suits
+# simulated pairs, whose kernels are known: .419, .0251. .01: .718, .0257.
 _LEAST_MISMATCH: Final = 0.003
+# Samples of a point spread function taken together, each way, to save time.
 _POOLED: Final = 2
-"""Samples of a point spread function taken together, each way."""
-_LEAST_PRECISION: Final = 1e-5
+# Breaks ties: without texture all candidates cost the same, and the map goes to 0. 1e-3 changes no figure.
 _REST: Final = 1e-5
+_LEAST_PRECISION: Final = 1e-5
+# Keeps periodic textures from a match one period too far; elsewhere 0 and 1 do as well.
 _ATTENUATION_WEIGHT: Final = 0.5
+# Least that a measurement may weigh against its neighbours. From .005 to .3 no figure changes.
 _LEAST_EVIDENCE: Final = 0.05
+# Log mismatch from which nothing is believed (37 % of the contrast unexplained), and to which all is (5 %).
+# One unit more or less changes AI(1) by .0001 at most.
 _NO_MATCH: Final = -1.0
 _CLEAR_MATCH: Final = -3.0
 

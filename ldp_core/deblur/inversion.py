@@ -19,6 +19,7 @@ from ldp_core.signals import Canvas
 
 __all__ = ["Layer", "Penalty", "apply_adjoint", "invert_layers", "refine_edges"]
 
+# Below about 1 px a kernel is narrower than the pixels: there is nothing to invert.
 _IN_FOCUS_COC_PX: Final = 1.0
 
 
