@@ -3,7 +3,7 @@
     python infra/benchmarks/constants.py ../shared/data/dp                    # all, about an hour
     python infra/benchmarks/constants.py ../shared/data/dp --only noise_signal
 
-`wiener`: PSNR dB and SSIM on five Canon scenes (rows 44 and below) and three of the Pixel 4 (after best shift).
+`wiener`: PSNR dB and SSIM on five Canon scenes (rows 44 and below) and three of the Pixel 4 (best shift).
 `disparity`: AI(1) and Spearman on three scenes of the Pixel 4 and three simulated pairs.
 """
 
@@ -28,6 +28,7 @@ from ldp_core.types import BlurMap, Pair, Pixels, Region
 
 Scenes = Mapping[str, list[Pair]]
 SIMULATED_SEED = 90_000
+LAYOUTS = {"canon-dpdd": "canon_dpdd", "pixel4": "pixel4"}
 WIENER: Mapping[str, tuple[Any, ...]] = {
     "noise_signal": (0.02, 0.06),
     "model_penalty": (0.08, 0.3),
@@ -84,16 +85,13 @@ def list_changes(table: Mapping[str, tuple[Any, ...]], only: str) -> Iterator[tu
 
 def compare_wiener(data: Path, changes: list[tuple[str, Any]]) -> None:
     scenes = {name: read_scenes(data / folder, name) for name, folder in LAYOUTS.items()}
-    maps = {
-        pair.id: make_estimator("disparity").estimate(pair) for pairs in scenes.values() for pair in pairs
-    }
+    every = [pair for pairs in scenes.values() for pair in pairs]
+    maps = {pair.id: make_estimator("disparity").estimate(pair) for pair in every}
     for name, value in [("as shipped", None), *changes]:
         restored = make_deblurrer("wiener", {} if value is None else {name: value})
         found = {title: score(restored, pairs, maps) for title, pairs in scenes.items()}
-        print(f"{name} {value}", *(f"{title} {psnr:.3f} / {s:.4f}" for title, (psnr, s) in found.items()))
-
-
-LAYOUTS = {"canon-dpdd": "canon_dpdd", "pixel4": "pixel4"}
+        shown = (f"{title} {psnr:.3f} / {s:.4f}" for title, (psnr, s) in found.items())
+        print(f"{name} {value}", *shown, flush=True)
 
 
 def read_scenes(folder: Path, layout: str) -> list[Pair]:
@@ -130,7 +128,7 @@ def compare_disparity(data: Path, changes: list[tuple[str, Any]]) -> None:
             f"{title} AI(1) {mean(r.ai1 for r in ranks):.4f}, rho {mean(r.rho for r in ranks):.3f}"
             for title, ranks in found.items()
         )
-        print(f"{name} {value}", *shown)
+        print(f"{name} {value}", *shown, flush=True)
 
 
 @contextmanager
