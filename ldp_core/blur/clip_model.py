@@ -1,6 +1,6 @@
 """A CLIP ready to compare pictures with sentences: from the package, a pinned file, or an open_clip tag.
 
-Weights never come from chance: absent ones are an error that tells the ways out. Models are kept for the
+Random weights never stand in for absent ones: that is an error, which tells the ways out. Models are kept for the
 life of the process.
 """
 

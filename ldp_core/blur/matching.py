@@ -41,7 +41,7 @@ _ATTENUATION_WEIGHT: Final = 0.5
 # Least that a measurement may weigh against its neighbours. From .005 to .3 no figure changes.
 _LEAST_EVIDENCE: Final = 0.05
 # Log mismatch from which nothing is believed (37 % of the contrast unexplained), and to which all is (5 %).
-# One unit more or less changes AI(1) by .0001 at most.
+# One unit more or less changes AI(1) by .001 px, .0001 at most.
 _NO_MATCH: Final = -1.0
 _CLEAR_MATCH: Final = -3.0
 

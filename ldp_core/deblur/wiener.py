@@ -51,7 +51,7 @@ _RADIUS_PER_COC: Final = 0.25
 _RADII_PX: Final = (1, 2, 4, 8, 16)
 
 
-# Changes in dB on five Canon scenes (canon_dpdd), then on three of the Pixel 4; as shipped 25.61 and 27.23.
+# Changes in dB on five Canon scenes (canon_dpdd), then on three of the Pixel 4; as shipped 25.61 and 27.24.
 # One setting at a time, `python infra/benchmarks/constants.py`. They were chosen on those scenes.
 class WienerSettings(Settings):
     """How strongly to restore. The defaults serve Canon and Pixel cameras alike.

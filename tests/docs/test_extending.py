@@ -66,32 +66,39 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / layer, root / layer, ignore=shutil.ignore_patterns("__pycache__"))
     for block in read_blocks(GUIDE, "python"):
         if file := block.options.get("file"):
+            (root / file).parent.mkdir(exist_ok=True)
             (root / file).write_text(block.text)
-        elif "line" in block.options:
+        else:
             add_line(root, block.options["line"], block.text)
     return root
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the guide's package of one's own, as an installer leaves it."""
+    """A folder with the guide's package `my_methods`, as an installer leaves it."""
     site = tmp_path_factory.mktemp("site")
-    (site / "my_package").mkdir()
+    package = site / "my_methods"
+    package.mkdir()
     for block in read_blocks(GUIDE, "python"):
-        if file := block.options.get("package"):
-            (site / file).write_text(block.text)
-        elif (file := block.options.get("file", "")).startswith(("ldp_core/blur", "ldp_core/deblur")):
-            (site / "my_package" / Path(file).name).write_text(block.text)
-    [points] = [tomllib.loads(block.text) for block in read_blocks(GUIDE, "toml")]
-    sections = (
-        [f"[{group}]", *(f"{name} = {value}" for name, value in named.items())]
-        for group, named in points["project"]["entry-points"].items()
-    )
-    information = site / "my_package-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("\n".join(line for part in sections for line in part))
+        file = Path(block.options.get("file", ""))
+        if str(file.parent) in ("my_methods", "ldp_core/blur", "ldp_core/deblur"):
+            (package / file.name).write_text(block.text)
+    for block in read_blocks(GUIDE, "toml"):
+        if block.options["entry-points"] == package.name:
+            install(site, package.name, block.text)
     return site
+
+
+def install(root: Path, name: str, pyproject: str) -> None:
+    """What an installer leaves beside a package with these entry points."""
+    information = root / f"{name}-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    groups = tomllib.loads(pyproject)["project"]["entry-points"]
+    lines = [
+        f"[{group}]\n{key} = {value}" for group, points in groups.items() for key, value in points.items()
+    ]
+    (information / "entry_points.txt").write_text("\n".join(lines))
 
 
 def run_ldp(installed: Path, *arguments: object) -> Any:
@@ -186,7 +193,7 @@ def test_the_network_of_the_guide_trains_goes_on_and_leaves_weights_with_a_card(
 
 def test_files_of_the_guide_pass_the_linters(package: Path) -> None:
     files = [block.options["file"] for block in read_blocks(GUIDE, "python") if "file" in block.options]
-    assert len(files) == 4
+    assert len(files) == 5
     config = ("--config", ROOT / "pyproject.toml")
     run_python(package, "-m", "ruff", "check", *config, *files)
     run_python(package, "-m", "ruff", "format", "--check", *config, *files)
