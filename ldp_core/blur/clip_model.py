@@ -1,7 +1,7 @@
 """A CLIP ready to compare pictures with sentences: from the package, a pinned file, or an open_clip tag.
 
-Random weights never stand in for absent ones: that is an error, which tells the ways out. Models are kept for the
-life of the process.
+Random weights never stand in for absent ones: that is an error, which tells the ways out. Models are kept for
+the life of the process.
 """
 
 from __future__ import annotations
