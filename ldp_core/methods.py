@@ -80,7 +80,7 @@ class EntryRegistry(Mapping[str, E]):
 
     ``kind`` is what errors call them, ``group`` the entry points that are read. A shipped entry stands for
     itself, or is named as ``module:name`` and imported when it is asked for. ``error`` is raised for a name
-    that is not there.
+    that is not there, or that another package cannot load.
     """
 
     kind: str
@@ -91,7 +91,7 @@ class EntryRegistry(Mapping[str, E]):
     def __getitem__(self, name: str) -> E:
         entry = self.shipped.get(name)
         if entry is None:
-            entry = self._find_installed(name).load()
+            entry = self._load(self._find_installed(name))
         found: E = resolve_name(entry) if isinstance(entry, str) else entry
         return found
 
@@ -115,6 +115,24 @@ class EntryRegistry(Mapping[str, E]):
             remedy=suggest(name, self) or "choose one of the names",
         )
 
+    def _load(self, point: EntryPoint) -> E:
+        # Another package may raise anything while it is imported; its user is told which package it is.
+        try:
+            loaded: E = point.load()
+        except Exception as error:
+            raise self._refuse(point, got=f"{type(error).__name__}: {error}") from error
+        return loaded
+
+    def _refuse(self, point: EntryPoint, *, got: str, expected: str = "") -> LdpError:
+        package = f", of the package {point.dist.name}" if point.dist else ""
+        return self.error(
+            f"the {self.kind} '{point.name}' cannot be loaded",
+            where=f"{point.value}{package}",
+            expected=expected,
+            got=got,
+            remedy="repair that package, or uninstall it",
+        )
+
     @cached_property
     def _installed(self) -> Mapping[str, EntryPoint]:
         """Read once, when a name is asked for that is not shipped, or all names are; nothing is imported."""
@@ -135,6 +153,12 @@ class Registry(EntryRegistry[MethodDef], Generic[M]):
         """
         definition = self[name]
         return self.adapt(definition.make(settings or {}), definition)
+
+    def _load(self, point: EntryPoint) -> MethodDef:
+        definition = super()._load(point)
+        if not isinstance(definition, MethodDef):
+            raise self._refuse(point, expected="a MethodDef", got=type(definition).__name__)
+        return definition
 
     def views_of(self, name: str) -> int:
         """How many views a method looks at; 2 of one that is not known here, such as another machine's."""

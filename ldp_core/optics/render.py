@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ldp_core.errors import PairMismatchError, SettingsError
-from ldp_core.optics.fourier import irfft2, rfft2
 from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec, kernel_bank, kernel_size
 from ldp_core.optics.slices import Slices, cut_slices
 from ldp_core.optics.transfer import Transfer, decode_light, encode_light
+from ldp_core.signals import irfft2, rfft2
 
 _FILL = 1e-4
 _TINY = 1e-12

@@ -14,7 +14,6 @@ from torch import Tensor
 from ldp_core.errors import CatalogueError, MetricError, SettingsError
 from ldp_core.optics import FITTED_KERNELS, KernelFamily, KernelSpec, kernel_bank, kernel_pair
 from ldp_core.optics.chance import Chance
-from ldp_core.optics.fourier import irfft2, rfft2
 from ldp_core.optics.realism import evaluate_optics
 from ldp_core.optics.realism.cameras import read_canon, read_pixel4
 from ldp_core.optics.realism.candidates import place_lens
@@ -24,6 +23,7 @@ from ldp_core.optics.realism.matching import compare, fit_coc, mismatch, registe
 from ldp_core.optics.realism.search import Candidate, search
 from ldp_core.optics.realism.windows import MARGIN_PX, SIDE_PX, Window, cut_window, stack_windows
 from ldp_core.optics.textures import spectral_noise
+from ldp_core.signals import irfft2, rfft2
 
 HALF = KernelSpec(softness=0.5, crosstalk=0.2)
 SYMMETRICAL = [KernelSpec(family=family) for family in (KernelFamily.DISC, KernelFamily.GAUSSIAN)]

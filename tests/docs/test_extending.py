@@ -9,11 +9,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from doc_blocks import ROOT, read_blocks
+
+from ldp_core.images import encode_image
+from ldp_core.optics import SimulationSettings, simulate_pair
 
 GUIDE = "infra/docs/extending.md"
 OPENINGS = {
@@ -64,10 +68,52 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / layer, root / layer, ignore=shutil.ignore_patterns("__pycache__"))
     for block in read_blocks(GUIDE, "python"):
         if file := block.options.get("file"):
+            (root / file).parent.mkdir(exist_ok=True)
             (root / file).write_text(block.text)
         else:
             add_line(root, block.options["line"], block.text)
     return root
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the guide's package `my_methods`, as an installer leaves it."""
+    site = tmp_path_factory.mktemp("site")
+    package = site / "my_methods"
+    package.mkdir()
+    for block in read_blocks(GUIDE, "python"):
+        file = Path(block.options.get("file", ""))
+        if str(file.parent) in ("my_methods", "ldp_core/blur", "ldp_core/deblur"):
+            (package / file.name).write_text(block.text)
+    for block in read_blocks(GUIDE, "toml"):
+        if block.options["entry-points"] == package.name:
+            install(site, package.name, block.text)
+    return site
+
+
+def install(root: Path, name: str, pyproject: str) -> None:
+    """What an installer leaves beside a package with these entry points."""
+    information = root / f"{name}-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    groups = tomllib.loads(pyproject)["project"]["entry-points"]
+    lines = [
+        f"[{group}]\n{key} = {value}" for group, points in groups.items() for key, value in points.items()
+    ]
+    (information / "entry_points.txt").write_text("\n".join(lines))
+
+
+def run_ldp(installed: Path, *arguments: object) -> Any:
+    """What `ldp ... --json` prints, of this package with that folder beside it."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from flows.cli import app; app()", *map(str, arguments), "--json"],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{installed}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
 
 
 def add_line(root: Path, module: str, line: str) -> None:
@@ -101,6 +147,34 @@ def test_methods_of_the_guide_run_through_the_pipeline_by_name(package: Path, tm
         assert found["scores"][f"psnr_db {subject}"] > 10
 
 
+def test_an_installed_estimator_is_a_row_of_the_maps(installed: Path) -> None:
+    asked = ("--estimator", "difference", "--estimator", "zncc")
+    [rows] = run_ldp(installed, "evaluate", "maps", "--simulated", 1, *asked).values()
+    assert list(rows) == ["1 - ZNCC", "difference"]
+    assert rows["difference"]["auc"] > 0.5
+
+
+def test_without_names_every_installed_estimator_is_a_row(installed: Path) -> None:
+    program = "from ldp_core.evaluation.maps import choose_rows; print(*choose_rows(), sep='\\n')"
+    path = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{installed}"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "difference"
+    assert "disparity" in done.stdout.splitlines()
+
+
+def test_an_installed_deblurrer_stands_beside_the_others(installed: Path, tmp_path: Path) -> None:
+    families = run_ldp(installed, "evaluate", "families", "--scenes", 1, "--deblurrer", "sharpen")
+    assert {score["subject"] for score in families} == {"input", "sharpen"}
+    pair = simulate_pair(3, SimulationSettings(height=64, width=80))
+    for view, pixels in pair.views.items():
+        (tmp_path / view).mkdir()
+        (tmp_path / view / "a.png").write_bytes(encode_image(pixels, "png"))
+    means = run_ldp(installed, "evaluate", "restoration", tmp_path)
+    assert {mean["subject"] for mean in means} >= {"input", "sharpen", "wiener", "ldp", "bdir"}
+
+
 def test_the_network_of_the_guide_trains_goes_on_and_leaves_weights_with_a_card(
     package: Path, tmp_path: Path
 ) -> None:
@@ -119,9 +193,9 @@ def test_the_network_of_the_guide_trains_goes_on_and_leaves_weights_with_a_card(
     assert [entry["step"] for entry in entries if "loss" in entry] == [50, 100, 150, 200, 250, 300]
 
 
-def test_files_of_the_guide_are_in_the_style_of_the_house(package: Path) -> None:
+def test_files_of_the_guide_pass_the_linters(package: Path) -> None:
     files = [block.options["file"] for block in read_blocks(GUIDE, "python") if "file" in block.options]
-    assert len(files) == 4
+    assert len(files) == 5
     config = ("--config", ROOT / "pyproject.toml")
     run_python(package, "-m", "ruff", "check", *config, *files)
     run_python(package, "-m", "ruff", "format", "--check", *config, *files)

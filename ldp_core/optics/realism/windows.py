@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ldp_core.errors import MetricError
-from ldp_core.optics.fourier import irfft2, rfft2
+from ldp_core.signals import irfft2, rfft2
 
 INNER_PX = 144
 MARGIN_PX = 40
