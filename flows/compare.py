@@ -8,7 +8,7 @@ from typing import Any
 
 from ldp_core.archive import Archive
 from ldp_core.errors import ItemDamagedError, ItemMissingError
-from ldp_core.metrics.paired import compare_means
+from ldp_core.metrics.summary import compare_means
 from ldp_core.report.comparison import ItemChange, list_changes
 from ldp_core.report.comparison_page import write_comparison
 from ldp_core.report.comparison_pictures import difference_paths, draw_difference

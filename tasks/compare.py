@@ -7,7 +7,7 @@ from typing import Any
 
 from ldp_core.archive import ItemKind, stage_key
 from ldp_core.errors import ItemMissingError
-from ldp_core.metrics.paired import PairedScores, pair_scores
+from ldp_core.metrics.summary import PairedScores, pair_scores
 from ldp_core.report.comparison import StageChange
 from ldp_core.types import BASELINE, RunSummary, StageSpec
 from tasks.records import read_record, read_single

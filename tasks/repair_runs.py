@@ -12,7 +12,7 @@ from ldp_core.archive.contents import RUNS
 from ldp_core.archive.repair import set_aside
 from ldp_core.catalogue import catalogue_to_jsonl, read_catalogue
 from ldp_core.errors import LdpError
-from ldp_core.metrics.table import scores_table
+from ldp_core.metrics.summary import scores_table
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import Score
 from tasks.records import read_done, read_record, read_single

@@ -22,7 +22,7 @@ from ldp_core.archive import Archive
 from ldp_core.archive.run_records import DIGESTS, STARTED, seal_digests
 from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl
 from ldp_core.errors import ItemMissingError, ObjectMissingError
-from ldp_core.metrics.table import read_scores_table, scores_table
+from ldp_core.metrics.summary import read_scores_table, scores_table
 from ldp_core.storage import join, read_bytes, write_bytes
 from ldp_core.types import Catalogue, RunSummary, Score, StageSpec
 from tasks.job import Job, read_job

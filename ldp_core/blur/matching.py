@@ -22,8 +22,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from ldp_core.blur.pyramid import smooth
-from ldp_core.optics.apertures import unit_psf
-from ldp_core.optics.kernels import KernelSpec, kernel_size
+from ldp_core.optics.kernels import KernelSpec, kernel_size, unit_psf
 
 _FLOOR = 0.003
 """Relative mismatch below which kernels, not noise, are to blame."""

@@ -21,13 +21,17 @@ from ldp_core.errors import MetricError
 from ldp_core.evaluation.gate import GateSet, Judged, judge, summarise_gate
 from ldp_core.masked import Masked
 from ldp_core.metrics.bootstrap import Interval, mean_interval
-from ldp_core.metrics.detection import FLOORS, MEASURES, Mask, Probability, score_detection
-from ldp_core.metrics.threshold_rules import (
+from ldp_core.metrics.detection import (
     CLASSES,
+    MEASURES,
+    TRIVIAL_BASELINES,
     FocusClass,
+    Mask,
+    Probability,
     RuleSample,
     ThresholdRule,
     sample_rules,
+    score_detection,
     summarise_rules,
 )
 from ldp_core.types import FloatMap, Pixels
@@ -170,7 +174,7 @@ def evaluate_detection(
     Raises:
         MetricError: there is no photograph, or what the detector gives does not fit one.
     """
-    methods = {name: _Samples() for name in (DETECTOR, *FLOORS)}
+    methods = {name: _Samples() for name in (DETECTOR, *TRIVIAL_BASELINES)}
     moments, judged, seconds = _Moments(), list[Judged](), 0.0
     for photograph in photographs:
         start = time.perf_counter()
@@ -178,7 +182,7 @@ def evaluate_detection(
         seconds += time.perf_counter() - start
         truth = photograph.in_focus
         methods[DETECTOR].add(in_focus, truth)
-        for name, floor in FLOORS.items():
+        for name, floor in TRIVIAL_BASELINES.items():
             methods[name].add(floor(truth), truth)
         moments.add(in_focus, truth)
         judged.append(judge(in_focus, truth))

@@ -14,8 +14,7 @@ from types import MappingProxyType
 from ldp_core.blur import make_estimator
 from ldp_core.deblur import make_deblurrer
 from ldp_core.metrics.fidelity import psnr_db, ssim
-from ldp_core.optics.fitted import FITTED_KERNELS
-from ldp_core.optics.kernels import KernelFamily, KernelSpec
+from ldp_core.optics.kernels import FITTED_KERNELS, KernelFamily, KernelSpec
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.single_view import input_image
 from ldp_core.types import Pair, Pixels

@@ -10,10 +10,9 @@ import numpy as np
 
 from ldp_core.blur.reliability import Reliability, rate_reliability
 from ldp_core.masked import Masked
-from ldp_core.metrics.agreement import network_tau_px
+from ldp_core.metrics.blur_maps import network_tau_px
 from ldp_core.metrics.bootstrap import Interval, mean_interval
-from ldp_core.metrics.detection import Mask, Probability
-from ldp_core.metrics.ranking import rank_pixels
+from ldp_core.metrics.detection import Mask, Probability, rank_pixels
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.single_view import input_image
 

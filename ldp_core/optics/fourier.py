@@ -1,7 +1,7 @@
-"""Real two-dimensional Fourier transforms over the last two axes.
+"""Real two-dimensional Fourier transforms over the last two axes, float32 kept.
 
-On a CPU SciPy's inverse is about three times as fast as torch's; where gradients or another device
-are asked for, torch's are used. Both keep float32.
+On a CPU SciPy's inverse is about three times as fast as torch's. Where gradients or another device are
+needed, torch's are used.
 """
 
 from __future__ import annotations
@@ -11,6 +11,12 @@ from collections.abc import Sequence
 import torch
 from scipy import fft
 from torch import Tensor
+
+
+def fast_size(height: int, width: int, *, margin: int = 0) -> tuple[int, int]:
+    """The smallest rows and columns, at least `margin` larger than a picture, that transform fast."""
+    rows, columns = (int(fft.next_fast_len(length + margin, real=True)) for length in (height, width))
+    return rows, columns
 
 
 def rfft2(planes: Tensor, size: Sequence[int]) -> Tensor:

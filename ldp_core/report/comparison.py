@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ldp_core.metrics.paired import ItemPairs, Key, PairedMeans, PairedScores, compare_means
+from ldp_core.metrics.summary import ItemPairs, Key, PairedMeans, PairedScores, compare_means
 from ldp_core.report.measures import Measure, measure_of, name_subject, order_of_metric, order_of_subject
 from ldp_core.report.plots import draw_interval
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from ldp_core.metrics.paired import PairedScores
+from ldp_core.metrics.summary import PairedScores
 from ldp_core.report.comparison import (
     ItemChange,
     StageChange,

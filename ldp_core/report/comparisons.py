@@ -8,7 +8,7 @@ from itertools import groupby
 from statistics import median
 
 from ldp_core.metrics import group_scores
-from ldp_core.metrics.alignment import ALIGNMENT
+from ldp_core.metrics.fidelity import ALIGNMENT
 from ldp_core.report.gains import draw_gains
 from ldp_core.report.histograms import draw_histogram
 from ldp_core.report.measures import Measure, measure_of, name_subject, order_of_metric

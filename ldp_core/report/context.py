@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from ldp_core.archive import stage_key
-from ldp_core.metrics.alignment import ALIGNMENT
+from ldp_core.metrics.fidelity import ALIGNMENT
 from ldp_core.report.baselines import compare_baselines
 from ldp_core.report.blur_spread import draw_blur_charts
 from ldp_core.report.columns import name_column

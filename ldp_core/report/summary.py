@@ -8,8 +8,8 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from ldp_core.metrics.alignment import ALIGNMENT
 from ldp_core.metrics.bootstrap import Interval
+from ldp_core.metrics.fidelity import ALIGNMENT
 from ldp_core.metrics.summary import MeanDifference, compare_with
 from ldp_core.report.measures import Measure, measure_of, name_subject, order_of_metric, order_of_subject
 from ldp_core.report.model import ReportItem

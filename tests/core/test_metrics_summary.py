@@ -15,8 +15,7 @@ from ldp_core.metrics import (
     mean_interval,
     summarise,
 )
-from ldp_core.metrics.summary import MOST_SIZES, NATIVE
-from ldp_core.metrics.table import read_scores_table, scores_table
+from ldp_core.metrics.summary import MOST_SIZES, NATIVE, read_scores_table, scores_table
 from ldp_core.types import Score, ScoringProtocol
 
 SMALL = ScoringProtocol(8, "840x560")

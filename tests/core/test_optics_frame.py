@@ -6,11 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ldp_core.optics.chance import Chance
-from ldp_core.optics.fitted import FITTED_KERNELS
-from ldp_core.optics.frame import render_frame
-from ldp_core.optics.kernels import KernelSpec
-from ldp_core.optics.render import render_views
+from ldp_core.optics.kernels import FITTED_KERNELS, KernelSpec
+from ldp_core.optics.render import render_frame, render_views
+from ldp_core.optics.rng import Rng
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.optics.textures import spectral_noise
 
@@ -20,7 +18,7 @@ SIDE = 16
 
 
 def photograph(height: int, width: int) -> tuple[Tensor, Tensor]:
-    sharp = 0.5 + 0.1 * spectral_noise(Chance.from_seed(4), height, width, exponent=0.7)
+    sharp = 0.5 + 0.1 * spectral_noise(Rng.from_seed(4), height, width, exponent=0.7)
     return sharp.clamp(0, 1)[None, None], torch.full((1, height, width), COC_PX)
 
 

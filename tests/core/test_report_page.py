@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from ldp_core.metrics import summarise
-from ldp_core.metrics.alignment import ALIGNMENT
+from ldp_core.metrics.fidelity import ALIGNMENT
 from ldp_core.report import Fact, ReportItem, digest_blur, picture_paths, write_report
 from ldp_core.report.context import LISTED_ITEMS, show_moment, show_seconds
 from ldp_core.report.page import render_page

@@ -16,7 +16,7 @@ from ldp_core.optics import (
     kernel_pair,
     render_views,
 )
-from ldp_core.optics.slices import cut_slices
+from ldp_core.optics.render import cut_slices
 
 calm = settings(deadline=None, max_examples=40)
 
