@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ GUIDE = "infra/docs/extending.md"
 OPENINGS = {
     "ldp_core/blur/__init__.py": r"\"ldp.estimators\",\n    \{\n",
     "ldp_core/deblur/__init__.py": r"\"ldp.deblurrers\",\n    \{\n",
-    "ldp_core/metrics/scoring.py": r"FIDELITY: .+ = \{\n",
     "ldp_core/training/registry.py": r"NETWORKS: .+ = \{\n",
 }
 """Where the registries begin; an entry goes below."""
@@ -62,10 +62,25 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / layer, root / layer, ignore=shutil.ignore_patterns("__pycache__"))
     for block in read_blocks(GUIDE, "python"):
         if file := block.options.get("file"):
+            (root / file).parent.mkdir(exist_ok=True)
             (root / file).write_text(block.text)
         else:
             add_line(root, block.options["line"], block.text)
+    for block in read_blocks(GUIDE, "toml"):
+        install(root, block.options["entry-points"], block.text)
     return root
+
+
+def install(root: Path, name: str, pyproject: str) -> None:
+    """What pip leaves of a package with these entry points, next to the package itself."""
+    info = root / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    groups = tomllib.loads(pyproject)["project"]["entry-points"]
+    lines = [
+        f"[{group}]\n{key} = {value}" for group, points in groups.items() for key, value in points.items()
+    ]
+    (info / "entry_points.txt").write_text("\n".join(lines))
 
 
 def add_line(root: Path, module: str, line: str) -> None:
