@@ -32,6 +32,7 @@ from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, FloatMap, Region
 
 Samples = NDArray[np.float64]
 
+# Our own choice: a circle of confusion of a pixel is sharp, from two on blur is seen (as with TAU_PX).
 OUT_OF_FOCUS_PX = 2.0
 MIDDLE_OF_PERCENTILES = (5, 95)
 """The extremes themselves are often pixels interpolated across an edge.

@@ -19,10 +19,11 @@ from ldp_core.metrics.bootstrap import Interval, difference_interval, mean_inter
 from ldp_core.metrics.scoring import BLUR_MAP, INPUT, RESTORED, SUBJECTS, metric_names
 from ldp_core.types import MeanScore, Score, ScoringProtocol
 
+# Two formats, upright and not, of photographs and of their crops.
 MOST_SIZES = 4
 NATIVE = "native sizes"
 FEWEST_CLAIMED = 5
-"""Items below which no difference is claimed: resampling so few says little of their spread."""
+"""Items below which no difference is claimed: resampling fewer says little of their spread."""
 
 Key = tuple[str, str, ScoringProtocol]
 """Metric, subject, protocol."""

@@ -49,6 +49,7 @@ _SIDE = 0.25
 # Every third of 48 cells while parameters are searched; all of them are scored.
 _SEARCHED_CELLS = range(0, 48, 3)
 
+# From no crosstalk to nearly no split; from nearly a knife edge to a ramp twice as wide as the disc.
 _CROSSTALK = (0.0, 0.1, 0.2, 0.3, 0.4)
 _SOFTNESS = (0.2, 0.5, 0.8, 1.1, 1.5, 2.0)
 

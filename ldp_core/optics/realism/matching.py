@@ -21,9 +21,11 @@ from ldp_core.optics.realism.photographs import Windows
 
 # One Gauss-Newton step holds for small moves only; whole pixels are taken out before.
 _LARGEST_SHIFT_PX = 1.5
+# Steps of a quarter or less, from which the parabolas find the best; the cameras reach about 20 px.
 _FIRST_COC_PX = (1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 12.5, 15.0, 18.0, 22.0, 26.0, 32.0)
 # Relative steps of the parabolas through three circles of confusion: coarse, then fine.
 _STEPS = (0.14, 0.05)
+# Softer than any camera, so that the side of the focus is found whatever the kernel.
 _SOFT = KernelSpec(softness=1.5)
 # A smaller gain in loss is rounding: the simpler parameters stay.
 _LEAST_GAIN = 1e-6
@@ -31,6 +33,7 @@ CELLS = range(48)
 # About the diameter that the calibration was taken at.
 _CALIBRATED_COC_PX = 22.0
 _CALIBRATED_STEPS = (0.08,)
+# Far above any camera; a model that equals its view stays finite.
 _PSNR_CEILING_DB = 120.0
 
 Placed = Callable[[KernelSpec, float, float], KernelSpec]

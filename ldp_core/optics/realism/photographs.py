@@ -34,10 +34,12 @@ _FINE_SIGMA_PX, _COARSE_SIGMA_PX = 1.0, 8.0
 
 CANON_DISTANCES_MM = ("0600", "1500")
 CALIBRATION = ("dp", "pixel4_raw", "calibration")
+# Side of the whole frame relative to the published pictures.
 PIXEL4_FRAME = 1.5
 _SCENES = ("dp", "pixel4")
 _CHART = ("dp", "canon_r6m2", "flat", "001")
 _DEFOCUS = "_defocus.png"
+# The chart is flat: nine windows see the middle, the edges and the corners.
 _GRID = (3, 3)
 # Windows of the Pixel 4 start every 72 px, half a window. The defocus of one is constant where 97 % of it is
 # known (every fourth pixel is looked at) and 94 % of that lies within 6 grey levels, .2 px of disparity.
@@ -48,6 +50,7 @@ _INNER_QUANTILES = (0.03, 0.5, 0.97)
 _SPREAD = 6 / 255
 # Least deviation within the band, in linear light: a flatter window says little about its kernel.
 _LEAST_TEXTURE = 0.006
+# Windows of a scene overlap and share objects: more of them add little.
 _PER_SCENE = 5
 
 
