@@ -19,7 +19,6 @@ from ldp_core.metrics.bootstrap import Interval, difference_interval, mean_inter
 from ldp_core.metrics.scoring import BLUR_MAP, INPUT, RESTORED, SUBJECTS, metric_names
 from ldp_core.types import MeanScore, Score, ScoringProtocol
 
-# Two formats, upright and not, of photographs and of their crops.
 MOST_SIZES = 4
 NATIVE = "native sizes"
 FEWEST_CLAIMED = 5

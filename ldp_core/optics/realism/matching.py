@@ -21,7 +21,7 @@ from ldp_core.optics.realism.photographs import Windows
 
 # One Gauss-Newton step holds for small moves only; whole pixels are taken out before.
 _LARGEST_SHIFT_PX = 1.5
-# Steps of a quarter or less, from which the parabolas find the best; the cameras reach about 20 px.
+# Where the search starts; blur of the photographs reaches about 20 px.
 _FIRST_COC_PX = (1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 12.5, 15.0, 18.0, 22.0, 26.0, 32.0)
 # Relative steps of the parabolas through three circles of confusion: coarse, then fine.
 _STEPS = (0.14, 0.05)
