@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from ldp_core.evaluation.detection import DetectionReport
-    from ldp_core.evaluation.gate import GateSet
+    from ldp_core.evaluation.detection import DetectionReport, GateSet
     from ldp_core.metrics.bootstrap import Interval
 
 _HEADS = {

@@ -84,6 +84,9 @@ def maps(
         Path | None, typer.Argument(help="Folder of pairs with a measured NAME_defocus.png, as pixel4.")
     ] = None,
     simulated: Annotated[int, typer.Option(min=0, help="Simulated pairs.")] = 12,
+    estimator: Annotated[
+        list[str] | None, typer.Option(help="Method to measure; may be repeated. All, if not given.")
+    ] = None,
     weights: Annotated[str, typer.Option(help="CLIP weights: a shipped model, a file, a tag.")] = "ldp-tiny",
     sha256: Annotated[str, typer.Option(help="Digest of that file.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -97,7 +100,9 @@ def maps(
         if simulated:
             sets[f"{simulated} simulated pairs"] = simulate_pairs(simulated, seed=MAPS_SEED)
         asked = {"weights": weights, "sha256": sha256}
-        tables = {name: tabulate(pairs, clip=asked) for name, pairs in sets.items()}
+        tables = {
+            name: tabulate(pairs, clip=asked, estimators=estimator or ()) for name, pairs in sets.items()
+        }
         print_json(tables) if as_json else print_maps(tables)
 
 
@@ -126,8 +131,7 @@ def detection(
 ) -> None:
     """How well blur is detected in masked photographs, beside trivial answers; what the gate is worth."""
     from flows.detection_console import print_detection, warn_upside_down
-    from ldp_core.evaluation.detection import evaluate_detection, load_detector
-    from ldp_core.evaluation.gate import simulate_masked
+    from ldp_core.evaluation.detection import evaluate_detection, load_detector, simulate_masked
     from ldp_core.masked import list_masked, read_all_in_focus, read_masked
 
     with exits():

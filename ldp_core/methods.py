@@ -8,11 +8,11 @@ Methods of other packages join a registry through an entry point that names a `M
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from ldp_core.errors import SettingsError, suggest
@@ -92,7 +92,7 @@ class Registry(Mapping[str, MethodDef], Generic[M]):
         if name in self.shipped:
             return self.shipped[name]
         if name in self._installed:
-            return self._installed[name]
+            return self._load(self._installed[name])
         raise SettingsError(
             f"there is no such {self.kind}",
             where=self.kind,
@@ -115,7 +115,45 @@ class Registry(Mapping[str, MethodDef], Generic[M]):
         return len(self.shipped) + len(self._installed)
 
     @cached_property
-    def _installed(self) -> Mapping[str, MethodDef]:
-        """Read once, when a name is asked for that is not shipped, or all names are."""
-        found = {point.name: point for point in entry_points(group=self.group)}
-        return {name: point.load() for name, point in found.items() if name not in self.shipped}
+    def _installed(self) -> Mapping[str, EntryPoint]:
+        """Read once, when a name is asked for that is not shipped, or all names are; none is loaded yet."""
+        return find_points(self.group, taken=self.shipped)
+
+    def _load(self, point: EntryPoint) -> MethodDef:
+        definition: MethodDef = load_point(
+            point, kind=self.kind, expected="a MethodDef", accept=lambda found: isinstance(found, MethodDef)
+        )
+        return definition
+
+
+def find_points(group: str, *, taken: Collection[str]) -> dict[str, EntryPoint]:
+    """The entry points of installed packages by name, in the order of names; names that are taken aside."""
+    found = {point.name: point for point in entry_points(group=group) if point.name not in taken}
+    return dict(sorted(found.items()))
+
+
+def load_point(point: EntryPoint, *, kind: str, expected: str, accept: Callable[[Any], bool]) -> Any:
+    """What an entry point names.
+
+    Raises:
+        SettingsError: it cannot be imported, or is not what is expected.
+    """
+    # Another package may raise anything while it is imported; its user is told which package it is.
+    try:
+        loaded = point.load()
+    except Exception as error:
+        raise _cannot_load(kind, point, expected, got=f"{type(error).__name__}: {error}") from error
+    if not accept(loaded):
+        raise _cannot_load(kind, point, expected, got=type(loaded).__name__)
+    return loaded
+
+
+def _cannot_load(kind: str, point: EntryPoint, expected: str, *, got: str) -> SettingsError:
+    package = f", of the package {point.dist.name}" if point.dist else ""
+    return SettingsError(
+        f"the {kind} '{point.name}' cannot be loaded",
+        where=f"{point.value}{package}",
+        expected=expected,
+        got=got,
+        remedy="repair that package, or uninstall it",
+    )

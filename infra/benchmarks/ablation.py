@@ -23,8 +23,7 @@ import torch
 
 from ldp_core.blur import make_estimator
 from ldp_core.blur.clip_model import load_clip
-from ldp_core.deblur.ldp_map import COC_SCALE_PX, coc_planes, hide_sign
-from ldp_core.deblur.ldp_network import NetworkSettings
+from ldp_core.deblur.ldp_network import COC_SCALE_PX, NetworkSettings, coc_planes, hide_sign
 from ldp_core.training.balance import Balance
 from ldp_core.training.batches import BatchSettings
 from ldp_core.training.fit import LdpCourse, LdpFitSettings

@@ -23,14 +23,11 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ldp_core.blur.cells import CellGrid, PaddedViews, to_rgb
-from ldp_core.blur.clip_card import CellFormat
-from ldp_core.blur.clip_model import ClipModel, encode_prompts, random_clip
-from ldp_core.blur.clip_network import open_clip
-from ldp_core.blur.clip_scoring import score_cells
-from ldp_core.blur.clip_settings import RELEASED_PROMPT
-from ldp_core.devices import autocast, choose_device
+from ldp_core.blur.clip_cells import CellGrid, PaddedViews, score_cells
+from ldp_core.blur.clip_model import ClipModel, encode_prompts, open_clip, random_clip
+from ldp_core.blur.clip_settings import RELEASED_PROMPT, CellFormat
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
+from ldp_core.tensors import autocast, choose_device, to_rgb
 from ldp_core.types import Pair
 
 CELL_PX = 40

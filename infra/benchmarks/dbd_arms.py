@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ldp_core.blur.dd_encoders import EncoderName
-from ldp_core.blur.dd_network import LIGHT
+from ldp_core.blur.dd_network import LIGHT, EncoderName
 from ldp_core.masked import split_masked
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.render import render_views

@@ -14,7 +14,7 @@ from statistics import median
 import torch
 
 from ldp_core.blur.dd_network import LIGHT, PUBLISHED, DdNetwork
-from ldp_core.devices import autocast, choose_device
+from ldp_core.tensors import autocast, choose_device
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from scipy import fft
 from scipy.ndimage import uniform_filter
 
 from ldp_core.errors import MetricError
-from ldp_core.optics.fourier import fast_size
+from ldp_core.signals import fast_size
 from ldp_core.types import Region
 
 Picture = NDArray[Any]

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
 from math import isfinite
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from ldp_core.axis_adapter import align_axis, transpose, transpose_map
-from ldp_core.errors import MetricError, SettingsError
+from ldp_core.errors import MetricError
+from ldp_core.methods import find_points, load_point
 from ldp_core.metrics import blur_maps, fidelity
 from ldp_core.metrics.blur_maps import (
     LEAST_CONFIDENCE,
@@ -69,9 +69,12 @@ class FidelityRegistry(Mapping[str, Fidelity]):
 
     @cached_property
     def _installed(self) -> Mapping[str, Fidelity]:
-        taken = {*self.shipped, *_OTHERS, *AGREEMENT}
-        found = {point.name: point for point in entry_points(group="ldp.metrics")}
-        return {name: _load(found[name]) for name in sorted(found.keys() - taken)}
+        points = find_points("ldp.metrics", taken={*self.shipped, *_OTHERS, *AGREEMENT})
+        expected = "a function with the signature of psnr_db"
+        return {
+            name: load_point(point, kind="metric", expected=expected, accept=callable)
+            for name, point in points.items()
+        }
 
 
 FIDELITY: Final = FidelityRegistry(
@@ -156,26 +159,6 @@ def score_item(
         *_score_agreement(pair, blur_map, measured),
         *_score_reblur(pair, pictures, blur_map=blur_map, kernel=kernel),
     ]
-
-
-def _load(point: EntryPoint) -> Fidelity:
-    try:
-        metric = point.load()
-    except Exception as error:
-        raise _unusable(point, f"{type(error).__name__}: {error}") from error
-    if not callable(metric):
-        raise _unusable(point, type(metric).__name__)
-    return cast("Fidelity", metric)
-
-
-def _unusable(point: EntryPoint, got: str) -> SettingsError:
-    return SettingsError(
-        "the metric of an installed package cannot be used",
-        where=f"entry point ldp.metrics, {point.name} = {point.value}",
-        expected="a function with the signature of psnr_db",
-        got=got,
-        remedy="correct or remove that package",
-    )
 
 
 def _pictures(pair: Pair, restored: Pixels | None, baselines: Mapping[str, Pixels]) -> dict[str, Pixels]:

@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ldp_core.errors import PairMismatchError, SettingsError
-from ldp_core.optics.fourier import fast_size, irfft2, rfft2
 from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelFamily, KernelSpec, kernel_bank, kernel_size
 from ldp_core.optics.sensor import Transfer, decode_light, encode_light
+from ldp_core.signals import fast_size, irfft2, rfft2
 
 NODES = (3, 4)
 """Rows and columns of the grid over a frame at which its kernels are exact.

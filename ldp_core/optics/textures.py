@@ -14,8 +14,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ldp_core.optics.fourier import fast_size
 from ldp_core.optics.rng import Rng
+from ldp_core.signals import fast_size
 
 _TEXT = (
     "aperture focus lens pixel light depth sharp blur circle of confusion left right view phase "

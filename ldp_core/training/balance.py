@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ldp_core.blur.clip_calibration import calibrate_on_scenes
-from ldp_core.blur.clip_card import CellFormat
+from ldp_core.blur.clip import calibrate_on_scenes
 from ldp_core.blur.clip_model import ClipModel, encode_prompts
+from ldp_core.blur.clip_settings import CellFormat
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.training.losses import blur_absence
 

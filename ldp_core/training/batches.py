@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from ldp_core.deblur.ldp_map import coc_planes, hide_sign
+from ldp_core.deblur.ldp_network import coc_planes, hide_sign
 from ldp_core.settings import Settings
 from ldp_core.training.frames import FrameCache
 

@@ -12,8 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ldp_core.deblur.ldp_map import arrange_for
-from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
+from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings, arrange_for
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.render import render_views
 from ldp_core.training.balance import Balance

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from ldp_core.deblur.ldp import LdpSettings, restore_views
-from ldp_core.deblur.ldp_map import arrange_for, coc_planes, lay_planes
-from ldp_core.deblur.ldp_network import LdpNetwork
-from ldp_core.single_view import to_rgb
+from ldp_core.deblur.ldp_network import LdpNetwork, arrange_for, coc_planes, lay_planes
+from ldp_core.tensors import to_rgb
 from ldp_core.training.frames import Frame, FrameCache, restore_untrained
 from ldp_core.training.sources import read_pixels
 from ldp_core.types import Pair, Region

@@ -9,10 +9,9 @@ import pytest
 import torch
 from clip_samples import write_clip
 
-from ldp_core.blur.cells import CellGrid, PaddedViews
-from ldp_core.blur.clip_card import CellFormat
+from ldp_core.blur.clip_cells import CellGrid, PaddedViews, score_cells
 from ldp_core.blur.clip_model import load_clip
-from ldp_core.blur.clip_scoring import score_cells
+from ldp_core.blur.clip_settings import CellFormat
 from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.training.balance import CELL_PX, PROMPT, Balance, cut_cells
 from ldp_core.training.batches import Batch, BatchSettings

@@ -12,19 +12,14 @@ from clip_samples import CONFIG, VISION, draw_pair, write_clip
 from numpy.typing import NDArray
 
 from ldp_core.archive import stage_key
-from ldp_core.blur import clip_calibration, make_estimator
-from ldp_core.blur.cells import CellGrid, PaddedViews, to_rgb
-from ldp_core.blur.clip import ClipEstimator, ClipSettings
-from ldp_core.blur.clip_calibration import blur_views, calibrate
-from ldp_core.blur.clip_card import CellFormat
-from ldp_core.blur.clip_maps import choose_thresholds
-from ldp_core.blur.clip_model import ClipModel, load_clip
-from ldp_core.blur.clip_network import open_clip
-from ldp_core.blur.clip_scoring import score_cells
-from ldp_core.blur.clip_settings import RELEASED_PROMPT
-from ldp_core.blur.clip_shared import Window
+from ldp_core.blur import clip, make_estimator
+from ldp_core.blur.clip import ClipEstimator, ClipSettings, blur_views, calibrate, choose_thresholds
+from ldp_core.blur.clip_cells import CellGrid, PaddedViews, Window, score_cells
+from ldp_core.blur.clip_model import ClipModel, load_clip, open_clip
+from ldp_core.blur.clip_settings import RELEASED_PROMPT, CellFormat
 from ldp_core.errors import SettingsError, WeightsError
 from ldp_core.optics.kernels import KernelSpec, disparity_per_coc
+from ldp_core.tensors import to_rgb
 from ldp_core.types import BlurMapKind, Pair
 
 LADDER = {"prompts": ["three to the left", "none", "three to the right"], "disparity_px": [-3, 0, 3]}
@@ -83,7 +78,7 @@ def test_logits_are_those_of_a_plain_loop_over_cells(model: ClipModel, size: tup
 def test_batches_do_not_change_the_logits(model: ClipModel, monkeypatch: pytest.MonkeyPatch) -> None:
     views, prompts = see(draw_pair(130, 200), stride_px=20), ["a", "b"]
     whole = score_cells(model, views, prompts=prompts, layout=CellFormat.SQUASH)
-    monkeypatch.setattr("ldp_core.blur.clip_scoring._BATCH_PIXELS", {"cpu": 3 * 64**2})
+    monkeypatch.setattr("ldp_core.blur.clip_cells._BATCH_PIXELS", {"cpu": 3 * 64**2})
     parts = score_cells(model, views, prompts=prompts, layout=CellFormat.SQUASH)
     torch.testing.assert_close(whole, parts, atol=1e-4, rtol=0)
 
@@ -138,7 +133,7 @@ def test_calibration_places_sharp_at_zero_and_strong_blur_at_one(
 def test_a_prompt_that_tells_nothing_cannot_be_calibrated(
     model: ClipModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clip_calibration, "score_cells", lambda *_, **__: torch.ones(4, 6, 1))
+    monkeypatch.setattr(clip, "score_cells", lambda *_, **__: torch.ones(4, 6, 1))
     with pytest.raises(WeightsError, match="does not tell"):
         calibrate(model, [torch.rand(3, 160, 240)], prompt="x", layout=CellFormat.MIRROR, kernel=KernelSpec())
 
@@ -264,7 +259,7 @@ def test_shared_features_of_one_cell_alone_are_those_of_a_small_input(tmp_path: 
     config = CONFIG | {"vision_cfg": VISION | {"pool_type": pool, "layers": 1}}
     model = load_clip(**write_clip(tmp_path, config=config))
     strips = torch.rand(2, 3, 16, 32, generator=torch.Generator().manual_seed(0))
-    from ldp_core.blur.clip_shared import encode_window
+    from ldp_core.blur.clip_cells import encode_window
 
     with torch.inference_mode():
         features = encode_window(model, strips, Window(1, 1, 2))[:, 0]

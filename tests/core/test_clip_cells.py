@@ -8,9 +8,9 @@ import torch
 from clip_samples import draw_pair
 
 from ldp_core.blur import make_estimator
-from ldp_core.blur.cells import CellGrid, reflect, to_rgb
-from ldp_core.blur.clip_card import CellFormat
-from ldp_core.blur.clip_formats import compose, drop_repeats, fit, input_size
+from ldp_core.blur.clip_cells import CellGrid, compose, drop_repeats, fit, input_size, reflect
+from ldp_core.blur.clip_settings import CellFormat
+from ldp_core.tensors import to_rgb
 from ldp_core.types import BlurMapKind, Pair
 
 SIZES = [(80, 120), (1, 1), (3, 200), (41, 79), (119, 83)]
@@ -74,7 +74,7 @@ def test_strips_hold_the_right_view_mirrored() -> None:
 @pytest.mark.parametrize("size", [224, 48])
 def test_scaling_and_cropping_is_that_of_pictures(size: int) -> None:
     """The pipeline of open_clip on 8-bit pictures, cell by cell, within a grey level almost everywhere."""
-    from ldp_core.blur.clip_network import open_clip
+    from ldp_core.blur.clip_model import open_clip
 
     open_clip()
     from PIL import Image

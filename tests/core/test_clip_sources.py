@@ -11,9 +11,15 @@ import pytest
 import torch
 from clip_samples import CONFIG, TEXT, VISION, write_clip
 
-from ldp_core.blur import clip_model, clip_network, clip_sources, make_estimator
-from ldp_core.blur.clip_model import call_resized, encode_prompts, load_clip, random_clip
-from ldp_core.blur.clip_network import build_network, open_clip
+from ldp_core.blur import clip_model, clip_settings, make_estimator
+from ldp_core.blur.clip_model import (
+    build_network,
+    call_resized,
+    encode_prompts,
+    load_clip,
+    open_clip,
+    random_clip,
+)
 from ldp_core.errors import SettingsError, WeightsError
 from ldp_core.weights import pack_weights, read_weights
 
@@ -115,7 +121,7 @@ def test_tags_are_fetched_by_open_clip(monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_clip("ViT-B-16-quickgelu/openai")
     assert (asked["architecture"], asked["pretrained"]) == ("ViT-B-16-quickgelu", "openai")
     assert asked["require_pretrained"]
-    assert model.card.image_mean == clip_sources.OPENAI_MEAN
+    assert model.card.image_mean == clip_settings.OPENAI_MEAN
     clip_model._load.cache_clear()
 
 
@@ -126,13 +132,13 @@ def test_without_a_network_a_tag_tells_both_ways_out(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(open_clip(), "create_model", refuse)
     with pytest.raises(WeightsError, match="no network") as caught:
         load_clip("ViT-B-16-quickgelu/openai")
-    assert caught.value.remedy == clip_network.WAYS_OUT
+    assert caught.value.remedy == clip_model.WAYS_OUT
 
 
 def test_tags_that_open_clip_does_not_know_are_named_beside_those_it_knows() -> None:
     with pytest.raises(WeightsError, match="openai") as caught:
         load_clip("ViT-B-16-quickgelu/nonsense")
-    assert caught.value.remedy == clip_network.WAYS_OUT
+    assert caught.value.remedy == clip_model.WAYS_OUT
 
 
 def test_openai_weights_in_a_network_of_the_wrong_activation_are_refused() -> None:

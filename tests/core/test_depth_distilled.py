@@ -14,8 +14,16 @@ from network_samples import render_frames, write_network
 from PIL import Image
 
 from ldp_core.blur import make_estimator
-from ldp_core.blur.dd_encoders import Encoder, EncoderName
-from ldp_core.blur.dd_network import LIGHT, PUBLISHED, DdNetwork, DdSettings, Detection, Srfb
+from ldp_core.blur.dd_network import (
+    LIGHT,
+    PUBLISHED,
+    DdNetwork,
+    DdSettings,
+    Detection,
+    Encoder,
+    EncoderName,
+    Srfb,
+)
 from ldp_core.blur.depth_distilled import DepthDistilledSettings, detect, scales_of
 from ldp_core.errors import CatalogueError, WeightsError
 from ldp_core.masked import Masked, split_masked

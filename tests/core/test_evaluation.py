@@ -33,7 +33,7 @@ def test_an_unknown_deblurrer_is_named() -> None:
         next(evaluate_families(["wizard"], scenes=1))
 
 
-def test_deblurrers_stand_beside_input_and_peers_on_a_dataset(tmp_path: Path) -> None:
+def test_deblurrers_stand_beside_input_and_external_results_on_a_dataset(tmp_path: Path) -> None:
     pair = simulate_pair(0, SimulationSettings(height=64, width=96, sharp_share=0))
     for view, pixels in pair.views.items():
         (tmp_path / view).mkdir()

@@ -11,8 +11,7 @@ import pytest
 from detection_samples import write_photographs
 
 from ldp_core.errors import MetricError, WeightsError
-from ldp_core.evaluation.detection import DETECTOR, evaluate_detection, load_detector
-from ldp_core.evaluation.gate import simulate_masked
+from ldp_core.evaluation.detection import DETECTOR, evaluate_detection, load_detector, simulate_masked
 from ldp_core.masked import Masked, iterate_masked, read_all_in_focus
 from ldp_core.metrics.detection import MEASURES, TRIVIAL_BASELINES, ThresholdRule
 from ldp_core.types import FloatMap, Pixels

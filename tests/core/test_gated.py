@@ -7,7 +7,7 @@ import pytest
 
 from ldp_core.archive.keys import stage_key
 from ldp_core.deblur import make_deblurrer
-from ldp_core.deblur.gate import GateSettings, gate_restoration, read_focus, weigh_input
+from ldp_core.deblur.gated import GateSettings, gate_restoration, read_focus, weigh_input
 from ldp_core.errors import BlurMapError, SettingsError
 from ldp_core.single_view import input_image
 from ldp_core.types import BlurMap, BlurMapKind, FloatMap, Pair, Pixels

@@ -14,10 +14,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from ldp_core.deblur import make_deblurrer
-from ldp_core.deblur.bpa import ReleasedAttention, SpatialAttention
 from ldp_core.deblur.ldp import LdpDeblurrer, LdpSettings
-from ldp_core.deblur.ldp_map import arrange_for, lay_planes
-from ldp_core.deblur.ldp_network import PUBLISHED, SMALL, LdpNetwork, NetworkSettings, count_parameters
+from ldp_core.deblur.ldp_network import (
+    PUBLISHED,
+    SMALL,
+    LdpNetwork,
+    NetworkSettings,
+    ReleasedAttention,
+    SpatialAttention,
+    arrange_for,
+    count_parameters,
+    lay_planes,
+)
 from ldp_core.deblur.nafnet import ChannelNorm, LocalMean, NafBlock, Pointwise, box_mean
 from ldp_core.errors import BlurMapError, SettingsError, WeightsError
 from ldp_core.types import BlurMap, BlurMapKind, Pair

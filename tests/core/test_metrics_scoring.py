@@ -244,8 +244,9 @@ def test_an_entry_point_without_a_metric_is_named(
     function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path, monkeypatch, odd=function)
-    with pytest.raises(SettingsError, match=f"odd = some_metrics:{function}"):
+    with pytest.raises(SettingsError, match="the metric 'odd' cannot be loaded") as caught:
         score_spec()
+    assert f"some_metrics:{function}, of the package some-metrics" in str(caught.value)
 
 
 def test_the_stage_is_plain_json() -> None:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ldp_core.errors import CatalogueError, MetricError, SettingsError
 from ldp_core.optics import FITTED_KERNELS, KernelFamily, KernelSpec, kernel_bank, kernel_pair
-from ldp_core.optics.fourier import irfft2, rfft2
 from ldp_core.optics.realism import evaluate_optics
 from ldp_core.optics.realism.evaluate import fit_camera, place_lens, prepare_windows
 from ldp_core.optics.realism.matching import (
@@ -37,6 +36,7 @@ from ldp_core.optics.realism.photographs import (
 )
 from ldp_core.optics.rng import Rng
 from ldp_core.optics.textures import spectral_noise
+from ldp_core.signals import irfft2, rfft2
 
 HALF = KernelSpec(softness=0.5, crosstalk=0.2)
 SYMMETRICAL = [KernelSpec(family=family) for family in (KernelFamily.DISC, KernelFamily.GAUSSIAN)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ldp_core.blur.reliability import ReliabilitySettings, rate_reliability, separate_modes
+from ldp_core.blur.depth_distilled import ReliabilitySettings, rate_reliability, separate_modes
 from ldp_core.errors import BlurMapError
 from ldp_core.types import FloatMap
 

@@ -11,10 +11,9 @@ import pytest
 import torch
 
 from ldp_core.blur import make_estimator
-from ldp_core.blur.clip_calibration import blur_views
-from ldp_core.blur.clip_card import ClipCard
-from ldp_core.blur.clip_network import open_clip
-from ldp_core.blur.clip_settings import RELEASED_PROMPT
+from ldp_core.blur.clip import blur_views
+from ldp_core.blur.clip_model import open_clip
+from ldp_core.blur.clip_settings import RELEASED_PROMPT, ClipCard
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.scenes import SceneKind, make_scene
 from ldp_core.types import FloatMap, Pair

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ldp_core.blur.clip import ClipEstimator, ClipSettings
-from ldp_core.blur.clip_network import open_clip
+from ldp_core.blur.clip_model import open_clip
 from ldp_core.blur.clip_settings import MapMode
 from ldp_core.errors import SettingsError, WeightsError
 from ldp_core.evaluation.maps import rank

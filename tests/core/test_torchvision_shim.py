@@ -20,7 +20,7 @@ def test_estimators_are_known_before_open_clip_is_imported_and_it_imports_when_a
     run_python(
         "import sys, ldp_core.blur, ldp_core.blur.clip\n"
         "assert not {'open_clip', 'torchvision', 'timm'} & set(sys.modules)\n"
-        "from ldp_core.blur.clip_network import open_clip\n"
+        "from ldp_core.blur.clip_model import open_clip\n"
         "assert open_clip().CLIP and 'torchvision' in sys.modules"
     )
 

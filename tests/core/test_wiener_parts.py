@@ -5,13 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ldp_core.deblur.colour import from_opponent, to_opponent
-from ldp_core.deblur.halo import limit_halos
-from ldp_core.deblur.inversion import Layer, Penalty, explain_views, invert_layers, refine_edges
-from ldp_core.deblur.layers import choose_levels, level_weights
-from ldp_core.deblur.noise import measure_noise
-from ldp_core.deblur.spectra import Canvas
+from ldp_core.deblur.inversion import Layer, Penalty, apply_adjoint, invert_layers, refine_edges
+from ldp_core.deblur.wiener import choose_levels, from_opponent, level_weights, limit_halos, to_opponent
 from ldp_core.optics.kernels import KernelSpec, kernel_bank
+from ldp_core.signals import Canvas, laplacian_noise
 
 
 @pytest.mark.parametrize(
@@ -41,13 +38,13 @@ def test_noise_is_measured_through_texture_and_parallax(sigma: float) -> None:
     left, right = (
         view + sigma * torch.randn(view.shape, generator=draw) for view in (scene, scene.roll(2, -1))
     )
-    assert measure_noise(left, right) == pytest.approx(sigma, rel=0.1)
+    assert laplacian_noise(left, right) == pytest.approx(sigma, rel=0.1)
 
 
 def test_equal_views_have_no_noise() -> None:
     view = torch.rand(3, 20, 30)
-    assert measure_noise(view, view) == 0
-    assert measure_noise(view[:, :2], view[:, :2]) == 0
+    assert laplacian_noise(view, view) == 0
+    assert laplacian_noise(view[:, :2], view[:, :2]) == 0
 
 
 def test_opponent_colours_are_orthonormal() -> None:
@@ -71,7 +68,7 @@ def build_scene(coc_px: float) -> tuple[Canvas, list[Layer], Penalty, torch.Tens
     canvas = Canvas.around(sharp, margin=24)
     transfers = canvas.transfer(kernel_bank(KernelSpec(), torch.tensor([coc_px])))
     spectra = canvas.transform(sharp) * transfers[0][:, None]
-    layer = Layer(coc_px, torch.ones(64, 96), *explain_views(spectra, transfers, torch.ones(1)))
+    layer = Layer(coc_px, torch.ones(64, 96), *apply_adjoint(spectra, transfers, torch.ones(1)))
     frequency = canvas.frequencies()
     return canvas, [layer], Penalty(torch.zeros_like(frequency), 0.05 * frequency**1.5), sharp
 
@@ -91,14 +88,14 @@ def test_the_edge_prior_takes_ripples_away(coc_px: float) -> None:
 def test_candidates_that_disagree_are_held_back() -> None:
     canvas, _, _, sharp = build_scene(10.0)
     spectra = canvas.transform(sharp.expand(2, 1, 64, 96))
-    chances = torch.tensor([0.5, 0.5])
+    probabilities = torch.tensor([0.5, 0.5])
     near, far = (
         canvas.transfer(kernel_bank(KernelSpec(), torch.tensor([10.0 - off, 10.0 + off])))
         for off in (0.0, 2.0)
     )
     sure, unsure = (
-        abs(explained) / (power + 1e-3)
-        for explained, power in (explain_views(spectra, bank, chances) for bank in (near, far))
+        abs(adjoint) / (power + 1e-3)
+        for adjoint, power in (apply_adjoint(spectra, bank, probabilities) for bank in (near, far))
     )
     weight = canvas.transform(sharp).abs()
     assert (unsure * weight).sum() < (sure * weight).sum()

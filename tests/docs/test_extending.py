@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 from doc_blocks import ROOT, read_blocks
 
+from ldp_core.images import encode_image
+from ldp_core.optics import SimulationSettings, simulate_pair
+
 GUIDE = "infra/docs/extending.md"
 OPENINGS = {
     "ldp_core/blur/__init__.py": r"\"ldp.estimators\",\n    \{\n",
@@ -62,40 +65,62 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / layer, root / layer, ignore=shutil.ignore_patterns("__pycache__"))
     for block in read_blocks(GUIDE, "python"):
         if file := block.options.get("file"):
+            (root / file).write_text(block.text)
+        elif file := block.options.get("package"):
             (root / file).parent.mkdir(exist_ok=True)
             (root / file).write_text(block.text)
-        else:
+        elif "line" in block.options:
             add_line(root, block.options["line"], block.text)
-    for block in read_blocks(GUIDE, "toml"):
-        install(root, block.options["entry-points"], block.text)
     return root
 
 
-def install(root: Path, name: str, pyproject: str) -> None:
-    """What pip leaves of a package with these entry points, next to the package itself."""
-    info = root / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    groups = tomllib.loads(pyproject)["project"]["entry-points"]
-    lines = [
-        f"[{group}]\n{key} = {value}" for group, points in groups.items() for key, value in points.items()
-    ]
-    (info / "entry_points.txt").write_text("\n".join(lines))
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the guide's package of one's own, as an installer leaves it."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "my_package").mkdir()
+    for block in read_blocks(GUIDE, "python"):
+        if file := block.options.get("package"):
+            (site / file).write_text(block.text)
+        elif (file := block.options.get("file", "")).startswith(("ldp_core/blur", "ldp_core/deblur")):
+            (site / "my_package" / Path(file).name).write_text(block.text)
+    points = tomllib.loads("".join(block.text for block in read_blocks(GUIDE, "toml")))
+    sections = (
+        [f"[{group}]", *(f"{name} = {value}" for name, value in named.items())]
+        for group, named in points["project"]["entry-points"].items()
+    )
+    information = site / "my_package-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("\n".join(line for part in sections for line in part))
+    return site
+
+
+def run_ldp(installed: Path, *arguments: object) -> Any:
+    """What `ldp ... --json` prints, of this package with that folder beside it."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from flows.cli import app; app()", *map(str, arguments), "--json"],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{installed}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
 
 
 def add_line(root: Path, module: str, line: str) -> None:
     text = (root / module).read_text()
-    opening = r"from __future__ import annotations\n" if line.startswith("from ") else OPENINGS[module]
-    text, count = re.subn(opening, lambda found: found[0] + line, text)
+    text, count = re.subn(OPENINGS[module], lambda found: found[0] + line, text)
     assert count == 1, f"{module} has changed: the guide or this test must follow"
     (root / module).write_text(text)
 
 
-def run_python(package: Path, *arguments: object) -> str:
+def run_python(package: Path, *arguments: object, beside: Path | None = None) -> str:
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=package,
-        env=os.environ | {"PYTHONPATH": str(package)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, filter(None, (package, beside))))},
         capture_output=True,
         text=True,
         check=False,
@@ -104,14 +129,44 @@ def run_python(package: Path, *arguments: object) -> str:
     return done.stdout
 
 
-def test_methods_of_the_guide_run_through_the_pipeline_by_name(package: Path, tmp_path: Path) -> None:
-    found: dict[str, Any] = json.loads(run_python(package, "-c", PIPELINE, tmp_path))
+def test_methods_of_the_guide_run_through_the_pipeline_by_name(
+    package: Path, installed: Path, tmp_path: Path
+) -> None:
+    found: dict[str, Any] = json.loads(run_python(package, "-c", PIPELINE, tmp_path, beside=installed))
     assert [key.rpartition("-")[0] for key in found["keys"]] == ["difference", "sharpen"]
     assert found["kind"] == "similarity"
     assert found["restored"] == [64, 80, 3]
     for subject in ("input", "restored"):
         assert 0 < found["scores"][f"gradient_mae {subject}"] < 1
         assert found["scores"][f"psnr_db {subject}"] > 10
+
+
+def test_an_installed_estimator_is_a_row_of_the_maps(installed: Path) -> None:
+    asked = ("--estimator", "difference", "--estimator", "zncc")
+    [rows] = run_ldp(installed, "evaluate", "maps", "--simulated", 1, *asked).values()
+    assert list(rows) == ["1 - ZNCC", "difference"]
+    assert rows["difference"]["auc"] > 0.5
+
+
+def test_without_names_every_installed_estimator_is_a_row(installed: Path) -> None:
+    program = "from ldp_core.evaluation.maps import choose_rows; print(*choose_rows(), sep='\\n')"
+    path = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{installed}"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "difference"
+    assert "disparity" in done.stdout.splitlines()
+
+
+def test_an_installed_deblurrer_stands_beside_the_others(installed: Path, tmp_path: Path) -> None:
+    families = run_ldp(installed, "evaluate", "families", "--scenes", 1, "--deblurrer", "sharpen")
+    assert {score["subject"] for score in families} == {"input", "sharpen"}
+    pair = simulate_pair(3, SimulationSettings(height=64, width=80))
+    for view, pixels in pair.views.items():
+        (tmp_path / view).mkdir()
+        (tmp_path / view / "a.png").write_bytes(encode_image(pixels, "png"))
+    means = run_ldp(installed, "evaluate", "restoration", tmp_path)
+    assert {mean["subject"] for mean in means} >= {"input", "sharpen", "wiener", "ldp", "bdir"}
 
 
 def test_the_network_of_the_guide_trains_goes_on_and_leaves_weights_with_a_card(
@@ -132,9 +187,10 @@ def test_the_network_of_the_guide_trains_goes_on_and_leaves_weights_with_a_card(
     assert [entry["step"] for entry in entries if "loss" in entry] == [50, 100, 150, 200, 250, 300]
 
 
-def test_files_of_the_guide_are_in_the_style_of_the_house(package: Path) -> None:
-    files = [block.options["file"] for block in read_blocks(GUIDE, "python") if "file" in block.options]
-    assert len(files) == 4
+def test_files_of_the_guide_pass_the_linters(package: Path) -> None:
+    options = [block.options for block in read_blocks(GUIDE, "python")]
+    files = [found[kind] for found in options for kind in ("file", "package") if kind in found]
+    assert len(files) == 5
     config = ("--config", ROOT / "pyproject.toml")
     run_python(package, "-m", "ruff", "check", *config, *files)
     run_python(package, "-m", "ruff", "format", "--check", *config, *files)

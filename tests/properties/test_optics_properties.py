@@ -16,8 +16,8 @@ from ldp_core.optics import (
     kernel_pair,
     render_views,
 )
-from ldp_core.optics.fourier import fast_size, irfft2, rfft2
 from ldp_core.optics.render import cut_slices
+from ldp_core.signals import fast_size, irfft2, rfft2
 
 calm = settings(deadline=None, max_examples=40)
 

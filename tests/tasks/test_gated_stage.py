@@ -8,8 +8,8 @@ import numpy as np
 
 from ldp_core.archive import Archive
 from ldp_core.catalogue import read_catalogue
-from ldp_core.deblur.gate import GateSettings, weigh_input
-from ldp_core.deblur.gate import read_focus as focus_of
+from ldp_core.deblur.gated import GateSettings, weigh_input
+from ldp_core.deblur.gated import read_focus as focus_of
 from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.single_view import input_image

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ldp_core.errors import CatalogueError, MetricError
 from ldp_core.images import read_image
-from ldp_core.optics.fourier import irfft2, rfft2
 from ldp_core.optics.sensor import Transfer, decode_light
+from ldp_core.signals import irfft2, rfft2
 from ldp_core.storage import exists, join, list_objects
 
 # The margin holds kernels of up to 81 px.

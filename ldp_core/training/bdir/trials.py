@@ -12,7 +12,7 @@ from torch import Tensor
 from ldp_core.deblur.bdir import BdirDeblurSettings, restore_image
 from ldp_core.deblur.bdir_network import BdirNetwork
 from ldp_core.errors import CatalogueError
-from ldp_core.single_view import to_rgb
+from ldp_core.tensors import to_rgb
 from ldp_core.training.frames import FrameCache
 from ldp_core.training.sources import read_pixels
 from ldp_core.training.validate import psnr

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ldp_core.blur.dd_encoders import Encoder, EncoderName
+from ldp_core.blur.dd_network import Encoder, EncoderName
 from ldp_core.errors import WeightsError
 
 _BODY = "encoder.body."

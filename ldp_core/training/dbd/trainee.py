@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ldp_core.blur.dd_encoders import EncoderName
-from ldp_core.blur.dd_network import LIGHT, PUBLISHED
+from ldp_core.blur.dd_network import LIGHT, PUBLISHED, EncoderName
 from ldp_core.masked import split_masked
 from ldp_core.training.dbd.batches import DbdBatchSettings
 from ldp_core.training.dbd.course import DbdCourse, DbdLossSettings

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ldp_core.blur.clip_network import open_clip
+from ldp_core.blur.clip_model import open_clip
 from ldp_core.training.tiny.cells import Cells, CellSettings, draw_cells
 from ldp_core.training.tiny.model import CONTEXT_LENGTH, TinySettings, build_model, standardise
 from ldp_core.training.tiny.pool import PatchPool

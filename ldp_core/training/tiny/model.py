@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from ldp_core.blur.clip_network import open_clip
+from ldp_core.blur.clip_model import open_clip
 from ldp_core.settings import Settings
 from ldp_core.training.tiny.cells import CELL_PX
 

@@ -9,11 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ldp_core.blur.clip_calibration import calibrate
-from ldp_core.blur.clip_card import CellFormat, ClipCard
-from ldp_core.blur.clip_model import ClipModel
-from ldp_core.blur.clip_network import build_network
-from ldp_core.blur.clip_settings import RELEASED_PROMPT
+from ldp_core.blur.clip import calibrate
+from ldp_core.blur.clip_model import ClipModel, build_network
+from ldp_core.blur.clip_settings import RELEASED_PROMPT, CellFormat, ClipCard
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.scenes import SceneKind, make_scene
 from ldp_core.training.card import ModelCard, write_weights
