@@ -11,7 +11,7 @@ from ldp_core.archive import Archive
 from ldp_core.archive.audit import Corruption
 from ldp_core.archive.layout import require_archive
 from ldp_core.errors import ItemDamagedError, ItemMissingError
-from ldp_core.metrics.paired import compare_means
+from ldp_core.metrics.summary import compare_means
 from ldp_core.report.comparison import (
     ItemChange,
     difference_paths,

@@ -140,11 +140,11 @@ def print_optics(report: OpticsReport) -> None:
         fitted = _name_values(fit.kernel)
         table.add_row(fit.camera, fit.family, fitted, psnr, _short_of_one(fit.zncc), ", ".join(sides))
     _OUT.print(table)
-    likeness = Table("kernels", "fitted", "correlation with 48 Pixel 4 kernels L / R", "worst", box=None)
-    for row in report.likeness:
+    correlations = Table("kernels", "fitted", "correlation with 48 Pixel 4 kernels L / R", "worst", box=None)
+    for row in report.correlations:
         views = " / ".join(f"{value:.3f}" for value in row.correlation)
-        likeness.add_row(row.family, _name_values(row.kernel), views, f"{row.least:.3f}")
-    _OUT.print(likeness)
+        correlations.add_row(row.family, _name_values(row.kernel), views, f"{row.least:.3f}")
+    _OUT.print(correlations)
     for camera, names in report.left_out.items():
         left_out = f"; left out, sharp and blurred do not match: {', '.join(names)}" if names else ""
         _OUT.print(f"{camera}: {report.windows[camera]} windows, every second one scored{left_out}")

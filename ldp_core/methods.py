@@ -8,7 +8,7 @@ Entries of other packages join a registry through an entry point. For a method i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -80,13 +80,15 @@ class EntryRegistry(Mapping[str, E]):
 
     ``kind`` is what errors call them, ``group`` the entry points that are read. A shipped entry stands for
     itself, or is named as ``module:name`` and imported when it is asked for. ``error`` is raised for a name
-    that is not there, or that another package cannot load.
+    that is not there, or that another package cannot load. No package adds an entry under a shipped or a
+    reserved name.
     """
 
     kind: str
     group: str
     shipped: Mapping[str, E | str]
     error: type[LdpError] = field(default=SettingsError, kw_only=True)
+    reserved: Collection[str] = field(default=(), kw_only=True)
 
     def __getitem__(self, name: str) -> E:
         entry = self.shipped.get(name)
@@ -99,7 +101,7 @@ class EntryRegistry(Mapping[str, E]):
         return name in self.shipped or name in self._installed
 
     def __iter__(self) -> Iterator[str]:
-        return iter([*sorted(self.shipped), *sorted(self._installed)])
+        return iter([*sorted(self.shipped), *self._installed])
 
     def __len__(self) -> int:
         return len(self.shipped) + len(self._installed)
@@ -136,7 +138,9 @@ class EntryRegistry(Mapping[str, E]):
     @cached_property
     def _installed(self) -> Mapping[str, EntryPoint]:
         """Read once, when a name is asked for that is not shipped, or all names are; nothing is imported."""
-        return {p.name: p for p in entry_points(group=self.group) if p.name not in self.shipped}
+        taken = {*self.shipped, *self.reserved}
+        found = {p.name: p for p in entry_points(group=self.group) if p.name not in taken}
+        return dict(sorted(found.items()))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from ldp_core.archive.layout import FRAME_SECTION, METADATA_NAME, RUNS, TRUTHS, 
 from ldp_core.archive.run_files import list_runs
 from ldp_core.catalogue import catalogue_to_jsonl, load_pair, read_catalogue
 from ldp_core.errors import ItemDamagedError, ItemMissingError, LdpError
-from ldp_core.metrics.table import scores_table
+from ldp_core.metrics.summary import scores_table
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import Item, Score
 from tasks.cluster import RunCalls

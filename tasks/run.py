@@ -38,7 +38,7 @@ from ldp_core.errors import (
     StorageError,
 )
 from ldp_core.item_ids import make_item_key, split_item_key
-from ldp_core.metrics.table import read_scores_table, scores_table
+from ldp_core.metrics.summary import read_scores_table, scores_table
 from ldp_core.storage import join, list_folder, read_bytes, write_bytes
 from ldp_core.types import BASELINE, Catalogue, RunSummary, Score, StageSpec
 from tasks.items import COMPUTING_THREADS

@@ -11,7 +11,7 @@ from typing import Any
 from ldp_core.archive.layout import list_sections, read_listing
 from ldp_core.archive.run_files import list_runs
 from ldp_core.errors import ItemDamagedError, ItemMissingError
-from ldp_core.metrics.paired import PairedScores, pair_scores
+from ldp_core.metrics.summary import PairedScores, pair_scores
 from ldp_core.report.comparison import StageChange
 from ldp_core.types import BASELINE, RunSummary
 from tasks.pipeline import ARCHIVE_KINDS

@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 
 from ldp_core.deblur.bdir_network import LIGHT, BdirNetwork, BdirSettings
 from ldp_core.metrics.bootstrap import difference_interval
-from ldp_core.optics.fitted import FITTED_KERNELS
-from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelFamily, KernelSpec
+from ldp_core.optics.kernels import DEFAULT_KERNEL, FITTED_KERNELS, KernelFamily, KernelSpec
 from ldp_core.optics.render import render_views
 from ldp_core.training.bdir.batches import BdirBatchSettings
 from ldp_core.training.bdir.course import BdirCourse, BdirLossSettings

@@ -24,8 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ldp_core.optics.apertures import unit_psf
-from ldp_core.optics.kernels import KernelSpec, kernel_size
+from ldp_core.optics.kernels import KernelSpec, kernel_size, unit_psf
 from ldp_core.signals import fast_size
 
 # Figures as in `disparity`. Relative mismatch below which kernels, not noise, are to blame. .001 suits

@@ -26,16 +26,20 @@ from ldp_core.blur.depth_distilled import (
 )
 from ldp_core.errors import MetricError
 from ldp_core.masked import Masked
-from ldp_core.metrics.agreement import network_tau_px
+from ldp_core.metrics.blur_maps import network_tau_px
 from ldp_core.metrics.bootstrap import Interval, mean_interval
-from ldp_core.metrics.detection import FLOORS, MEASURES, Mask, Probability, score_detection
-from ldp_core.metrics.ranking import rank_pixels
-from ldp_core.metrics.threshold_rules import (
+from ldp_core.metrics.detection import (
     CLASSES,
+    MEASURES,
+    TRIVIAL_BASELINES,
     FocusClass,
+    Mask,
+    Probability,
     RuleSample,
     ThresholdRule,
+    rank_pixels,
     sample_rules,
+    score_detection,
     summarise_rules,
 )
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
@@ -210,7 +214,7 @@ def evaluate_detection(
     Raises:
         MetricError: there is no photograph, or what the detector gives does not fit one.
     """
-    methods = {name: _Samples() for name in (DETECTOR, *FLOORS)}
+    methods = {name: _Samples() for name in (DETECTOR, *TRIVIAL_BASELINES)}
     moments, rated, seconds = _Moments(), list[RatedMap](), 0.0
     for photograph in photographs:
         start = time.perf_counter()
@@ -218,7 +222,7 @@ def evaluate_detection(
         seconds += time.perf_counter() - start
         truth = photograph.in_focus
         methods[DETECTOR].add(in_focus, truth)
-        for name, answer in FLOORS.items():
+        for name, answer in TRIVIAL_BASELINES.items():
             methods[name].add(answer(truth), truth)
         moments.add(in_focus, truth)
         rated.append(rate_map(in_focus, truth))

@@ -25,8 +25,7 @@ from ldp_core.catalogue import load_pair, read_catalogue
 from ldp_core.deblur import DEBLURRERS, make_deblurrer
 from ldp_core.errors import CatalogueError
 from ldp_core.metrics import psnr_db, score_item, ssim, summarise
-from ldp_core.optics.fitted import FITTED_KERNELS
-from ldp_core.optics.kernels import KernelFamily, KernelSpec
+from ldp_core.optics.kernels import FITTED_KERNELS, KernelFamily, KernelSpec
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.single_view import input_image
 from ldp_core.types import Item, MeanScore, Pair, Pixels, Score

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from scipy.ndimage import uniform_filter
 
-from ldp_core.metrics.paired import ItemPairs, Key, PairedMeans, PairedScores, compare_means
+from ldp_core.metrics.summary import ItemPairs, Key, PairedMeans, PairedScores, compare_means
 from ldp_core.report.measures import count_items, measure_of, name_subject, order_of_metric, order_of_subject
 from ldp_core.report.page import STYLES, content_policy, join_assets, load_template, write_page
 from ldp_core.report.pictures import encode_photograph

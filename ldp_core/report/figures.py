@@ -12,7 +12,7 @@ from typing import Final
 from markupsafe import Markup
 
 from ldp_core.metrics import group_scores
-from ldp_core.metrics.alignment import ALIGNMENT
+from ldp_core.metrics.fidelity import ALIGNMENT
 from ldp_core.report import charts
 from ldp_core.report.charts import Axis, Bar, Chart, Point
 from ldp_core.report.measures import Measure, count_items, measure_of, name_subject, order_of_metric

@@ -10,8 +10,8 @@ from typing import Final, Literal
 from markupsafe import Markup
 
 from ldp_core.deblur import DEBLURRERS
-from ldp_core.metrics.alignment import ALIGNMENT
 from ldp_core.metrics.bootstrap import Interval
+from ldp_core.metrics.fidelity import ALIGNMENT
 from ldp_core.metrics.summary import MeanDifference, compare_with
 from ldp_core.report.charts import Axis, draw_interval
 from ldp_core.report.measures import (

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ldp_core.optics.kernels import KernelSpec, disparity_per_coc
 from ldp_core.optics.render import render_views
-from ldp_core.optics.transfer import Transfer
+from ldp_core.optics.sensor import Transfer
 from ldp_core.settings import Settings
 from ldp_core.training.layouts import draw_layout, draw_picture
 from ldp_core.training.lenses import LensSettings, choose, draw_kernel

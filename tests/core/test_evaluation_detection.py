@@ -13,8 +13,7 @@ from detection_samples import write_photographs
 from ldp_core.errors import MetricError, WeightsError
 from ldp_core.evaluation.detection import DETECTOR, evaluate_detection, load_detector, simulate_masked
 from ldp_core.masked import Masked, iterate_masked, read_all_in_focus
-from ldp_core.metrics.detection import FLOORS, MEASURES
-from ldp_core.metrics.threshold_rules import ThresholdRule
+from ldp_core.metrics.detection import MEASURES, TRIVIAL_BASELINES, ThresholdRule
 from ldp_core.types import FloatMap, Pixels
 
 
@@ -34,7 +33,7 @@ def test_a_good_detector_beside_the_floors(photographs: Path) -> None:
     report = evaluate_detection(iterate_masked(photographs), see_brightness)
     assert report.images == 11
     assert report.images_per_second > 0
-    assert tuple(report.methods) == (DETECTOR, *FLOORS)
+    assert tuple(report.methods) == (DETECTOR, *TRIVIAL_BASELINES)
     detector = report.methods[DETECTOR]
     assert tuple(detector.means) == MEASURES
     for name in ("f_blur", "f_focus", "iou_blur", "iou_focus", "ap_blur", "ap_focus", "auroc"):

@@ -10,8 +10,8 @@ import pytest
 
 from ldp_core.errors import BlurMapError, MetricError
 from ldp_core.metrics import score_item
-from ldp_core.metrics.agreement import measure_agreement, network_tau_px
-from ldp_core.metrics.scoring import AGREEMENT, METRICS, score_spec
+from ldp_core.metrics.blur_maps import measure_agreement, network_tau_px
+from ldp_core.metrics.scoring import AGREEMENT, metric_names, score_spec
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, FloatMap, Pair, Region
 
 FOCUS, SIGNED = BlurMapKind.IN_FOCUS_PROBABILITY, BlurMapKind.SIGNED_COC_PX
@@ -88,7 +88,7 @@ MEASURED = BlurMap(np.tile(np.arange(8, dtype=np.float32) - 1, (4, 1)), SIGNED)
 def test_an_item_gets_scores_of_agreement_where_both_maps_are_there(pair: Pair) -> None:
     scores = score_item(pair, restored=None, blur_map=FOUND, measured=MEASURED)
     assert {score.metric for score in scores} == set(AGREEMENT)
-    assert set(AGREEMENT) <= set(METRICS)
+    assert set(AGREEMENT) <= set(metric_names())
     assert {(score.subject, score.protocol.variant) for score in scores} == {
         ("blur_map", "in focus: |coc| <= 1 px measured")
     }

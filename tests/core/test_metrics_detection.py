@@ -10,11 +10,15 @@ from detection_samples import random_map, random_mask
 
 from ldp_core.errors import MetricError
 from ldp_core.metrics.bootstrap import interval_of_means, mean_interval
-from ldp_core.metrics.detection import FLOORS, MEASURES, Counts, score_at_half, score_detection
-from ldp_core.metrics.threshold_rules import (
+from ldp_core.metrics.detection import (
+    MEASURES,
+    TRIVIAL_BASELINES,
+    Counts,
     RuleSample,
     ThresholdRule,
     sample_rules,
+    score_at_half,
+    score_detection,
     summarise_rules,
     threshold_adaptively,
 )
@@ -49,7 +53,9 @@ def test_a_worked_example() -> None:
 
 
 def test_precision_weighs_more_than_recall() -> None:
-    assert Counts(true=6, false=2, missed=4).f_measure == pytest.approx(1.3 * 0.75 * 0.6 / (0.3 * 0.75 + 0.6))
+    assert Counts(true_positives=6, false_positives=2, false_negatives=4).f_measure == pytest.approx(
+        1.3 * 0.75 * 0.6 / (0.3 * 0.75 + 0.6)
+    )
 
 
 def test_a_perfect_map_is_perfect_by_every_measure() -> None:
@@ -82,10 +88,10 @@ def test_a_constant_map_ranks_like_chance(value: float) -> None:
     assert scores["ap_blur"] == pytest.approx(1 - truth.mean())
 
 
-def test_floors_are_what_one_expects() -> None:
+def test_trivial_baselines_are_what_one_expects() -> None:
     truth = random_mask(40, 40, share=0.3)
     sharp = float(truth.mean())
-    blurred, focus = (score_detection(floor(truth), truth) for floor in FLOORS.values())
+    blurred, focus = (score_detection(baseline(truth), truth) for baseline in TRIVIAL_BASELINES.values())
     assert blurred["mae"] == pytest.approx(sharp)
     assert blurred["iou_blur"] == pytest.approx(1 - sharp)
     assert blurred["f_focus"] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ldp_core.errors import MetricError
-from ldp_core.metrics.paired import compare_means, pair_scores
+from ldp_core.metrics.summary import compare_means, pair_scores
 from ldp_core.report.comparison import list_changes, list_rows, state_result
 from ldp_core.types import Score, ScoringProtocol
 

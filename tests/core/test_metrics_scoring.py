@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from ldp_core.errors import MetricError
-from ldp_core.metrics import align, mae, psnr_db, score_item, score_spec, ssim
-from ldp_core.metrics.scoring import METRICS, PSNR_CEILING_DB
+from ldp_core.archive import stage_key
+from ldp_core.errors import MetricError, SettingsError
+from ldp_core.metrics import align, mae, psnr_db, score_item, score_spec, scoring, ssim
+from ldp_core.metrics.scoring import FIDELITY, PSNR_CEILING_DB, FidelityRegistry, metric_names
 from ldp_core.optics.kernels import KernelFamily, KernelSpec
 from ldp_core.single_view import input_image
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair, Pixels, Region, Score, ScoringProtocol
@@ -52,9 +54,6 @@ def value(scores: list[Score], subject: str, metric: str, *, alignment: str = "n
         s.value for s in scores if (s.subject, s.metric, s.protocol.alignment) == (subject, metric, alignment)
     )
     return found
-
-
-FIDELITY = ("psnr_db", "ssim", "mae")
 
 
 def test_with_a_target_everyone_is_compared_and_the_input_always() -> None:
@@ -153,7 +152,7 @@ def test_every_score_is_finite_and_known() -> None:
     target = paint(3)
     scores = score_item(make_pair(aligned=False), restored=target, blur_map=make_map())
     assert all(np.isfinite(score.value) for score in scores)
-    assert {score.metric for score in scores} <= set(METRICS)
+    assert {score.metric for score in scores} <= set(metric_names())
     assert value(scores, "restored", "psnr_db") == PSNR_CEILING_DB
 
 
@@ -174,6 +173,80 @@ def test_a_peer_may_not_take_our_names(name: str) -> None:
 def test_a_subject_of_another_size_is_refused() -> None:
     with pytest.raises(MetricError, match="does not match"):
         score_item(make_pair(), restored=paint(4)[1:], blur_map=None)
+
+
+KEYS = {
+    (): "full-reference-blur-map-reblur-8905e292c867eee96629",
+    (("measured_key", "m-1"),): "full-reference-blur-map-reblur-1e79599744f7b5299682",
+}
+
+
+@pytest.mark.parametrize("changes", KEYS)
+def test_without_metrics_of_other_packages_the_stage_key_is_that_of_old_archives(
+    changes: tuple[tuple[str, str], ...],
+) -> None:
+    assert stage_key(score_spec(**dict(changes))) == KEYS[changes]  # type: ignore[arg-type]
+
+
+PLUGIN = """
+def largest_error(image, reference, *, region):
+    crops = (picture[region.slices].astype(float) for picture in (image, reference))
+    return abs(next(crops) - next(crops)).max() / 255
+
+def nothing(image, reference, *, region):
+    return float("nan")
+
+no_function = 3
+"""
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, **metrics: str) -> None:
+    """A package with metrics by entry point, as pip would leave it."""
+    (folder / "some_metrics.py").write_text(PLUGIN)
+    info = folder / "some_metrics-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-metrics\nVersion: 1.0\n")
+    lines = [f"{name} = some_metrics:{function}" for name, function in metrics.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[ldp.metrics]", *lines]))
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(scoring, "FIDELITY", FidelityRegistry(FIDELITY.shipped))
+
+
+def test_a_metric_of_an_installed_package_is_scored_beside_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = stage_key(score_spec())
+    install(tmp_path, monkeypatch, largest_error="largest_error", psnr_db="nothing", auc="nothing")
+    scores = score_item(make_pair(), restored=paint(4), blur_map=None)
+    assert names(scores) == {
+        (s, m) for s in ("input", "restored") for m in (*FIDELITY.shipped, "largest_error")
+    }
+    difference = np.abs(paint(4).astype(float) - paint(3)).max() / 255
+    assert value(scores, "restored", "largest_error") == difference
+    assert type(value(scores, "restored", "largest_error")) is float
+    assert value(scores, "restored", "psnr_db") == psnr_db(paint(4), paint(3))
+    assert metric_names().index("mae") + 1 == metric_names().index("largest_error")
+    assert len(metric_names()) == len(set(metric_names()))
+    assert stage_key(score_spec()) != before
+
+
+def test_a_metric_that_gives_no_number_names_the_item_and_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, nothing="nothing")
+    with pytest.raises(MetricError, match="nothing of input") as caught:
+        score_item(make_pair(), restored=None, blur_map=None)
+    assert caught.value.where == "set/one"
+
+
+@pytest.mark.parametrize("function", ["no_function", "absent"])
+def test_an_entry_point_without_a_metric_is_named(
+    function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, odd=function)
+    with pytest.raises(SettingsError, match="the metric 'odd' cannot be loaded") as caught:
+        score_spec()
+    assert f"some_metrics:{function}, of the package some-metrics" in str(caught.value)
 
 
 def test_the_stage_is_plain_json() -> None:

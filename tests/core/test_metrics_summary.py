@@ -15,8 +15,8 @@ from ldp_core.metrics import (
     mean_interval,
     summarise,
 )
-from ldp_core.metrics.summary import MOST_SIZES, NATIVE
-from ldp_core.metrics.table import read_scores_table, scores_table
+from ldp_core.metrics.bootstrap import interval_of_means
+from ldp_core.metrics.summary import MOST_SIZES, NATIVE, read_scores_table, scores_table
 from ldp_core.types import Score, ScoringProtocol
 
 SMALL = ScoringProtocol(8, "840x560")
@@ -134,6 +134,28 @@ def test_an_interval_needs_finite_values() -> None:
             mean_interval(values)
     with pytest.raises(MetricError, match="same items"):
         difference_interval([1, 2], [1])
+
+
+INTERVALS = [
+    ([20, 21.5, 23, 27, 30], (24.3, 21.2, 27.7)),
+    (np.arange(100) ** 0.5, (6.6146294710314795, 6.159359995744252, 7.06774905213183)),
+    (np.sin(np.arange(5000.0)), (0.00025353355420285414, -0.01868670218519519, 0.01918725591887105)),
+    ([3.5], (3.5, 3.5, 3.5)),
+]
+
+
+@pytest.mark.parametrize(("values", "expected"), INTERVALS)
+def test_intervals_stay_what_they_were_in_old_reports(
+    values: list[float], expected: tuple[float, float, float]
+) -> None:
+    assert mean_interval(values) == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+def test_the_interval_of_a_maximum_of_means_stays_too() -> None:
+    found = interval_of_means([[1, 2], [3, 1], [0, 5]], lambda means: means.max(axis=1))
+    assert found == pytest.approx((8 / 3, 5 / 3, 5), rel=1e-12)
+    alone = interval_of_means([[1, 2]], lambda means: means.max(axis=1))
+    assert alone == (2, 2, 2)
 
 
 def test_an_interval_is_repeatable_and_bounded_in_memory() -> None:

@@ -13,15 +13,28 @@ from torch import Tensor
 
 from ldp_core.errors import CatalogueError, MetricError, SettingsError
 from ldp_core.optics import FITTED_KERNELS, KernelFamily, KernelSpec, kernel_bank, kernel_pair
-from ldp_core.optics.chance import Chance
 from ldp_core.optics.realism import evaluate_optics
-from ldp_core.optics.realism.cameras import read_canon, read_pixel4
-from ldp_core.optics.realism.candidates import place_lens
-from ldp_core.optics.realism.evaluate import fit_camera, prepare_windows
-from ldp_core.optics.realism.likeness import Calibration
-from ldp_core.optics.realism.matching import compare, fit_coc, mismatch, register, simulate_windows
-from ldp_core.optics.realism.search import Candidate, search
-from ldp_core.optics.realism.windows import MARGIN_PX, SIDE_PX, Window, cut_window, stack_windows
+from ldp_core.optics.realism.evaluate import fit_camera, place_lens, prepare_windows
+from ldp_core.optics.realism.matching import (
+    Calibration,
+    Candidate,
+    compare,
+    fit_coc,
+    mismatch,
+    register,
+    search,
+    simulate_windows,
+)
+from ldp_core.optics.realism.photographs import (
+    MARGIN_PX,
+    SIDE_PX,
+    Window,
+    cut_window,
+    read_canon,
+    read_pixel4,
+    stack_windows,
+)
+from ldp_core.optics.rng import Rng
 from ldp_core.optics.textures import spectral_noise
 from ldp_core.signals import irfft2, rfft2
 
@@ -35,7 +48,7 @@ def photograph(
 ) -> Window:
     """A window of texture seen through a kernel; gains differ and the sharp picture lies elsewhere."""
     side = SIDE_PX + 2 * MARGIN_PX
-    light = 0.4 + 0.1 * spectral_noise(Chance.from_seed(seed), side, side, exponent=1.0)
+    light = 0.4 + 0.1 * spectral_noise(Rng.from_seed(seed), side, side, exponent=1.0)
     bank = kernel_bank(kernel, torch.tensor([coc_px]))[0]
     blurred = irfft2(rfft2(light, (side, side)) * rfft2(bank, (side, side)), (side, side))
     views = blurred.roll((-(bank.shape[-1] // 2),) * 2, (1, 2)) * torch.tensor([0.9, 1.1])[:, None, None]

@@ -1,4 +1,4 @@
-"""The renderer: direction of the shift, identity, occlusion, batches, and the thin lens."""
+"""The renderer: direction of the shift, identity, occlusion, batches, whole frames, and the thin lens."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from torch import Tensor
 
 from ldp_core.errors import PairMismatchError, SettingsError
 from ldp_core.optics import (
+    FITTED_KERNELS,
     KernelFamily,
     KernelSpec,
     Lens,
+    SimulationSettings,
     Transfer,
     decode_light,
     disparity_per_coc,
     encode_light,
     render_views,
+    simulate_pair,
 )
+from ldp_core.optics.render import render_frame
+from ldp_core.optics.rng import Rng
+from ldp_core.optics.textures import spectral_noise
 
 SPEC = KernelSpec(family=KernelFamily.HALF_DISC, softness=0.5)
+LENS = FITTED_KERNELS["pixel4"]
+FRAME_COC_PX = 9.0
+CORNER = 16
 
 
 def picture(seed: int = 0, *, batch: int = 1, height: int = 40, width: int = 56) -> Tensor:
@@ -160,3 +169,53 @@ def test_stopping_down_shrinks_the_blur_in_proportion() -> None:
 def test_a_lens_cannot_focus_within_its_focal_length() -> None:
     with pytest.raises(SettingsError, match="focal length"):
         Lens(focal_length_m=0.05, focus_distance_m=0.04).coc_px(torch.ones(1))
+
+
+def photograph(height: int, width: int) -> tuple[Tensor, Tensor]:
+    sharp = 0.5 + 0.1 * spectral_noise(Rng.from_seed(4), height, width, exponent=0.7)
+    return sharp.clamp(0, 1)[None, None], torch.full((1, height, width), FRAME_COC_PX)
+
+
+def distance(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], window: tuple[slice, ...]) -> float:
+    return max(float((a - b)[(..., *window)].abs().max()) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("field_x", "field_y", "window"),
+    [
+        (-1.0, -0.75, (slice(0, CORNER), slice(0, CORNER))),
+        (1.0, 0.75, (slice(-CORNER, None), slice(-CORNER, None))),
+        (-1.0, 0.0, (slice(112, 112 + CORNER), slice(0, CORNER))),
+    ],
+)
+def test_at_a_node_the_frame_is_seen_through_the_kernels_of_that_place(
+    field_x: float, field_y: float, window: tuple[slice, ...]
+) -> None:
+    sharp, coc_px = photograph(240, 320)
+    frame = render_frame(sharp, coc_px, LENS)
+    here = LENS.model_copy(update={"field_x": field_x, "field_y": field_y})
+    elsewhere = LENS.model_copy(update={"field_x": -field_x, "field_y": 0.3 - field_y})
+    near = distance(frame, render_views(sharp, coc_px, here), window)
+    assert near < 0.5 * distance(frame, render_views(sharp, coc_px, elsewhere), window)
+    assert near < 0.02
+
+
+def test_a_lens_that_is_alike_everywhere_gives_the_same_frame() -> None:
+    sharp, coc_px = photograph(120, 160)
+    alike = LENS.model_copy(update={"coma": 0.0, "stretch": 0.0})
+    window = (slice(None), slice(None))
+    assert distance(render_frame(sharp, coc_px, alike), render_views(sharp, coc_px, alike), window) < 2e-3
+    half_disc = KernelSpec()
+    frame, views = render_frame(sharp, coc_px, half_disc), render_views(sharp, coc_px, half_disc)
+    assert distance(frame, views, window) == 0
+
+
+def test_photographs_are_simulated_over_the_whole_frame_on_request() -> None:
+    settings = SimulationSettings(height=96, width=128, kernels=(LENS,), sharp_share=0)
+    place, whole = (
+        simulate_pair(1, settings.model_copy(update={"whole_frame": chosen})) for chosen in (False, True)
+    )
+    assert place.target is not None
+    assert whole.target is not None
+    assert (place.target == whole.target).all()
+    assert (place.left != whole.left).any()

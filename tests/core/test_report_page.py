@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from ldp_core.metrics import summarise
-from ldp_core.metrics.alignment import ALIGNMENT
+from ldp_core.metrics.fidelity import ALIGNMENT
 from ldp_core.report import (
     PICTURES,
     Fact,

@@ -23,7 +23,6 @@ GUIDE = "infra/docs/extending.md"
 OPENINGS = {
     "ldp_core/blur/__init__.py": r"\"ldp.estimators\",\n    \{\n",
     "ldp_core/deblur/__init__.py": r"\"ldp.deblurrers\",\n    \{\n",
-    "ldp_core/metrics/scoring.py": r"FIDELITY: .+ = \{\n",
     "ldp_core/training/registry.py": r"NETWORKS: .+ = \{\n",
 }
 """Where the registries begin; an entry goes below."""
@@ -85,9 +84,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = Path(block.options.get("file", ""))
         if str(file.parent) in ("my_methods", "ldp_core/blur", "ldp_core/deblur"):
             (package / file.name).write_text(block.text)
-    for block in read_blocks(GUIDE, "toml"):
-        if block.options["entry-points"] == package.name:
-            install(site, package.name, block.text)
+    install(site, package.name, "".join(block.text for block in read_blocks(GUIDE, "toml")))
     return site
 
 
@@ -124,11 +121,11 @@ def add_line(root: Path, module: str, line: str) -> None:
     (root / module).write_text(text)
 
 
-def run_python(package: Path, *arguments: object) -> str:
+def run_python(package: Path, *arguments: object, beside: Path | None = None) -> str:
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=package,
-        env=os.environ | {"PYTHONPATH": str(package)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, filter(None, (package, beside))))},
         capture_output=True,
         text=True,
         check=False,
@@ -137,8 +134,10 @@ def run_python(package: Path, *arguments: object) -> str:
     return done.stdout
 
 
-def test_methods_of_the_guide_run_through_the_pipeline_by_name(package: Path, tmp_path: Path) -> None:
-    found: dict[str, Any] = json.loads(run_python(package, "-c", PIPELINE, tmp_path))
+def test_methods_of_the_guide_run_through_the_pipeline_by_name(
+    package: Path, installed: Path, tmp_path: Path
+) -> None:
+    found: dict[str, Any] = json.loads(run_python(package, "-c", PIPELINE, tmp_path, beside=installed))
     assert [key.rpartition("-")[0] for key in found["keys"]] == ["difference", "sharpen"]
     assert found["kind"] == "similarity"
     assert found["restored"] == [64, 80, 3]

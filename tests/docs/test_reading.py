@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from doc_blocks import ROOT, read_blocks
 
 from ldp_core.archive import Archive
@@ -54,7 +56,8 @@ def test_results_are_read_as_the_page_says(inside: Path) -> None:
 
 def test_an_empty_chunk_is_noticed_by_the_example_and_by_the_package(place: Path, tmp_path: Path) -> None:
     """Zarr alone reads it as zeros."""
-    copy = Path(shutil.copytree(place / "archive" / "frames" / "dataset" / "0", tmp_path / "archive/frames/d/0"))
+    frames = place / "archive" / "frames" / "dataset" / "0"
+    copy = Path(shutil.copytree(frames, tmp_path / "archive/frames/d/0"))
     chunk = copy / "c.0.0.0.0"
     chunk.write_bytes(b"")
     assert not zarr.open_array(copy, mode="r")[:].any()  # type: ignore[union-attr]

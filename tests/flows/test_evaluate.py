@@ -21,9 +21,9 @@ from ldp_core.deblur import DEBLURRERS
 from ldp_core.evaluation import FamilyScore
 from ldp_core.images import encode_image
 from ldp_core.optics import KernelSpec, kernel_pair
-from ldp_core.optics.chance import Chance
-from ldp_core.optics.realism.windows import REACH_PX, SIDE_PX
+from ldp_core.optics.realism.photographs import REACH_PX, SIDE_PX
 from ldp_core.optics.render import render_views
+from ldp_core.optics.rng import Rng
 from ldp_core.optics.textures import spectral_noise
 from ldp_core.types import FloatMap, MeanScore, Pixels
 from ldp_core.weights import pack_weights
@@ -46,7 +46,7 @@ def write(path: Path, plane: Tensor) -> None:
 
 def photograph(seed: int, coc_px: float) -> tuple[Tensor, Tensor, Tensor]:
     """A flat, textured target (h, w) of a window or two: sharp, and as both views see it."""
-    sharp = 0.5 + 0.1 * spectral_noise(Chance.from_seed(seed), HEIGHT, WIDTH, exponent=1.0)
+    sharp = 0.5 + 0.1 * spectral_noise(Rng.from_seed(seed), HEIGHT, WIDTH, exponent=1.0)
     left, right = render_views(sharp[None, None], torch.full((1, HEIGHT, WIDTH), coc_px), KERNEL)
     return sharp, left[0, 0], right[0, 0]
 
@@ -83,7 +83,7 @@ def test_the_split_family_is_reported_closest_to_both_cameras(photographs: Path)
             assert found["unblurred"][view] < found["disc"][view] < found["measured"][view]
     signs = {fit["camera"]: fit["coc_px"] for fit in report["fits"] if fit["family"] == "measured"}
     assert signs["canon_r6m2"] == {"600 mm": pytest.approx(-8, rel=0.1), "1500 mm": pytest.approx(6, rel=0.1)}
-    assert [row["family"] for row in report["likeness"]] == ["disc", "measured"]
+    assert [row["family"] for row in report["correlations"]] == ["disc", "measured"]
 
 
 def test_people_see_a_table(photographs: Path) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ldp_core.optics.kernels import KernelSpec, disparity_per_coc, kernel_pair
 from ldp_core.optics.render import render_views
-from ldp_core.optics.transfer import Transfer, decode_light, encode_light
+from ldp_core.optics.sensor import Transfer, decode_light, encode_light
 from ldp_core.settings import Settings
 from ldp_core.training.degrade import Bytes, reduce_palette, to_bytes
 from ldp_core.training.layouts import draw_layout, draw_picture
