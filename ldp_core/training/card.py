@@ -14,22 +14,34 @@ import torch
 from torch import Tensor
 
 from ldp_core import __version__
-from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings, count_parameters
 from ldp_core.errors import WeightsError
 from ldp_core.storage import write_bytes
 from ldp_core.weights.files import pack_weights
 
-_WEIGHED = ("learning_rate", "blur_weight", "reblur_weight", "balance_weight")
+# What ships lies in the repository and in every wheel: 16 MiB each at most (infra/design.md).
 LARGEST_BYTES = 16 * 2**20
 SOURCE_LICENCES = "kodak24 unrestricted; BSDS500, Middlebury, Sintel, NYUv2, TUM, SUN, Redwood: research"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where weights come from: what a person has to say; the rest of a card is read from the run.
+
+    Without `not_trained_on`, the card names the sets that were measured.
+    """
+
+    summary: str
+    sources: Sequence[str]
+    source_licences: str
+    not_trained_on: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """What a person must know of weights before using them.
 
-    `scores` are PSNR in dB by set, of the input, of wiener and restored; `not_trained_on` names the sets
-    that were only measured.
+    `commands` trained them; `scores` are what the network's task measures, by set; `not_trained_on` names
+    the sets that were only measured.
     """
 
     name: str
@@ -108,48 +120,6 @@ def write_weights(
         )
     write_bytes(str(path), content)
     return hashlib.sha256(content).hexdigest()
-
-
-def describe_run(
-    state: Mapping[str, Any],
-    *,
-    name: str,
-    size: str,
-    scores: Mapping[str, Mapping[str, float]],
-    notes: Sequence[str] = (),
-) -> ModelCard:
-    """The card of the weights of a run; `notes` say what its settings do not tell."""
-    fit, batch = state["fit_settings"], state["batch_settings"]
-    return ModelCard(
-        name=name,
-        summary="Deblurs dual-pixel pairs; trained on simulation.",
-        notes=notes,
-        commands=[write_command(state, size=size)],
-        seed=fit["seed"],
-        steps=state["step"],
-        network=state["network_settings"],
-        parameters=count_parameters(LdpNetwork(NetworkSettings.parse(state["network_settings"]))),
-        training={"fit": fit, "batch": batch, "frames": state["frames"]},
-        sources=[path for paths in state["sources"].values() for path in paths],
-        source_licences=SOURCE_LICENCES,
-        not_trained_on=sorted(scores),
-        scores=scores,
-    )
-
-
-def write_command(state: Mapping[str, Any], *, size: str) -> str:
-    """What to type to train as the run of this checkpoint was; folders by their last names."""
-    fit, batch = state["fit_settings"], state["batch_settings"]
-    options = [(kind, path) for kind, paths in state["sources"].items() for path in paths]
-    options += [
-        ("size", size),
-        ("frames", state["frames"]["count"]),
-        ("steps", fit["steps"]),
-        ("seed", fit["seed"]),
-    ]
-    options += [("batch", batch["batch"]), ("crop", batch["crop_px"]), ("map", batch["map_source"])]
-    options += [(name.replace("_", "-"), fit[name]) for name in _WEIGHED]
-    return "ldp train ldp RUN " + " ".join(f"--{name} {value}" for name, value in options)
 
 
 def write_card(path: Path, card: ModelCard, *, sha256: str) -> None:

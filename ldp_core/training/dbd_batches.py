@@ -1,8 +1,8 @@
 """Batches for blur detection: masked photographs and simulated ones side by side.
 
-The batch of a step depends on the seed and the step alone. All shares and ranges are our own choices;
-the label of a simulated pixel is that of the method page: sharp up to a circle of confusion of tau,
-blurred from 2 tau, ignored between, in pixels of the network's input.
+The batch of a step depends on the seed, the step and the rank alone. All shares and ranges are our own
+choices. A simulated pixel is labelled sharp up to a circle of confusion of tau, blurred from 2 tau, and
+ignored between, in pixels of the network's input.
 """
 
 from __future__ import annotations
@@ -18,26 +18,38 @@ from pydantic import Field
 from torch import Tensor
 
 from ldp_core.masked import Masked
-from ldp_core.settings import Settings
+from ldp_core.single_view import to_rgb
 from ldp_core.training.frames import FrameCache
+from ldp_core.training.options import OptionGroup
 
-Teacher = Literal["depth", "coc"]
 _JITTER = 0.1
 _GREY_SHARE = 0.1
 
 
-class DbdBatchSettings(Settings):
-    """What a batch holds. `late_px` is the side of images in the last `late_share` of the steps."""
+class DbdBatchSettings(OptionGroup):
+    """What a batch holds."""
+
+    heading = "Batches"
 
     photographs: int = Field(default=6, ge=0)
+    """Masked photographs of a batch."""
+    # Frames alone reach an MAE of .28, three quarters of photographs .19 (infra/measurements.md, "Arms").
     simulated: int = Field(default=2, ge=0)
+    """Simulated frames of a batch; none without a cache."""
+    # Small first, for speed; then 320 px, the side of the CUHK photographs and of the detector's first scale.
     side_px: int = Field(default=256, ge=32, multiple_of=32)
-    late_px: int = Field(default=320, ge=32, multiple_of=32)
+    """Side of images, in pixels."""
+    late_side_px: int = Field(default=320, ge=32, multiple_of=32)
+    """Side of images in the last steps, in pixels."""
     late_share: float = Field(default=0.4, ge=0, le=1)
+    """Share of the steps that are the last ones."""
     smallest_crop: float = Field(default=0.65, gt=0, le=1)
     """Side of the smallest crop, as a share of the photograph's shorter side."""
+    # One pixel of blur cannot be told from none on a grid of pixels.
     tau_px: float = Field(default=1.0, gt=0)
-    teacher: Teacher = "depth"
+    """Largest circle of confusion of a simulated pixel that counts as sharp, in pixels."""
+    # They teach alike: MAE .188 and .186 (infra/measurements.md, "Arms").
+    teacher: Literal["depth", "coc"] = "depth"
     """What the depth branch learns: normalised inverse depth, or |CoC| over its largest value."""
 
 
@@ -93,9 +105,8 @@ def draw_photograph(
     rng: np.random.Generator, masked: Masked, settings: DbdBatchSettings, *, side_px: int
 ) -> Sample:
     """A square of a masked photograph; its depth is not known."""
-    image = torch.tensor(masked.image).permute(2, 0, 1).float() / 255
     mask = torch.tensor(masked.in_focus)[None].float()
-    content, _ = _cut(rng, torch.cat([image, mask]), settings, side_px=side_px)
+    content, _ = _cut(rng, torch.cat([to_rgb(masked.image), mask]), settings, side_px=side_px)
     planes = torch.zeros(4, side_px, side_px)
     planes[0], planes[1] = content[3], 1
     return Sample(content[:3], planes)
@@ -106,7 +117,7 @@ def draw_simulated(
 ) -> Sample:
     """A square of the mean of a frame's views, labelled by its circle of confusion."""
     frame = frames[int(rng.integers(len(frames)))]
-    views = torch.tensor(frame.views[:2]).permute(0, 3, 1, 2).float() / 255
+    views = torch.stack([to_rgb(view) for view in frame.views[:2]])
     coc = torch.from_numpy(frame.maps[0])[None]
     content, scale = _cut(rng, torch.cat([views.mean(0), coc]), settings, side_px=side_px)
     return Sample(content[:3], torch.stack(label(content[3] * scale, settings)))
