@@ -37,12 +37,11 @@ class OptionGroup(Settings):
     def to_words(self) -> list[str]:
         """What to type for these values, defaults left out. Paths keep their last two parts: a model card
         names no place of one machine."""
-        words = []
-        for option in list_options(type(self)):
+        options = list(list_options(type(self)))
+        words = [shorten(getattr(self, option.field)) for option in options if option.positional]
+        for option in [option for option in options if not option.positional]:
             value = getattr(self, option.field)
-            if option.positional:
-                words.append(shorten(value))
-            elif value is True:
+            if value is True:
                 words.append(option.flag)
             elif value != option.default:
                 each = value if option.repeated else (value,)

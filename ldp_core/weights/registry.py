@@ -55,7 +55,7 @@ def open_weights(source: str, *, sha256: str = "") -> Weights:
             "no weights of this name come with the package",
             where=source,
             expected=", ".join(SHIPPED) or "an address, since none are shipped",
-            remedy="train them (python -m ldp_core.training), or give the address of a .safetensors file",
+            remedy="train them (ldp train), or give the address of a .safetensors file",
         )
     return read_weights(source, sha256=sha256)
 
