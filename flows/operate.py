@@ -23,13 +23,13 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Hash everything in an archive again and name what is rotten; exit code 3 where something stays so."""
+    from flows.archives import verify as verify_all
     from flows.operate_console import print_verification
-    from flows.verify import verify as verify_all
 
     with exits(), showing_progress():
         found = verify_all(archive, repair=repair, cluster=cluster, processes=workers)
     print_json(found) if as_json else print_verification(found)
-    if found["unmended"]:
+    if found["not_repaired"]:
         raise typer.Exit(EXIT_BAD_ITEMS)
 
 
@@ -40,11 +40,11 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """List the runs of an archive and what it holds, or tell all of one run."""
+    from flows.archives import describe_archive, describe_one_run
     from flows.operate_console import print_archive, print_run
-    from flows.status import describe_archive, describe_one
 
     with exits():
-        values = describe_archive(archive) if run is None else describe_one(archive, run)
+        values = describe_archive(archive) if run is None else describe_one_run(archive, run)
     if as_json:
         print_json(values)
     else:
@@ -61,14 +61,14 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare two runs item by item: differences with intervals, never across protocols."""
-    from flows.compare import compare as compare_two
-    from flows.compare import write_page
+    from flows.archives import compare as compare_two
+    from flows.archives import write_comparison_page
     from flows.operate_console import print_comparison
 
     with exits():
         found, values = compare_two(archive, first, second)
         if html or output:
-            values["page"] = write_page(archive, found, output=output)
+            values["page"] = write_comparison_page(archive, found, output=output)
     print_json(values) if as_json else print_comparison(values)
 
 
@@ -84,7 +84,7 @@ def gc(
     as_json: JsonOption = False,
 ) -> None:
     """List, or delete, results that no run refers to and what stopped writers left behind."""
-    from flows.gc import collect_garbage
+    from flows.archives import collect_garbage
     from flows.operate_console import print_garbage
 
     with exits():

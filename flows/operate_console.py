@@ -13,10 +13,10 @@ from flows.console import print_means
 
 _OUT = Console()
 _LEFTOVERS = {
-    "torn": "chunks of items that were never finished (`ldp gc` removes them)",
+    "incomplete": "chunks of items that were never finished (`ldp gc` removes them)",
     "partial": "temporary files of writers (`ldp gc` removes them)",
     "orphaned": "companions of items that are not there",
-    "strange": "objects that belong to no archive",
+    "unknown": "objects that belong to no archive",
 }
 _SHOWN = 20
 
@@ -28,14 +28,14 @@ def print_verification(found: Mapping[str, Any]) -> None:
         table.add_row(section, str(count))
     table.add_row("runs", str(found["runs"]))
     _OUT.print(table)
-    for row in found["rotten"]:
+    for row in found["corrupt"]:
         _print_line(f"{row['path']}: {row['damage']}{_describe_digests(row)}; {_describe_outcome(row)}")
     for name, meaning in _LEFTOVERS.items():
         _print_leftovers(found[name], meaning)
-    if found["unsealed"]:
+    if found["unchecked"]:
         _print_line(f"{len(found['unsealed'])} runs without digests; their records can be read")
-    count, unmended = len(found["rotten"]), found["unmended"]
-    verdict = f"{count} rotten, {count - unmended} mended" if count else "all whole"
+    count, unmended = len(found["corrupt"]), found["not_repaired"]
+    verdict = f"{count} corrupt, {count - unmended} repaired" if count else "all whole"
     _print_line(f"{decimal(found['size_bytes'])} hashed: {verdict}")
 
 
@@ -43,9 +43,9 @@ def print_archive(values: Mapping[str, Any]) -> None:
     """The runs of an archive, newest first, and what it holds by stage key."""
     longest = max((len(run["run_id"]) for run in values["runs"]), default=0)
     run_id = Column("run", min_width=longest)  # to be copied, so never cut short
-    table = Table(run_id, "state", "dataset", "methods", "computed", "there", "set aside", box=None)
+    table = Table(run_id, "state", "dataset", "methods", "computed", "skipped", "quarantined", box=None)
     for run in values["runs"]:
-        counts = [str(run["counts"].get(name, "")) for name in ("computed", "there", "quarantined")]
+        counts = [str(run["counts"].get(name, "")) for name in ("computed", "skipped", "quarantined")]
         methods = " + ".join(filter(None, (run["estimator"], run["deblurrer"], run["baselines"])))
         dataset = f"{run['dataset']} ({run['layout']}, {run['listed']})" if run["dataset"] else ""
         table.add_row(run["run_id"], str(run["state"]), dataset, methods, *counts)
@@ -75,18 +75,14 @@ def print_run(values: Mapping[str, Any]) -> None:
         table.add_row(name.replace("run_id", "run"), str(values[name] or "-"))
     counts = ", ".join(f"{count} {name}" for name, count in values["counts"].items())
     table.add_row("items", f"{values['listed']} listed" + (f"; {counts}" if counts else ""))
-    for name, what in (
-        ("stage_keys", ""),
-        ("single_stage_keys", ", single view"),
-        ("baseline_keys", ", baseline"),
-    ):
-        for kind, key in values.get(name, {}).items():
-            table.add_row(kind + what, key)
+    for pipeline, keys in values["stage_keys"].items():
+        for label, key in keys.items():
+            table.add_row(label if pipeline == "pair" else f"{label}, {pipeline}", key)
     _OUT.print(table)
     if values.get("metrics"):
         print_means(values["metrics"])
     for kind, records in values.get("quarantine", {}).items():
-        _print_line(f"{kind}: {len(records)} set aside")
+        _print_line(f"{kind}: {len(records)} quarantined")
         for record in records[:_SHOWN]:
             _print_line(f"  {record['item']} at {record['stage']}: {record['message']}. {record['remedy']}")
 

@@ -6,6 +6,7 @@ under a temporary name, flushed and renamed. What is special to S3 is in `ldp_co
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator, Mapping
@@ -20,11 +21,21 @@ from fsspec.implementations.local import LocalFileSystem
 
 from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError
 from ldp_core.s3 import is_s3, open_s3, read_s3, write_s3
-from ldp_core.store_faults import explain_fault
 
 _PARTIAL = ".partial"
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 """Where the listings of fsspec's stores say when an object was written."""
+
+# By name, so that botocore and aiohttp are imported only where an archive lies on S3.
+_NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError"}
+_NO_ANSWER = {"ConnectionError", "HTTPClientError", "ClientError", "TimeoutError"}
+_BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}
+_CHECK_ADDRESS = "check the address, and for a local one the disk"
+_CHECK_ACCESS = "check the credentials (for S3 AWS_ACCESS_KEY_ID ...) and what they may do at this address"
+_CHECK_ENDPOINT = "check the network and the endpoint (for S3 AWS_ENDPOINT_URL), then give the command again"
+_GIVE_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, here and on the workers"
+_LATER = "give the same command again later; what is archived is not lost"
+_MAKE_BUCKET = "make the bucket, or check its name and the endpoint (AWS_ENDPOINT_URL)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,4 +229,30 @@ def _translated(url: str) -> Iterator[None]:
     except (LdpError, MemoryError):
         raise
     except Exception as error:
-        raise explain_fault(error, url=url) from error
+        raise _explain_fault(error, url=url) from error
+
+
+def _explain_fault(error: Exception, *, url: str) -> StorageError:
+    """The error to raise for whatever fsspec, botocore or aiohttp raised at an address."""
+    if isinstance(error, FileNotFoundError):
+        return _explain_absence(error, url=url)
+    if isinstance(error, PermissionError):
+        return _refuse("the store refused access", error, url=url, remedy=_CHECK_ACCESS)
+    if isinstance(error, OSError) and error.errno in _BUSY:
+        return _refuse("the store is busy or failing", error, url=url, remedy=_LATER)
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & _NO_CREDENTIALS:
+        return _refuse("no credentials were found", error, url=url, remedy=_GIVE_CREDENTIALS)
+    if names & _NO_ANSWER:
+        return _refuse("the store does not answer", error, url=url, remedy=_CHECK_ENDPOINT)
+    return _refuse("the store cannot be used", error, url=url, remedy=_CHECK_ADDRESS)
+
+
+def _explain_absence(error: FileNotFoundError, *, url: str) -> StorageError:
+    if type(error.__cause__).__name__ == "NoSuchBucket":
+        return _refuse("there is no such bucket", error, url=url, remedy=_MAKE_BUCKET)
+    return ObjectMissingError("there is no such object", where=url, remedy="check the address")
+
+
+def _refuse(what: str, error: Exception, *, url: str, remedy: str) -> StorageError:
+    return StorageError(what, where=url, got=f"{type(error).__name__}: {error}", remedy=remedy)

@@ -1,4 +1,4 @@
-"""The one door to Dask: a cluster to work on, and a bounded stream of work through it."""
+"""The one module that opens Dask: a cluster to work on, and a bounded stream of work through it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import dask
 from distributed import Client, Future, LocalCluster, as_completed
 from distributed.system import MEMORY_LIMIT
 
+import ldp_core
 from ldp_core.errors import ClusterError
 
 T = TypeVar("T")
@@ -104,6 +104,37 @@ def stream(
         start(1)
 
 
+class RunCalls(Protocol):
+    """Runs ``function(*call)`` for every call; the order of the results is not that of the calls."""
+
+    def __call__(self, function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) -> Iterator[T]: ...
+
+
+def on_workers(workers: Workers) -> RunCalls:
+    """Run calls on workers, a bounded number at once. What a call raises is raised here."""
+
+    def run(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) -> Iterator[T]:
+        def submit(call: tuple[Any, ...]) -> Future[Any]:
+            future: Future[Any] = workers.client.submit(function, *call, pure=False)
+            return future
+
+        for _, result in stream(submit, calls, in_flight=THREADS_PER_WORKER * workers.processes + 1):
+            if isinstance(result, Exception):
+                raise result
+            yield result
+
+    return run
+
+
+def in_process(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) -> Iterator[T]:
+    """Run calls one by one in this process."""
+    return (function(*call) for call in calls)
+
+
+def _version() -> str:
+    return ldp_core.__version__
+
+
 @contextmanager
 def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
@@ -144,7 +175,7 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
 def _checked(client: Client, address: str, timeout_s: float) -> int:
     try:
         client.wait_for_workers(1, timeout=timeout_s)
-        versions = client.run(version, "ldp")
+        versions = client.run(_version)
     except TimeoutError as error:
         raise ClusterError(
             "the Dask scheduler has no workers", where=address, remedy="start workers and try again"
@@ -154,13 +185,13 @@ def _checked(client: Client, address: str, timeout_s: float) -> int:
             "the workers cannot import this package",
             where=address,
             got=f"{type(error).__name__}: {error}",
-            remedy=f"install ldp {version('ldp')} where the workers run",
+            remedy=f"install ldp {_version()} where the workers run",
         ) from error
-    if set(versions.values()) != {version("ldp")}:
+    if set(versions.values()) != {_version()}:
         raise ClusterError(
             "the workers run another version",
             where=address,
-            expected=version("ldp"),
+            expected=_version(),
             got=", ".join(sorted(set(versions.values()))),
             remedy="install the same version everywhere, so that stage keys agree",
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ldp_core.archive import Archive
-from ldp_core.archive.run_records import RECORDS
+from ldp_core.archive.run_files import RECORDS
 from ldp_core.report import ReportItem, describe_dataset, write_report
 from ldp_core.storage import join
 from ldp_core.types import Catalogue, RunSummary
 from tasks.batches import BatchResult
-from tasks.runs import RunItem
+from tasks.run import RunItem
 
 
 def report_url_of(archive: str, run_id: str) -> str:

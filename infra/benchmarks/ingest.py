@@ -25,8 +25,8 @@ from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.storage import join, list_sizes, write_bytes
 from ldp_core.types import Item
-from tasks.job import Job
-from tasks.stages import Failed, ingest_item
+from tasks.items import Failed, ingest_item
+from tasks.stage import PipelineConfig
 
 
 def main() -> None:
@@ -54,12 +54,12 @@ def write_source(url: str, asked: argparse.Namespace) -> None:
 
 def measure(items: tuple[Item, ...], *, archive: str, copies: Path) -> None:
     copies.mkdir(parents=True)
-    job = Job(archive)
+    config = PipelineConfig(archive)
     decoded = copied = ingested = 0.0
     for item in items:
         decoded += time_one(lambda item=item: load_pair(item))
         copied += time_one(lambda item=item: copy_pixels(item, copies))
-        ingested += time_one(lambda item=item: ingest(job, item))
+        ingested += time_one(lambda item=item: ingest(config, item))
     again = sum(time_one(lambda item=item: Archive(archive).read_pair(item.id)) for item in items)
     pixels_mb = sum(path.stat().st_size for path in copies.iterdir()) / 1e6
     stored_mb = sum(list_sizes(archive).values()) / 1e6
@@ -72,8 +72,8 @@ def measure(items: tuple[Item, ...], *, archive: str, copies: Path) -> None:
         print(f"{name:14} {each:7.3f} s a pair  {rate:7.1f} MB/s  {ratio:5.2f} of decode + copy")
 
 
-def ingest(job: Job, item: Item) -> None:
-    result = ingest_item(job, item)
+def ingest(config: PipelineConfig, item: Item) -> None:
+    result = ingest_item(config, item)
     if isinstance(result, Failed):
         raise SystemExit(result.record.message)
 

@@ -13,10 +13,16 @@ anything is decoded. What a file holds decides, never its name.
 | CMYK, palette or 1 bit in TIFF, several pictures, animation, 12 bit | refused |
 """
 
-from ldp_core.images.header import PictureHeader
-from ldp_core.images.limits import DEFAULT_LIMITS, ImageLimits
-from ldp_core.images.read import decode_image, probe_image, read_image
-from ldp_core.images.write import PICTURE_FORMATS, encode_image
+from ldp_core.images.codec import PictureHeader
+from ldp_core.images.files import (
+    DEFAULT_LIMITS,
+    PICTURE_FORMATS,
+    ImageLimits,
+    decode_image,
+    encode_image,
+    probe_image,
+    read_image,
+)
 
 __all__ = [
     "DEFAULT_LIMITS",

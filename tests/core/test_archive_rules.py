@@ -66,7 +66,7 @@ CHANGES: dict[str, Any] = {
 
 
 def test_every_field_of_a_pair_is_among_the_changes() -> None:
-    assert {field.name for field in fields(Pair)} == {"id", *CHANGES}
+    assert {field.name for field in fields(Pair)} == {"id", "version", *CHANGES}
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -232,3 +232,17 @@ def test_a_run_has_its_own_folder(archive: Archive) -> None:
     assert archive.run_url("2026-11-21t09") == f"{archive.url}/runs/2026-11-21t09"
     with pytest.raises(ItemIdError):
         archive.run_url("../frames")
+
+
+def test_versions_of_an_item_lie_side_by_side(archive: Archive) -> None:
+    first, second = make_pair(), make_pair(seed=5)
+    archive.write_pair(first, provenance={})
+    archive.write_pair(replace(second, version=2), provenance={})
+    archive.write_restored(KEY, "set/one@2", noise(4, 4, 3))
+    assert archive.list_items("frames") == {"set/one", "set/one@2"}
+    assert archive.list_items("restored", KEY) == {"set/one@2"}
+    assert_same_fields(archive.read_pair("set/one"), first)
+    assert_same_fields(archive.read_pair("set/one@2"), replace(second, version=2))
+    for wrong in ("set/one@1", "set/one@0", "set/one@02", "set/one@x", "@2", "set@2/one"):
+        with pytest.raises(ItemIdError):
+            archive.read_pair(wrong)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +16,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from ldp_core import storage
 from ldp_core.catalogue import LAYOUTS, load_pair, read_catalogue
+from ldp_core.catalogue.layouts import DEVELOPMENTS
 from ldp_core.errors import CatalogueError, ImageMissingError, PairMismatchError
 from ldp_core.images import encode_image
+from ldp_core.methods import EntryRegistry
 from ldp_core.types import BlurTruthKind, Catalogue, Pixels, Region
 
 CANON = ("l", "r", "gt", "c", "dpdnet")
@@ -110,6 +115,34 @@ class TestLayouts:
         with pytest.raises(CatalogueError, match=", ".join(sorted(LAYOUTS))):
             read_catalogue(folder, layout="sorted")
 
+    @pytest.mark.parametrize(
+        ("misspelt", "meant"), [("folder", "folders"), ("Canon-DPDD", "canon-dpdd"), ("pixel_4", "pixel4")]
+    )
+    def test_a_misspelt_layout_is_answered_with_the_one_meant(
+        self, misspelt: str, meant: str, folder: str
+    ) -> None:
+        with pytest.raises(CatalogueError) as caught:
+            read_catalogue(folder, layout=misspelt)
+        assert caught.value.got == misspelt
+        assert caught.value.remedy == f"did you mean '{meant}'?"
+
+    @pytest.mark.parametrize("registry", [LAYOUTS, DEVELOPMENTS], ids=lambda registry: registry.kind)
+    def test_every_name_of_a_registry_is_a_function(self, registry: EntryRegistry[Any]) -> None:
+        assert len(list(registry)) == len(registry) == len({registry[name] for name in registry})
+        assert all(name in registry and callable(registry[name]) for name in registry)
+
+
+def test_importing_the_catalogue_imports_no_layout_and_no_scipy() -> None:
+    """scipy was more than half of the import time of every command."""
+    late = "{n for n in sys.modules if n.startswith(('scipy', 'ldp_core.catalogue.layouts.'))}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, ldp_core.catalogue; print({late})"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "set()"
+
 
 class TestProblems:
     @pytest.mark.parametrize(("missing", "there"), [("right", "left"), ("left", "right")])
@@ -203,7 +236,7 @@ class TestProblems:
         assert [p.where.rsplit("/")[-1] for p in catalogue.problems] == ["a_gt.png", "a_l.png"]
         assert sum(p.refuses_item for p in catalogue.problems) == 1
 
-    def test_stray_files_are_named_and_refuse_nothing(self, root: str) -> None:
+    def test_files_without_a_place_are_named_and_refuse_nothing(self, root: str) -> None:
         put_canon(root, "a")
         put(root, "a_l (copy).png", "a_L.png", "more/b_l.png", ".hidden_l.png", ".cache/c_l.png")
         catalogue = read_catalogue(root, layout="canon-dpdd")
@@ -245,6 +278,14 @@ class TestNames:
         put_canon(folder, "x")
         with pytest.raises(CatalogueError, match="'my-set'"):
             read_catalogue(folder, layout="canon-dpdd", dataset="My Set")
+
+    def test_a_folder_whose_name_is_too_long_needs_another(self, tmp_path: Path) -> None:
+        folder = str(tmp_path / ("x" * 220))
+        put_canon(folder, "a")
+        with pytest.raises(CatalogueError, match="cannot be part of item ids") as caught:
+            read_catalogue(folder, layout="canon-dpdd")
+        assert "'canon-dpdd'" in caught.value.remedy
+        assert ids(read_catalogue(folder, layout="canon-dpdd", dataset="canon")) == ["canon/a"]
 
     def test_a_relative_source_means_the_same_elsewhere(
         self, folder: str, monkeypatch: pytest.MonkeyPatch
@@ -308,9 +349,9 @@ def test_the_time_to_pair_grows_with_the_number_of_files() -> None:
     def seconds(count: int) -> float:
         sizes = {f"left/{i:07}.png": 1 for i in range(count)} | {f"right/{i:07}.png": 1 for i in range(count)}
         started = time.perf_counter()
-        drafts = pair_listing(sizes)
+        items = pair_listing(sizes)
         elapsed = time.perf_counter() - started
-        assert drafts == count
+        assert items == count
         return elapsed
 
     few, many = min(seconds(2_000) for _ in range(3)), seconds(20_000)
@@ -324,7 +365,7 @@ def pair_listing(sizes: dict[str, int]) -> int:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pairing, "list_sizes", lambda url: sizes)
-        return len(folders.read_folders("memory://listing").drafts)
+        return len(folders.read_folders("memory://listing").items)
 
 
 @pytest.mark.real

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from ldp_core.archive.keys import stage_key
+
 from ldp_core.deblur import make_deblurrer
 from ldp_core.deblur.gate import GateSettings, gate_restoration, read_focus, weigh_input
 from ldp_core.errors import BlurMapError, SettingsError

@@ -22,8 +22,8 @@ from picture_samples import (
 from PIL import Image
 
 from ldp_core.errors import ImageFormatError, ImageSupportError, ImageTooLargeError
-from ldp_core.images import ImageLimits, decode_image, header, probe_image
-from ldp_core.images.floats import quantise
+from ldp_core.images import ImageLimits, codec, decode_image, probe_image
+from ldp_core.images.codec import quantise
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (21, 34, 3), dtype=np.uint8)
@@ -219,7 +219,7 @@ class TestClearMeaning:
 def test_a_missing_package_is_an_error_that_names_it(
     name: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(header, "find_spec", lambda name: None)
+    monkeypatch.setattr(codec, "find_spec", lambda name: None)
     with pytest.raises(ImageSupportError, match=r"\[formats\]") as caught:
         decode_image(SAMPLES[name])
     assert caught.value.expected == package

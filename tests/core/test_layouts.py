@@ -143,7 +143,7 @@ class TestDpdd:
         with pytest.raises(SceneMismatchError, match="'target'"):
             load_pair(bad)
 
-    def test_a_view_in_the_other_folder_is_stray(self) -> None:
+    def test_a_view_in_the_other_folder_has_no_place(self) -> None:
         put_dpdd("test", {10: 11, 20: 21})
         put("test_l/source/1P0A0030_R.png", draw_scene(30))
         catalogue = read_catalogue(ROOT, layout="dpdd")

@@ -31,8 +31,8 @@ from ldp_core.archive import Archive
 from ldp_core.catalogue import read_catalogue
 from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
-from tasks.job import Job, Method, keys_of
-from tasks.stages import Outcome, Work, ingest_item, restore_item
+from tasks.items import ItemResult, ingest_item, restore_item
+from tasks.pipeline import make_config, pipeline_for
 
 folder = Path(sys.argv[1])
 pair = simulate_pair(3, SimulationSettings(height=64, width=80))
@@ -40,16 +40,18 @@ for view, pixels in pair.views.items():
     (folder / "set" / view).mkdir(parents=True)
     (folder / "set" / view / "a.png").write_bytes(encode_image(pixels, "png"))
 [item] = read_catalogue(str(folder / "set"), layout="folders").items
-job = Job(str(folder / "archive"), Method("difference"), Method.of("sharpen", {"amount": 0.5}))
-assert isinstance(ingest_item(job, item), Outcome)
-outcome = restore_item(job, Work(item))
-assert isinstance(outcome, Outcome), outcome
-archive, keys = Archive(job.archive), keys_of(job)
+config = make_config(
+    str(folder / "archive"), estimator=("difference", {}), deblurrer=("sharpen", {"amount": 0.5})
+)
+assert isinstance(ingest_item(config, item), ItemResult)
+result = restore_item(config, item)
+assert isinstance(result, ItemResult), result
+archive, keys = Archive(config.archive), pipeline_for(config, item).keys
 print(json.dumps({
-    "keys": [keys.blur, keys.restored],
-    "kind": archive.read_blur_map(keys.blur, item.id).kind,
-    "restored": archive.read_restored(keys.restored, item.id).shape,
-    "scores": {f"{s.metric} {s.subject}": s.value for s in archive.read_scores(keys.scores, item.id)},
+    "keys": [keys["blur"], keys["deblur"]],
+    "kind": archive.read_blur_map(keys["blur"], item.id).kind,
+    "restored": archive.read_restored(keys["deblur"], item.id).shape,
+    "scores": {f"{s.metric} {s.subject}": s.value for s in archive.read_scores(keys["score"], item.id)},
 }))
 """
 

@@ -36,7 +36,7 @@ def test_frames_are_archived_and_nothing_else_is_made(dataset: Path, tmp_path: P
     assert summary["items"] == {"total": 3, "computed": 3, "skipped": 0, "quarantined": 0}
     assert (summary["metrics"], summary["stages"], summary["report"]) == ((), (), "")
     assert Archive(str(archive)).read_pair("sim/scene-0").left.shape == (96, 128, 3)
-    assert {folder.name for folder in archive.iterdir()} == {"frames", "runs"}
+    assert {path.name for path in archive.iterdir() if path.is_dir()} == {"frames", "runs"}
     record = archive / "runs" / summary["run_id"]
     assert json.loads((record / "summary.json").read_text())["items"]["computed"] == 3
     assert len((record / "items.jsonl").read_text().splitlines()) == 3

@@ -13,22 +13,20 @@ import re
 from pathlib import PurePosixPath
 from typing import Final
 
-from ldp_core.catalogue.drafts import LEFT, TARGET, Drafts
-from ldp_core.catalogue.layouts.folders import EXTENSIONS
-from ldp_core.catalogue.pairing import pair_files
+from ldp_core.catalogue.pairing import LEFT, PICTURE_EXTENSIONS, TARGET, ItemSpecs, pair_files
 
 _FOLDERS: Final = {"input": LEFT, "ground_truth": TARGET, "target": TARGET, "gt": TARGET}
 _SUFFIX = re.compile(r"(.+)_(input|gt|target)")
 
 
-def read_single(source: str) -> Drafts:
+def read_single(source: str) -> ItemSpecs:
     """Find the photographs below a folder; a truth without its photograph is named."""
     return pair_files(source, _classify, views="one")
 
 
 def _classify(path: str) -> tuple[str, str] | None:
     file = PurePosixPath(path)
-    if file.suffix.lower() not in EXTENSIONS:
+    if file.suffix.lower() not in PICTURE_EXTENSIONS:
         return None
     name = str(file.with_suffix(""))
     folder, _, below = name.partition("/")
