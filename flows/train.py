@@ -5,7 +5,7 @@ A command is made when it is asked for: its module needs torch, and ``--help`` d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from typing import Annotated, Any, cast
 
@@ -19,33 +19,19 @@ from ldp_core.training.registry import NETWORKS, STEPS, Commands, load_command
 _SUMMARIES = {name: entry.summary for name, entry in (NETWORKS | STEPS).items()}
 
 
-class _LazyCommands(Mapping[str, Any]):
-    """Commands by name, networks first."""
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in _SUMMARIES:
-            raise KeyError(name)
-        return build(name, load_command(name))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_SUMMARIES)
-
-    def __len__(self) -> int:
-        return len(_SUMMARIES)
-
-
 class _Networks(TyperGroup):
+    """Lists names and summaries, and makes the command that is asked for."""
+
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = cast(Any, _LazyCommands())
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Of all commands, names and summaries alone."""
         self.commands = {
             name: TyperCommand(name, help=text, rich_help_panel="Networks" if name in NETWORKS else "Steps")
             for name, text in _SUMMARIES.items()
         }
-        super().format_help(ctx, formatter)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, build(name, load_command(name)) if name and listed else None, rest
 
 
 app = typer.Typer(

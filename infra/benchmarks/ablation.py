@@ -26,8 +26,7 @@ from ldp_core.blur.clip_model import load_clip
 from ldp_core.deblur.ldp_map import COC_SCALE_PX, coc_planes, hide_sign
 from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.training.frames import Frame, FrameCache
-from ldp_core.training.ldp import LdpBatchSettings, LdpFitSettings, LdpTask
-from ldp_core.training.losses import ClipLoss
+from ldp_core.training.ldp import ClipLoss, LdpBatchSettings, LdpFitSettings, LdpTask
 from ldp_core.training.session import Intervals, RunFolder, Session
 from ldp_core.training.trainer import Trainer
 from ldp_core.training.validation import ValidationSample, pair_samples, read_pairs

@@ -24,8 +24,7 @@ from ldp_core.blur.dd_network import LIGHT
 from ldp_core.masked import split_masked
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.render import render_views
-from ldp_core.training.dbd import DbdLossSettings, DbdTask, read_encoder_weights
-from ldp_core.training.dbd_batches import DbdBatchSettings
+from ldp_core.training.dbd import DbdBatchSettings, DbdLossSettings, DbdTask, read_encoder_weights
 from ldp_core.training.frames import Frame, FrameCache, to_bytes
 from ldp_core.training.session import Intervals, RunFolder, Session
 from ldp_core.training.trainer import FitSettings, Trainer

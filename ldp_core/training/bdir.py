@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from ldp_core.deblur.bdir import BdirDeblurSettings, restore_image
 from ldp_core.deblur.bdir_network import LIGHT, SMALL, BdirNetwork, BdirSettings, Latent, from_ldp
-from ldp_core.training.card import SOURCE_LICENCES, Provenance
-from ldp_core.training.entry import TrainingEntry, TrainOptions
+from ldp_core.training.entry import SOURCE_LICENCES, Provenance, TrainingEntry, TrainOptions
 from ldp_core.training.frames import FrameCache
 from ldp_core.training.options import OptionGroup, shorten
+from ldp_core.training.scenes import draw_window
 from ldp_core.training.sources import Image
+from ldp_core.training.trainer import Batch
 from ldp_core.training.validation import (
     ValidationSample,
     draw_sheet,
@@ -70,19 +71,13 @@ class BdirLossSettings(OptionGroup):
     """Of the softmax that tells them apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class BdirBatch:
+@dataclass(frozen=True)
+class BdirBatch(Batch):
     """`blurred` and `sharp` (b, 3, h, w) in 0..1; the first `paired` are compared in latent space."""
 
     blurred: Tensor
     sharp: Tensor
     paired: int
-
-    def to(self, device: str) -> BdirBatch:
-        blurred, sharp = (
-            x.to(device).contiguous(memory_format=torch.channels_last) for x in (self.blurred, self.sharp)
-        )
-        return BdirBatch(blurred, sharp, self.paired)
 
 
 class SingleViews(Protocol):
@@ -126,8 +121,7 @@ def draw_batch(
 
 def _draw_crop(rng: np.random.Generator, views: SingleViews, side: int, *, count: int) -> tuple[Image, Image]:
     blurred, sharp = views.read(int(rng.integers(count)))
-    top, left = (int(rng.integers(n - side + 1)) for n in blurred.shape[:2])
-    window = (slice(top, top + side), slice(left, left + side))
+    window = draw_window(rng, blurred.shape[:2], (side, side))
     across, down, over = (bool(drawn < 0.5) for drawn in rng.random(3))
     turned = [_turn(image[window], across=across, down=down, over=over) for image in (blurred, sharp)]
     return turned[0], turned[1]
@@ -221,10 +215,10 @@ def restore_sample(network: nn.Module, sample: ValidationSample) -> Tensor:
     return restore_image(cast(BdirNetwork, network), sample.inputs["view"], BdirDeblurSettings())
 
 
-class BdirDataOptions(OptionGroup):
-    """What is trained and measured on."""
+class BdirOptions(BdirLossSettings, BdirBatchSettings, TrainOptions):
+    """`ldp train bdir`."""
 
-    heading = "Data"
+    heading = "Data and network"
 
     cache: tuple[Path, ...]
     """Folder of frames that `ldp train cache` rendered; may be repeated."""
@@ -233,13 +227,6 @@ class BdirDataOptions(OptionGroup):
     measure: tuple[str, ...] = ()
     """Real pictures to measure on, never trained on, as globs of equal order: INPUTS:TRUTHS, or
     INPUTS:TRUTHS:TOP (first row that counts); may be repeated."""
-
-
-class BdirOptions(BdirLossSettings, BdirBatchSettings, TrainOptions, BdirDataOptions):
-    """`ldp train bdir`."""
-
-    heading = "Network"
-
     size: Literal["light", "small"] = "light"
     """Shape of the networks; `light` is the one that ships."""
     # 500 steps from LDP's weights gained .59 dB on simulated views; another form, from nothing, gained .13 in

@@ -1,21 +1,26 @@
-"""A network as `ldp train` sees it, and what training has in common for all of them."""
+"""A network as `ldp train` sees it: training it, and writing its weights with their model card."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import platform
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
+from ldp_core import __version__
 from ldp_core.deblur.ldp_network import count_parameters
 from ldp_core.devices import choose_device
-from ldp_core.training.card import ModelCard, Provenance, average_weights, write_card, write_weights
+from ldp_core.errors import WeightsError
+from ldp_core.storage import write_bytes
 from ldp_core.training.options import Command, CommandOptions, OptionGroup
 from ldp_core.training.session import Intervals, RunFolder, Session, describe_entry
 from ldp_core.training.trainer import (
@@ -26,7 +31,11 @@ from ldp_core.training.trainer import (
     TrainingTask,
     join_processes,
 )
+from ldp_core.weights.files import pack_weights
 
+# What ships lies in the repository and in every wheel: 16 MiB each at most (infra/design.md).
+LARGEST_BYTES = 16 * 2**20
+SOURCE_LICENCES = "kodak24 unrestricted; BSDS500, Middlebury, Sintel, NYUv2, TUM, SUN, Redwood: research"
 _NOT_ON_CARD = {"network_settings", "step", "network", "average", "optimiser", "format", "commands"}
 
 
@@ -65,6 +74,45 @@ class TrainOptions(WeightsOptions, FitSettings, RunOptions):
 
     weights: Path | None = None
     """File of weights to write; FOLDER/NAME.safetensors, if not given."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where weights come from: what a person has to say; the rest of a card is read from the run.
+
+    `not_trained_on` names what was only measured; without it, the card names the sets that have scores.
+    """
+
+    summary: str
+    sources: Sequence[str]
+    source_licences: str
+    not_trained_on: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard(Provenance):
+    """What a person must know of weights before using them.
+
+    `commands` trained them; `scores` are what the network's task measures, by set.
+    """
+
+    name: str
+    commands: Sequence[str]
+    seed: int
+    steps: int
+    network: Mapping[str, Any]
+    parameters: int
+    training: Mapping[str, Any]
+    scores: Mapping[str, Any]
+    notes: Sequence[str] = ()
+    licence: str = "research use: the photographs it was trained on allow no more"
+    environment: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "ldp": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        }
+    )
 
 
 O = TypeVar("O", bound=TrainOptions)  # noqa: E741
@@ -159,19 +207,77 @@ def export(
     network.load_state_dict({name: x.float() if x.is_floating_point() else x for name, x in tensors.items()})
     scores, origin = measure(network.eval()), provenance(state)
     card = ModelCard(
+        **{**asdict(origin), "not_trained_on": origin.not_trained_on or sorted(scores)},
         name=weights.stem,
-        summary=origin.summary,
         commands=state["commands"],
         seed=state["fit_settings"]["seed"],
         steps=state["step"],
         network=settings,
         parameters=count_parameters(network),
         training={name: x for name, x in state.items() if name not in _NOT_ON_CARD},
-        sources=origin.sources,
-        source_licences=origin.source_licences,
-        not_trained_on=origin.not_trained_on or sorted(scores),
         scores=scores,
         notes=options.note,
     )
     write_card(weights.with_suffix(".json"), card, sha256=digest)
     return f"{weights}: sha256 {digest}"
+
+
+def average_weights(states: Sequence[Mapping[str, Any]], *, half: bool = True) -> dict[str, Tensor]:
+    """The averaged weights of a checkpoint, float16 or float32, or their mean over several.
+
+    Runs from one start may be averaged (Wortsman et al., "Model soups", ICML 2022).
+
+    Raises:
+        WeightsError: the checkpoints are of different networks.
+    """
+    shapes = [state["network_settings"] for state in states]
+    other = next((shape for shape in shapes if shape != shapes[0]), None)
+    if other is not None:
+        raise WeightsError(
+            "weights of different networks cannot be averaged",
+            where="export",
+            expected=str(shapes[0]),
+            got=str(other),
+            remedy="average runs of one size, bpa and residual",
+        )
+    dtype = torch.float16 if half else torch.float32
+    averages = [state["average"] for state in states]
+    return {name: _mean([a[name] for a in averages], dtype) for name in averages[0]}
+
+
+def _mean(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """Of whole numbers, which count batches, the first."""
+    if not tensors[0].is_floating_point():
+        return tensors[0]
+    return torch.stack([*tensors]).mean(0).to(dtype)
+
+
+def write_weights(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    *,
+    metadata: Mapping[str, str],
+    largest_bytes: int = LARGEST_BYTES,
+) -> str:
+    """Write weights small enough to ship, and return the file's sha256.
+
+    Raises:
+        WeightsError: the file would exceed `largest_bytes`.
+    """
+    content = pack_weights(tensors, metadata=metadata)
+    if len(content) > largest_bytes:
+        raise WeightsError(
+            "these weights are too large to ship",
+            where=str(path),
+            expected=f"at most {largest_bytes} bytes",
+            got=f"{len(content)} bytes",
+            remedy="train a smaller network",
+        )
+    write_bytes(str(path), content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_card(path: Path, card: ModelCard, *, sha256: str) -> None:
+    """The card as JSON, with the digest of its weights."""
+    content = {"sha256": sha256, **asdict(card)}
+    write_bytes(str(path), (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())

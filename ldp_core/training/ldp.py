@@ -1,6 +1,8 @@
-"""What is particular to training LDP: its batches, its loss, the pairs it is measured on.
+"""What is particular to training LDP: its batches, its losses, the pairs it is measured on.
 
 The batch of a step depends on the seed, the step and the rank alone, so a resumed run sees the same batches.
+Known of the published losses (L_charb, L_bwl, L_bal): what they compare, not their formulas or weights; these
+formulas are our own.
 """
 
 from __future__ import annotations
@@ -13,22 +15,32 @@ from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from ldp_core.blur.clip_calibration import calibrate_on_scenes
+from ldp_core.blur.clip_card import CellFormat
+from ldp_core.blur.clip_model import ClipModel, encode_prompts
 from ldp_core.deblur.ldp import LdpSettings, restore_views
 from ldp_core.deblur.ldp_map import arrange_for, coc_planes, hide_sign
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.render import render_views
 from ldp_core.training.frames import FrameCache
-from ldp_core.training.losses import ClipLoss, blur_weighted, charbonnier, reblur
 from ldp_core.training.options import OptionGroup
-from ldp_core.training.trainer import FitSettings
+from ldp_core.training.scenes import draw_window
+from ldp_core.training.trainer import Batch, FitSettings
 from ldp_core.training.validation import ValidationSample, draw_sheet, measure
 
 Array = NDArray[np.generic]
+# Differences below .001, a quarter of a step of 8 bit, count quadratically.
+EPSILON = 1e-6
+PROMPT = "A blurry image"
+# The cells of the published map: 40 px a side. Nine of them see an image of 128 px nearly whole.
+CELL_PX = 40
+CELLS_A_SIDE = 3
 
 
 class LdpBatchSettings(OptionGroup):
@@ -57,7 +69,6 @@ class LdpFitSettings(FitSettings):
     heading = "Loss"
 
     learning_rate: float = Field(default=5e-4, gt=0)
-    """Learning rate after the warm-up."""
     # .5 trained the weights that ship; in 300 steps it moves no set by more than .02 dB.
     blur_weight: float = Field(default=0.0, ge=0)
     """Weight of L_bwl, which counts what is blurred and wrong."""
@@ -67,8 +78,8 @@ class LdpFitSettings(FitSettings):
     """Weight of the CLIP loss, L_bal."""
 
 
-@dataclass(frozen=True, slots=True)
-class LdpBatch:
+@dataclass(frozen=True)
+class LdpBatch(Batch):
     """`left`, `right`, `sharp` and `wiener` (b, 3, h, w) in 0..1; `coc_px` (b, 1, h, w) is the truth.
 
     `planes` is the map as the network reads it.
@@ -80,13 +91,6 @@ class LdpBatch:
     coc_px: Tensor
     planes: Tensor | None
     wiener: Tensor | None
-
-    def to(self, device: str) -> LdpBatch:
-        """On another device, images with channels last."""
-        planes = None if self.planes is None else self.planes.to(device)
-        wiener = None if self.wiener is None else _place(self.wiener, device)
-        left, right, sharp = (_place(x, device) for x in (self.left, self.right, self.sharp))
-        return LdpBatch(left, right, sharp, self.coc_px.to(device), planes, wiener)
 
 
 def draw_batch(
@@ -111,9 +115,7 @@ def draw_batch(
 def draw_crop(rng: np.random.Generator, cache: FrameCache, side: int, *, frames: int) -> tuple[Array, Array]:
     """Views (4, side, side, 3) and maps (2, side, side) of one crop, mirrored at random."""
     frame = cache[int(rng.integers(frames))]
-    height, width = frame.maps.shape[1:]
-    top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
-    window = (slice(None), slice(top, top + side), slice(left, left + side))
+    window = (slice(None), *draw_window(rng, frame.maps.shape[1:], (side, side)))
     return mirror(frame.views[window], frame.maps[window], across=rng.random() < 0.5, down=rng.random() < 0.5)
 
 
@@ -124,8 +126,98 @@ def mirror(views: Array, maps: Array, *, across: bool, down: bool) -> tuple[Arra
     return (views[:, ::-1], maps[:, ::-1]) if down else (views, maps)
 
 
-def _place(images: Tensor, device: str) -> Tensor:
-    return images.to(device).contiguous(memory_format=torch.channels_last)
+def charbonnier(restored: Tensor, sharp: Tensor) -> Tensor:
+    """L_charb: mean of sqrt((restored - sharp)**2 + 1e-6); 0.001 at equality."""
+    return _distance(restored, sharp).mean()
+
+
+def blur_weighted(restored: Tensor, sharp: Tensor, *, blur: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """L_bwl: the same distance where the map says blurred and the input is wrong.
+
+    Args:
+        restored, sharp, left, right: (b, c, h, w) in 0..1.
+        blur: (b, 1, h', w') unsigned map in 0..1, resized to the images; takes no gradient.
+    """
+    with torch.no_grad():
+        error = ((left + right) / 2 - sharp).abs()
+        largest = error.amax((1, 2, 3), keepdim=True).clamp_min(EPSILON)
+        weight = F.interpolate(blur, sharp.shape[-2:], mode="bilinear") * error / largest
+    return (weight * _distance(restored, sharp)).mean()
+
+
+def blur_absence(
+    restored: Tensor, *, score: Callable[[Tensor], Tensor], sharp_score: float, blurred_score: float
+) -> Tensor:
+    """L_bal: how far a single-image estimator still calls the result blurred; 0 at `sharp_score`.
+
+    Not clipped at 1, so that gradients survive strong blur.
+
+    Args:
+        restored: (b, c, h, w) in 0..1.
+        score: differentiable; images to scores of cells of any shape.
+        sharp_score, blurred_score: the estimator's score of sharp and of fully blurred cells.
+    """
+    return F.relu((sharp_score - score(restored)) / (sharp_score - blurred_score)).mean()
+
+
+def reblur(
+    restored: Tensor, *, left: Tensor, right: Tensor, blur: Callable[[Tensor], tuple[Tensor, Tensor]]
+) -> Tensor:
+    """The result, blurred again with the estimated circle of confusion, against both views.
+
+    After DDDNet (Pan et al., CVPR 2021); the distance is ours. `blur` is differentiable, sharp
+    images to a left and a right view.
+    """
+    again_left, again_right = blur(restored)
+    return (charbonnier(again_left, left) + charbonnier(again_right, right)) / 2
+
+
+def _distance(restored: Tensor, sharp: Tensor) -> Tensor:
+    return ((restored - sharp) ** 2 + EPSILON).sqrt()
+
+
+@dataclass(frozen=True)
+class ClipLoss:
+    """L_bal: how blurred the restored image still looks to a sentence.
+
+    Known of the published term: it drives the CLIP blur map of the result to zero. Shown beside itself a
+    result is symmetric whatever it is, so single cells are asked; prompt, cells and formula are our own.
+    Thresholds are fitted to simulated blur; the CLIP's weights take no gradient.
+    """
+
+    model: ClipModel
+
+    def __post_init__(self) -> None:
+        self.model.network.requires_grad_(False)
+
+    def __call__(self, restored: Tensor) -> Tensor:
+        """L_bal of restored images (b, 3, h, w) in 0..1, at least 40 px a side.
+
+        Raises:
+            WeightsError: with these weights the sentence does not tell sharp from blurred.
+        """
+        limits = calibrate_on_scenes(self.model, PROMPT, CellFormat.SINGLE, DEFAULT_KERNEL)
+        a, b = limits.sharp_logit, limits.blurred_logit
+        return blur_absence(restored, score=self.score, sharp_score=a, blurred_score=b)
+
+    def score(self, images: Tensor) -> Tensor:
+        """Logits (b, 9) of the sentence for nine cells of each image; differentiable."""
+        cells = cut_cells(images)
+        fitted = F.interpolate(cells, size=self.model.image_size, mode="bicubic", antialias=True)
+        features = self.model.encode_images(self.model.normalise(fitted.clamp(0, 1)))
+        text = encode_prompts(self.model, (PROMPT,)).clone()
+        return self.model.logits(features, text).view(len(images), -1)
+
+
+def cut_cells(images: Tensor) -> Tensor:
+    """Nine cells (9 b, 3, 40, 40) of images (b, 3, h, w), spread evenly over each."""
+    height, width = images.shape[-2:]
+    tops, lefts = (
+        [round(k * (side - CELL_PX) / (CELLS_A_SIDE - 1)) for k in range(CELLS_A_SIDE)]
+        for side in (height, width)
+    )
+    windows = [images[..., y : y + CELL_PX, x : x + CELL_PX] for y in tops for x in lefts]
+    return torch.stack(windows, dim=1).flatten(0, 1)
 
 
 @dataclass(frozen=True)

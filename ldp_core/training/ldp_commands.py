@@ -13,23 +13,19 @@ from ldp_core.blur.clip_model import load_clip
 from ldp_core.deblur.ldp_network import LIGHT, PUBLISHED, SMALL, LdpNetwork, NetworkSettings
 from ldp_core.devices import choose_device
 from ldp_core.optics.kernels import KernelFamily
-from ldp_core.training.card import SOURCE_LICENCES, Provenance
 from ldp_core.training.entry import (
-    RunOptions,
+    SOURCE_LICENCES,
+    Provenance,
     TrainingEntry,
     TrainOptions,
     WeightsOptions,
     export,
-    to_command,
-    train,
 )
 from ldp_core.training.frames import FrameCache, FrameSettings
-from ldp_core.training.ldp import LdpBatchSettings, LdpFitSettings, LdpTask, measure_sets
-from ldp_core.training.losses import ClipLoss
+from ldp_core.training.ldp import ClipLoss, LdpBatchSettings, LdpFitSettings, LdpTask, measure_sets
 from ldp_core.training.options import ARGUMENT, Command, CommandOptions, OptionGroup
 from ldp_core.training.session import RunFolder
 from ldp_core.training.sources import Sources, find_sources
-from ldp_core.training.trainer import join_processes
 from ldp_core.training.validation import ValidationSample, pair_samples, read_pairs
 
 SIZES = {"light": LIGHT, "small": SMALL, "large": NetworkSettings(), "published": PUBLISHED}
@@ -75,11 +71,24 @@ class MeasureOptions(OptionGroup):
     """Cache of other frames; may be repeated."""
 
 
-class LdpNetworkOptions(OptionGroup):
-    """Which network, and the CLIP of its loss."""
+class CacheOptions(FrameOptions, CommandOptions):
+    """`ldp train cache`."""
+
+    heading = "Frames"
+
+    seed: int = Field(default=0, ge=0)
+    """Frames of another seed are other frames."""
+    device: str = Field(default_factory=choose_device)
+    """Where to render: cpu, cuda or cuda:N."""
+
+
+class LdpOptions(LdpFitSettings, LdpBatchSettings, MeasureOptions, FrameOptions, TrainOptions):
+    """`ldp train ldp`."""
 
     heading = "Network"
 
+    cache: Path | None = None
+    """Folder of frames that `ldp train cache` rendered; without one, they are rendered first, in FOLDER."""
     size: Literal["light", "small", "large", "published"] = "small"
     """Shape of the network; `light` is the one that ships."""
     bpa: Literal["released", "spatial", "concat", "none"] | None = None
@@ -93,38 +102,6 @@ class LdpNetworkOptions(OptionGroup):
     clip_architecture: str = ""
     """Its network, where the file does not say."""
 
-    @property
-    def network_settings(self) -> NetworkSettings:
-        chosen = {"bpa": self.bpa, "residual": self.residual}
-        changed = {name: value for name, value in chosen.items() if value}
-        return NetworkSettings.parse({**SIZES[self.size].model_dump(), **changed})
-
-
-class CacheOptions(FrameOptions, CommandOptions):
-    """`ldp train cache`."""
-
-    heading = "Frames"
-
-    seed: int = Field(default=0, ge=0)
-    """Frames of another seed are other frames."""
-    device: str = Field(default_factory=choose_device)
-    """Where to render: cpu, cuda or cuda:N."""
-
-
-class FitOptions(LdpFitSettings, LdpBatchSettings, MeasureOptions, LdpNetworkOptions, RunOptions):
-    """`ldp train fit`."""
-
-    heading = "Run"
-
-    cache: Path
-    """Folder of frames that `ldp train cache` rendered."""
-
-
-class LdpOptions(
-    LdpFitSettings, LdpBatchSettings, MeasureOptions, LdpNetworkOptions, FrameOptions, TrainOptions
-):
-    """`ldp train ldp`."""
-
 
 class ExportOptions(MeasureOptions, WeightsOptions, CommandOptions):
     """`ldp train export`."""
@@ -134,7 +111,9 @@ class ExportOptions(MeasureOptions, WeightsOptions, CommandOptions):
 
 
 def _prepare(options: LdpOptions) -> Iterator[str]:
-    """Frames to train on, and a hold-out of others."""
+    """Frames to train on, and a hold-out of others, where none are given."""
+    if options.cache:
+        return
     sources, (cache, hold_out) = _find(options), _folders(options)
     yield from _render(hold_out, sources, options, frames=HOLD_OUT_FRAMES, seed=HOLD_OUT_SEED)
     yield from _render(cache, sources, options, frames=options.frames, seed=options.seed)
@@ -144,18 +123,17 @@ def _folders(options: LdpOptions) -> tuple[Path, Path]:
     return options.folder / "frames", options.folder / "hold-out"
 
 
-def _open_prepared(options: LdpOptions) -> LdpTask:
+def _open_task(options: LdpOptions) -> LdpTask:
+    form = SIZES[options.size].model_dump()
+    form |= {name: value for name in ("bpa", "residual") if (value := getattr(options, name))}
     cache, hold_out = _folders(options)
-    return _open_task(options, cache, hold_out=(*options.hold_out, hold_out))
-
-
-def _open_task(options: FitOptions | LdpOptions, cache: Path, *, hold_out: Sequence[Path]) -> LdpTask:
+    kept = options.hold_out if options.cache else (*options.hold_out, hold_out)
     return LdpTask(
-        options.network_settings,
+        NetworkSettings.parse(form),
         options.pick(LdpFitSettings),
-        FrameCache(cache),
+        FrameCache(options.cache or cache),
         options.pick(LdpBatchSettings),
-        samples=_open_samples(options, hold_out),
+        samples=_open_samples(options, kept),
         clip_loss=_open_clip(options) if options.clip_weight else None,
     )
 
@@ -165,15 +143,9 @@ def _open_samples(options: MeasureOptions, hold_out: Sequence[Path]) -> dict[str
     return dict(read_pairs(text) for text in options.measure) | simulated
 
 
-def _open_clip(options: FitOptions | LdpOptions) -> ClipLoss:
-    return ClipLoss(
-        load_clip(
-            options.clip,
-            sha256=options.clip_sha256,
-            architecture=options.clip_architecture,
-            device=options.device,
-        )
-    )
+def _open_clip(options: LdpOptions) -> ClipLoss:
+    digest, architecture = options.clip_sha256, options.clip_architecture
+    return ClipLoss(load_clip(options.clip, sha256=digest, architecture=architecture, device=options.device))
 
 
 def _find(options: FrameOptions) -> Sources:
@@ -194,12 +166,6 @@ def _render(
 
 def _fill_cache(options: CacheOptions) -> Iterator[str]:
     yield from _render(options.folder, _find(options), options, frames=options.frames, seed=options.seed)
-
-
-def _fit(options: FitOptions) -> Iterator[str]:
-    with join_processes(options.device) as group:
-        task = _open_task(options, options.cache, hold_out=options.hold_out)
-        yield from train(task, task.fit, options, group=group, command=to_command("fit", options))
 
 
 def _export(options: ExportOptions) -> Iterator[str]:
@@ -226,13 +192,12 @@ def _describe_weights(state: Mapping[str, Any]) -> Provenance:
 ENTRY = TrainingEntry(
     "ldp",
     LdpOptions,
-    _open_prepared,
+    _open_task,
     _describe_weights,
     _prepare,
 )
 COMMANDS = {
     "ldp": ENTRY.command,
     "cache": Command(CacheOptions, _fill_cache),
-    "fit": Command(FitOptions, _fit),
     "export": Command(ExportOptions, _export),
 }

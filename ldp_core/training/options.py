@@ -116,7 +116,8 @@ def _read_option(group: type[OptionGroup], name: str, field: FieldInfo) -> Optio
         kind = get_args(kind)[0]
     elif NoneType in get_args(kind):
         [kind] = [part for part in get_args(kind) if part is not NoneType]
-    first = next(base for base in reversed(group.__mro__) if name in getattr(base, "__pydantic_fields__", ()))
+    bases = [base for base in reversed(group.__mro__) if issubclass(base, OptionGroup)]
+    first = next(base for base in bases if name in base.model_fields)
     return Option(
         field=name,
         kind=kind,
@@ -124,7 +125,7 @@ def _read_option(group: type[OptionGroup], name: str, field: FieldInfo) -> Optio
         positional=ARGUMENT in field.metadata,
         required=field.is_required(),
         default=None if field.is_required() else field.get_default(call_default_factory=True),
-        help=" ".join((field.description or "").split()),
+        help=" ".join((field.description or first.model_fields[name].description or "").split()),
         heading=first.__dict__.get("heading", OptionGroup.heading),
     )
 

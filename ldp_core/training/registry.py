@@ -26,15 +26,14 @@ _LDP: Final = "ldp_core.training.ldp_commands"
 NETWORKS: Final[dict[str, Trainable]] = {
     "bdir": Trainable("ldp_core.training.bdir", "Restoration from one view, on frames of `cache`."),
     "dbd": Trainable("ldp_core.training.dbd", "Blur detection, on masked photographs and frames of `cache`."),
-    "ldp": Trainable(_LDP, "Restoration of pairs: render frames, then train on them."),
+    "ldp": Trainable(_LDP, "Restoration of pairs, on frames of `cache`, or on frames rendered first."),
     "ldp-tiny": Trainable("ldp_core.training.tiny.publish", "A small CLIP for blur maps, step by step."),
 }
 STEPS: Final[dict[str, Trainable]] = {
     "cache": Trainable(_LDP, "Render frames into a folder, or go on rendering."),
-    "fit": Trainable(_LDP, "Train LDP on frames of `cache`, or go on training."),
     "export": Trainable(_LDP, "Write the weights of a run of LDP, and their card."),
 }
-"""Single steps of LDP's training; the frames of `cache` serve other networks too."""
+"""What comes before and after training."""
 
 
 def load_command(name: str) -> Command[Any] | Commands:

@@ -101,10 +101,11 @@ def draw_scene(rng: np.random.Generator, sources: Sources, settings: SceneSettin
     if rng.random() < 0.5:
         sharp, nearness = sharp[:, ::-1], nearness[:, ::-1]
     kernel = draw_kernel(rng, settings.lens)
-    coc_px = draw_range(rng, kernel, settings).spread(nearness)
+    far_px, near_px = draw_range(rng, kernel, settings)
+    coc_px = (far_px + (near_px - far_px) * nearness).astype(np.float32)  # affine, as in a thin lens
     return Scene(
         sharp=torch.from_numpy(np.ascontiguousarray(sharp.transpose(2, 0, 1))),
-        coc_px=torch.from_numpy(np.ascontiguousarray(coc_px, dtype=np.float32)),
+        coc_px=torch.from_numpy(np.ascontiguousarray(coc_px)),
         kernel=kernel,
         transfer=Transfer.SRGB if rng.random() < 0.5 else Transfer.GAMMA_22,
     )
@@ -122,23 +123,14 @@ def render_scene(scene: Scene, *, slices: int, device: str = "cpu") -> tuple[Ten
     return left[0], right[0]
 
 
-@dataclass(frozen=True, slots=True)
-class CocRange:
-    """Circles of confusion from the farthest point to the nearest, in pixels."""
+def draw_range(rng: np.random.Generator, kernel: KernelSpec, settings: SceneSettings) -> tuple[float, float]:
+    """Circles of confusion, in pixels, of the farthest and the nearest point.
 
-    far_px: float
-    near_px: float
-
-    def spread(self, nearness: Image) -> Image:
-        """Affine in nearness, as in a thin lens."""
-        return (self.far_px + (self.near_px - self.far_px) * nearness).astype(np.float32)
-
-
-def draw_range(rng: np.random.Generator, kernel: KernelSpec, settings: SceneSettings) -> CocRange:
-    """Where the focal plane lies: mostly near the front of the scene, at times within or behind it."""
+    The focal plane lies mostly near the front of the scene, at times within or behind it.
+    """
     kind = rng.random()
     if kind < settings.sharp_share:
-        return CocRange(0.0, 0.0)
+        return 0.0, 0.0
     low, high = settings.smallest_disparity_px, settings.largest_disparity_px
     far = high * rng.uniform(0.05, 1) ** 0.7
     in_focus, before, behind = rng.uniform(-0.5, 0.5), rng.uniform(low, 0), rng.uniform(0, far)
@@ -147,7 +139,8 @@ def draw_range(rng: np.random.Generator, kernel: KernelSpec, settings: SceneSett
         near = far = rng.uniform(low, high)
     px_per_disparity = 1 / max(disparity_per_coc(kernel), _LEAST_DISPARITY_PER_COC)
     limit = settings.largest_coc_px
-    return CocRange(*(float(np.clip(end * px_per_disparity, -limit, limit)) for end in (far, near)))
+    far_px, near_px = (float(np.clip(end * px_per_disparity, -limit, limit)) for end in (far, near))
+    return far_px, near_px
 
 
 def _draw_content(rng: np.random.Generator, sources: Sources, settings: SceneSettings) -> tuple[Image, Image]:
@@ -189,9 +182,14 @@ def _frame(
     least = max(shape[0] / picture.shape[0], shape[1] / picture.shape[1])
     scale = max(least, rng.uniform(min(least, 1), 1))
     size = tuple(max(round(n * scale), m) for n, m in zip(picture.shape[:2], shape, strict=True))
-    top, left = (int(rng.integers(n - m + 1)) for n, m in zip(size, shape, strict=True))
-    window = (slice(top, top + shape[0]), slice(left, left + shape[1]))
+    window = draw_window(rng, size, shape)
     return resize(picture, size)[window], resize(nearness, size)[window]
+
+
+def draw_window(rng: np.random.Generator, shape: Sequence[int], size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a window of `size` anywhere in a picture of `shape`."""
+    top, left = (int(rng.integers(n - m + 1)) for n, m in zip(shape, size, strict=True))
+    return slice(top, top + size[0]), slice(left, left + size[1])
 
 
 def resize(picture: Image, shape: Sequence[int]) -> Image:

@@ -63,9 +63,9 @@ class RunFolder:
             )
         return state
 
-    def log(self, *, step: int, **content: Any) -> dict[str, Any]:
+    def log(self, **content: Any) -> dict[str, Any]:
         """Append an entry to `log.jsonl`, and return it."""
-        entry = {"time": time.strftime("%H:%M:%S"), "step": step, **content}
+        entry = {"time": time.strftime("%H:%M:%S"), **content}
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "log.jsonl").open("a") as file:
             file.write(json.dumps(entry) + "\n")
@@ -159,12 +159,8 @@ class Session:
         return self._log(measured=trainer.task.measure(trainer.average))
 
     def _log(self, **content: Any) -> dict[str, Any]:
-        step = self.trainer.step
-        return (
-            self.folder.log(step=step, **content)
-            if self.trainer.group.is_first
-            else {"step": step, **content}
-        )
+        entry = {"step": self.trainer.step, **content}
+        return self.folder.log(**entry) if self.trainer.group.is_first else entry
 
 
 def describe_entry(entry: Mapping[str, Any], *, steps: int) -> str:

@@ -114,9 +114,8 @@ def read_pixels(path: Path) -> Pixels:
 
 def read_photo(path: Path) -> Image:
     """(h, w, 3) float32 in 0..1; a grey picture is repeated."""
-    raw = iio.imread(path)
-    peak = float(np.iinfo(raw.dtype).max)
-    picture = np.atleast_3d(raw).astype(np.float32)[..., :3] / peak
+    pixels = read_pixels(path)
+    picture = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
     return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
 
 

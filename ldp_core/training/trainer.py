@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -27,10 +27,21 @@ from ldp_core.errors import WeightsError
 from ldp_core.training.options import OptionGroup
 
 
-class Batch(Protocol):
-    """What one step learns from; it can be brought to another device."""
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from: tensors, and values that stay as they are."""
 
-    def to(self, device: str) -> Self: ...
+    def to(self, device: str) -> Self:
+        """On another device; images (b, c, h, w) with channels last, which convolutions take faster."""
+        return replace(self, **{part.name: _place(getattr(self, part.name), device) for part in fields(self)})
+
+
+def _place(value: Any, device: str) -> Any:
+    if isinstance(value, Batch):
+        return value.to(device)
+    if not isinstance(value, Tensor):
+        return value
+    return value.to(device, memory_format=torch.channels_last) if value.ndim == 4 else value.to(device)
 
 
 B = TypeVar("B", bound=Batch)

@@ -20,7 +20,7 @@ from ldp_core.metrics import align, psnr_db
 from ldp_core.metrics.scoring import PSNR_CEILING_DB
 from ldp_core.single_view import to_rgb
 from ldp_core.storage import write_bytes
-from ldp_core.training.frames import FrameCache, restore_untrained
+from ldp_core.training.frames import FrameCache, restore_untrained, to_bytes
 from ldp_core.training.sources import read_pixels
 from ldp_core.types import Pair, Region
 
@@ -73,9 +73,8 @@ def pair_samples(cache: FrameCache) -> list[ValidationSample]:
     """Every frame of a cache that no run trains on, as a pair with the map of the disparity estimator."""
     samples = []
     for index in range(len(cache)):
-        frame = cache[index]
-        views = [to_rgb(view) for view in frame.views]
-        planes = coc_planes(torch.from_numpy(frame.maps[1])[None, None])[0]
+        planes = coc_planes(torch.from_numpy(cache[index].maps[1])[None, None])[0]
+        views = [to_rgb(view) for view in cache[index].views]
         samples.append(_pair_sample(f"frame-{index:04d}", *views, planes=planes))
     return samples
 
@@ -106,7 +105,7 @@ def read_pairs(text: str) -> tuple[str, list[ValidationSample]]:
     folder, *rest = text.split(":")
     if len(rest) > 2 or rest[1:] not in ([], ["align"]):
         raise _malformed(text, expected="FOLDER, FOLDER:TOP or FOLDER:TOP:align")
-    region, aligned = Region(top=_parse_row(rest, text)), rest[1:] == ["align"]
+    region, aligned = Region(top=_parse_row(rest[:1], text)), rest[1:] == ["align"]
     names = sorted(path.name.removesuffix("_gt.png") for path in Path(folder).glob("*_gt.png"))
     if not names:
         raise CatalogueError("there are no pairs to measure on", where=folder, expected="NAME_{l,r,gt}.png")
@@ -162,7 +161,7 @@ def write_sheet(path: Path, images: Sequence[Sequence[Tensor]]) -> None:
 
 def _shrink(image: Tensor) -> NDArray[np.uint8]:
     """(3, h, w) in 0..1 to (h', w', 3) of a width that fits the sheet."""
-    pixels = (image.clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    pixels = to_bytes(image.permute(1, 2, 0).cpu().numpy())
     height, width = pixels.shape[:2]
     target = min(width, WIDTH_PX)
     size = (target, round(height * target / width))
@@ -192,12 +191,11 @@ def _pair_sample(
     return ValidationSample(name, inputs, starts, sharp, region, aligned)
 
 
-def _parse_row(text: Sequence[str], where: str) -> int:
-    if not text:
-        return 0
-    if not text[0].isdigit():
-        raise _malformed(where, expected="a row, such as 44, after the colon")
-    return int(text[0])
+def _parse_row(found: Sequence[str], text: str) -> int:
+    row = "".join(found) or "0"
+    if not row.isdigit():
+        raise _malformed(text, expected="a row, such as 44, after the colon")
+    return int(row)
 
 
 def _malformed(text: str, *, expected: str) -> SettingsError:

@@ -15,8 +15,16 @@ from ldp_core.blur.clip_model import load_clip
 from ldp_core.blur.clip_scoring import score_cells
 from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.training.frames import FrameCache, FrameSettings
-from ldp_core.training.ldp import LdpBatch, LdpBatchSettings, LdpFitSettings, LdpTask
-from ldp_core.training.losses import CELL_PX, PROMPT, ClipLoss, cut_cells
+from ldp_core.training.ldp import (
+    CELL_PX,
+    PROMPT,
+    ClipLoss,
+    LdpBatch,
+    LdpBatchSettings,
+    LdpFitSettings,
+    LdpTask,
+    cut_cells,
+)
 from ldp_core.training.sources import Sources
 
 TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)

@@ -21,14 +21,16 @@ from ldp_core.errors import CatalogueError, WeightsError
 from ldp_core.masked import Masked, split_masked
 from ldp_core.training.__main__ import main
 from ldp_core.training.dbd import (
+    DbdBatch,
+    DbdBatchSettings,
     DbdLossSettings,
     DbdTask,
     cross_entropy,
     distance,
+    label,
     overlap_lack,
     read_encoder_weights,
 )
-from ldp_core.training.dbd_batches import DbdBatch, DbdBatchSettings, label
 from ldp_core.training.frames import FrameCache
 from ldp_core.training.session import Intervals, RunFolder, Session
 from ldp_core.training.trainer import FitSettings, Trainer

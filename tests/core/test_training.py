@@ -20,11 +20,14 @@ from ldp_core.training.ldp import (
     LdpBatchSettings,
     LdpFitSettings,
     LdpTask,
+    blur_absence,
+    blur_weighted,
+    charbonnier,
     draw_batch,
     measure_sets,
+    reblur,
     restore_sample,
 )
-from ldp_core.training.losses import blur_absence, blur_weighted, charbonnier, reblur
 from ldp_core.training.scenes import SceneSettings
 from ldp_core.training.session import Intervals, RunFolder, Session, describe_entry
 from ldp_core.training.trainer import FitSettings, Trainer, learning_rate
@@ -144,7 +147,7 @@ def test_a_run_of_another_network_is_not_gone_on_with(tmp_path: Path, cache: Fra
 
 
 def test_a_checkpoint_names_every_command_that_it_was_trained_by(tmp_path: Path, cache: FrameCache) -> None:
-    commands = ["ldp train fit RUN --steps 2", "ldp train fit RUN --steps 4"]
+    commands = ["ldp train ldp RUN --steps 2", "ldp train ldp RUN --steps 4"]
     for steps, command in zip((2, 4, 4), (*commands, commands[1]), strict=True):
         session = make_session(tmp_path, cache, steps=steps)
         session.commands = [command]

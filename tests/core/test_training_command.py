@@ -60,7 +60,7 @@ def test_one_command_trains_and_goes_on_and_leaves_weights_with_their_card(tmp_p
 
 def test_the_steps_can_be_taken_one_by_one(tmp_path: Path, cache: FrameCache) -> None:
     run, weights = tmp_path / "run", tmp_path / "w.safetensors"
-    fit = ["fit", str(run), "--cache", str(cache.folder), "--crop", "32", "--batch", "1", "--threads", "1"]
+    fit = ["ldp", str(run), "--cache", str(cache.folder), "--crop", "32", "--batch", "1", "--threads", "1"]
     assert main([*fit, "--steps", "1", "--size", "light", "--hold-out", str(cache.folder)]) == 0
     assert main(["export", str(run), str(weights), "--threads", "1", "--full"]) == 0
     digest = json.loads(weights.with_suffix(".json").read_text())["sha256"]
@@ -72,7 +72,7 @@ def test_weights_of_two_runs_are_averaged_and_measured(tmp_path: Path, cache: Fr
     frames, common = str(cache.folder), ["--crop", "32", "--batch", "1", "--threads", "1", "--size", "light"]
     runs = [tmp_path / name for name in ("one", "two")]
     for run, seed in zip(runs, ("1", "2"), strict=True):
-        assert main(["fit", str(run), "--cache", frames, "--steps", "1", "--seed", seed, *common]) == 0
+        assert main(["ldp", str(run), "--cache", frames, "--steps", "1", "--seed", seed, *common]) == 0
     weights = tmp_path / "both.safetensors"
     export = ["export", str(runs[0]), str(weights), "--full", "--hold-out", frames, "--threads", "1"]
     assert main([*export, "--also", str(runs[1])]) == 0
@@ -83,14 +83,14 @@ def test_weights_of_two_runs_are_averaged_and_measured(tmp_path: Path, cache: Fr
         torch.testing.assert_close(value, (one[name] + two[name]) / 2)
     assert card["scores"][cache.folder.name].keys() == {"input", "wiener", "restored"}
     other = [*common[:-1], "small"]
-    assert main(["fit", str(tmp_path / "other"), "--cache", frames, "--steps", "1", *other]) == 0
+    assert main(["ldp", str(tmp_path / "other"), "--cache", frames, "--steps", "1", *other]) == 0
     assert main([*export, "--also", str(tmp_path / "other")]) == 1
 
 
 def test_the_command_line_reports_an_error_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["fit", str(tmp_path / "run"), "--cache", str(tmp_path / "none")]) == 1
+    assert main(["ldp", str(tmp_path / "run"), "--cache", str(tmp_path / "none")]) == 1
     assert "no cache of frames" in capsys.readouterr().err
 
 
@@ -155,7 +155,7 @@ from ldp_core.training.__main__ import main
 frames, run, weights = sys.argv[1:]
 assert main(["cache", frames, "--frames", "1", "--height", "64", "--width", "96", "--threads", "1"]) == 0
 fit = ["--cache", frames, "--hold-out", frames, "--steps", "1", "--batch", "1", "--crop", "32"]
-assert main(["fit", run, *fit]) == 0
+assert main(["ldp", run, *fit]) == 0
 assert main(["export", run, weights]) == 0
 """
     places = [str(tmp_path / name) for name in ("frames", "run", "weights.safetensors")]

@@ -13,17 +13,14 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ldp_core.training.session import Intervals, RunFolder, Session
-from ldp_core.training.trainer import ALONE, FitSettings, ProcessGroup, Trainer, join_processes
+from ldp_core.training.trainer import ALONE, Batch, FitSettings, ProcessGroup, Trainer, join_processes
 
 FIT = FitSettings(steps=4, warmup_steps=0, learning_rate=0.02, largest_gradient=1e3, seed=5)
 
 
 @dataclass(frozen=True)
-class Images:
+class Images(Batch):
     images: Tensor
-
-    def to(self, device: str) -> Images:
-        return Images(self.images.to(device))
 
 
 class Halving(nn.Module):

@@ -47,8 +47,9 @@ def test_help_lists_every_network_and_imports_none() -> None:
 @pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS])
 def test_a_command_takes_every_option_in_its_group(path: list[str], command: Any) -> None:
     parser: Any = typer.main.get_command(app)
-    for name in ["train", *path]:
-        parser = parser.get_command(typer.Context(parser), name)
+    words = ["train", *path]
+    while words:
+        _, parser, words = parser.resolve_command(typer.Context(parser), words)
     parameters = {parameter.name: parameter for parameter in parser.params}
     for option in list_options(command.options):
         parameter = parameters[option.field]

@@ -26,7 +26,7 @@ from ldp_core.blur.clip_network import open_clip
 from ldp_core.settings import Settings
 from ldp_core.training.tiny.patches import CELL_PX, Cells, CellSettings, PatchPool, draw_cells
 from ldp_core.training.tiny.sentences import SHIFTS_PX, STATEMENTS, Sentences, draw_sentences, shift_weights
-from ldp_core.training.trainer import FitSettings
+from ldp_core.training.trainer import Batch, FitSettings
 
 # Of the cells that are trained on, not of CLIP's photographs.
 IMAGE_MEAN = (0.45, 0.45, 0.45)
@@ -159,17 +159,12 @@ class TinyFitSettings(FitSettings):
     """How to train LDP-tiny."""
 
     steps: int = Field(default=5_200, ge=1)
-    """Training steps; the learning rate falls on a cosine of this length."""
     # At 1e-3 the image tower had learned nothing after 500 steps.
     learning_rate: float = Field(default=3e-4, gt=0)
-    """Learning rate after the warm-up."""
     weight_decay: float = Field(default=0.02, ge=0)
-    """Weight decay of AdamW."""
     second_beta: float = Field(default=0.98, gt=0, lt=1)
-    """How slowly AdamW forgets the size of gradients."""
     # What ships is not averaged.
     average_decay: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the moving average of the weights that each step keeps."""
 
 
 class Towers(nn.Module):
@@ -190,16 +185,11 @@ class Towers(nn.Module):
 
 
 @dataclass(frozen=True)
-class TinyBatch:
+class TinyBatch(Batch):
     """Cells, and the sentences that are said of them."""
 
     cells: Cells
     sentences: Sentences
-
-    def to(self, device: str) -> TinyBatch:
-        cells = self.cells
-        placed = (x.to(device) for x in (cells.composites, cells.disparity_px, cells.coc_px))
-        return TinyBatch(Cells(*placed), self.sentences)
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ from ldp_core.optics.transfer import Transfer, decode_light, encode_light
 from ldp_core.settings import Settings
 from ldp_core.storage import write_bytes
 from ldp_core.training.frames import Bytes, add_noise, reduce_palette, to_bytes
-from ldp_core.training.scenes import LensSettings, draw_kernel, resize
+from ldp_core.training.scenes import LensSettings, draw_kernel, draw_window, resize
 from ldp_core.training.sources import Image, Photo, draw_layout, draw_picture, read_photo
+from ldp_core.training.trainer import Batch
 
 # A cell is 40 px a side: from a patch of 64 it can be cut at 625 places.
 PATCH_PX = 64
@@ -118,8 +119,7 @@ def cut_picture(rng: np.random.Generator, picture: Bytes, side: int) -> Image:
     """A square (side, side, 3) in 0..1 from anywhere, often reduced, turned or mirrored."""
     scale = 1.0 if rng.random() < 0.4 else rng.uniform(0.4, 1)
     reach = min(round(side / scale), *picture.shape[:2])
-    top, left = (int(rng.integers(n - reach + 1)) for n in picture.shape[:2])
-    cut = picture[top : top + reach, left : left + reach].astype(np.float32) / np.float32(255)
+    cut = picture[draw_window(rng, picture.shape[:2], (reach, reach))].astype(np.float32) / np.float32(255)
     square = resize(cut, (side, side))
     square = square[:, ::-1] if rng.random() < 0.5 else square
     return square if rng.random() < 0.8 else square.transpose(1, 0, 2)
@@ -224,8 +224,8 @@ class CellSettings(Settings):
     darkest_gain: float = Field(default=0.35, gt=0, le=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
+@dataclass(frozen=True)
+class Cells(Batch):
     """`composites` (n, 3, 40, 80) in 0..1, the right half mirrored; `disparity_px`, `coc_px` (n,) signed."""
 
     composites: Tensor
@@ -246,8 +246,7 @@ def draw_cells(
 
 def _draw_cell(rng: np.random.Generator, patch: Patch, settings: CellSettings) -> tuple[Image, float, float]:
     """One composite (40, 80, 3), its mean disparity and circle of confusion in pixels."""
-    top, left = (int(rng.integers(n - CELL_PX + 1)) for n in patch.coc_px.shape)
-    window = (slice(top, top + CELL_PX), slice(left, left + CELL_PX))
+    window = draw_window(rng, patch.coc_px.shape, (CELL_PX, CELL_PX))
     views = [view[window] for view in patch.views]
     coc_px = float(patch.coc_px[window].mean(dtype=np.float32))
     if rng.random() < 0.5:

@@ -18,8 +18,7 @@ from ldp_core.blur.clip_network import build_network
 from ldp_core.blur.clip_settings import RELEASED_PROMPT
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.scenes import SceneKind, make_scene
-from ldp_core.training.card import ModelCard, write_card, write_weights
-from ldp_core.training.entry import RunOptions, to_command, train
+from ldp_core.training.entry import ModelCard, RunOptions, to_command, train, write_card, write_weights
 from ldp_core.training.options import ARGUMENT, Command, CommandOptions
 from ldp_core.training.registry import Commands
 from ldp_core.training.session import RunFolder

@@ -6,7 +6,7 @@ our own; they grow linearly, so that what is twice as wrong is called twice as u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,12 +152,6 @@ def shift_weights(disparity_px: Tensor) -> Tensor:
     shifts = torch.tensor(SHIFTS_PX, dtype=disparity_px.dtype, device=disparity_px.device)
     inside = disparity_px.clamp(shifts[0], shifts[-1])
     return (1 - (inside[:, None] - shifts).abs()).clamp_min(0)
-
-
-def expected_shift(logits: Tensor, shifts_px: Sequence[float] = SHIFTS_PX) -> Tensor:
-    """Disparity in pixels expected under softmax(logits), logits (n, len(shifts_px))."""
-    shifts = torch.tensor(list(shifts_px), dtype=logits.dtype, device=logits.device)
-    return logits.softmax(-1) @ shifts
 
 
 @dataclass(frozen=True, slots=True)
