@@ -12,9 +12,13 @@ from ldp_core.archive.audit import Corruption
 from ldp_core.archive.layout import require_archive
 from ldp_core.errors import ItemDamagedError, ItemMissingError
 from ldp_core.metrics.paired import compare_means
-from ldp_core.report.comparison import ItemChange, list_changes
-from ldp_core.report.comparison_page import write_comparison
-from ldp_core.report.comparison_pictures import difference_paths, draw_difference
+from ldp_core.report.comparison import (
+    ItemChange,
+    difference_paths,
+    draw_difference,
+    list_changes,
+    write_comparison,
+)
 from ldp_core.storage import absolute_url, join, write_bytes
 from tasks.cluster import on_workers, open_workers
 from tasks.collect import Garbage, collect, find_garbage

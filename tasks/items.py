@@ -21,9 +21,10 @@ from ldp_core.catalogue import load_pair
 from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingError, LdpError
 from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
-from ldp_core.types import BASELINE, Item, Pair, QuarantineRecord, Score
+from ldp_core.types import Item, Pair, QuarantineRecord, Score
 from tasks.pipeline import Pipeline, pipeline_for
 from tasks.stage import PipelineConfig, Stage
+from tasks.stages import BLUR, DEBLUR, SCORE, is_baseline
 
 _COMPUTE = threading.Semaphore(1)
 
@@ -117,7 +118,7 @@ def load_archived(config: PipelineConfig, item: Item) -> ItemResult | Failed:
     archive = Archive(config.archive)
     try:
         pipeline = pipeline_for(config, item)
-        score = pipeline["score"]
+        score = pipeline[SCORE]
         digest = archive.read_digest(item.key)
         scores = score.definition.read(archive, score, item.key, input_digest=digest)
     except (ItemDamagedError, ItemMissingError):
@@ -146,7 +147,7 @@ def draw_item(config: PipelineConfig, report_url: str, item: Item) -> DrawnItem 
 
 def to_result(state: ItemState) -> ItemResult:
     """The small record of an item that reaches the coordinator; its arrays stay behind."""
-    scores = tuple(state.products.get("score", ()))
+    scores = tuple(state.products.get(SCORE, ()))
     return ItemResult(state.item.id, tuple(state.computed), scores, state.seconds, state.digest)
 
 
@@ -202,16 +203,15 @@ def _read_or_make(config: PipelineConfig, stage: Stage, state: ItemState, *, rea
 def _render(config: PipelineConfig, pipeline: Pipeline, item: Item) -> dict[str, bytes]:
     archive = Archive(config.archive)
     pair = archive.read_pair(item.key)
-    products = {
-        s.label: s.definition.read(archive, s, item.key) for s in pipeline.stages if s.label != "score"
-    }
-    baselines = {
-        label.partition(":")[2]: picture for label, picture in products.items() if label.startswith(BASELINE)
-    }
+    shown = [stage for stage in pipeline.stages if stage.label != SCORE]
+    products = {stage.label: stage.definition.read(archive, stage, item.key) for stage in shown}
+    beside = {label.partition(":")[2]: found for label, found in products.items() if is_baseline(label)}
+    pictures = {stage.definition.picture: products[stage.label] for stage in shown}
     return render_pictures(
-        replace(pair, external={**pair.external, **baselines}),
-        blur_map=products["blur"],
-        restored=products["deblur"],
+        replace(pair, external={**pair.external, **beside}),
+        blur_map=products[BLUR],
+        restored=products[DEBLUR],
+        products={spec: values for spec, values in pictures.items() if spec is not None},
     )
 
 

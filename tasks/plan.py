@@ -24,6 +24,7 @@ from ldp_core.types import Catalogue, Item
 from tasks.cluster import THREADS_PER_WORKER, Workers, usable_bytes
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of, pipelines_for
 from tasks.stage import ItemTraits, PipelineConfig
+from tasks.stages import SCORE
 
 _MOST_BATCHES = 100
 """A batch is two Prefect task runs, and bursts of a thousand of them make its server refuse requests."""
@@ -188,7 +189,7 @@ def _seconds_per_pixel(pipeline: Pipeline) -> float:
     products: dict[str, Any] = {}
     begin = perf_counter()
     for stage in pipeline.stages:
-        if stage.label != "score":
+        if stage.label != SCORE:
             inputs = {label: products[label] for label in stage.inputs}
             products[stage.label] = stage.definition.run(stage, pair, inputs)
     return (perf_counter() - begin) / _PROBE_PX**2

@@ -36,6 +36,7 @@ from tasks.pipeline import ARCHIVE_KINDS, Pipeline, pipeline_for, pipelines_for
 from tasks.progress import advance, expect
 from tasks.run import Run, to_lines
 from tasks.stage import PipelineConfig, Stage
+from tasks.stages import SCORE
 
 
 class RepairOutcome(StrEnum):
@@ -305,7 +306,7 @@ def _make_quarantine(run: Run) -> bytes:
 
 
 def _make_scores(run: Run) -> bytes:
-    keys = {item: run.key_of("score", pipeline) for pipeline, items in run.listed.items() for item in items}
+    keys = {item: run.key_of(SCORE, pipeline) for pipeline, items in run.listed.items() for item in items}
     scores: list[Score] = []
     for item in run.completed:
         scores += Archive(run.archive).read_scores(keys.get(item, ""), item)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ldp_core.archive import Archive, ArchiveKind, Section, stage_key
 from ldp_core.methods import MemoryModel
+from ldp_core.report import PictureSpec
 from ldp_core.types import GENERIC_CAMERA, Item, Pair, StageSpec
 
 PAIR, SINGLE = "pair", "single"
@@ -139,11 +140,13 @@ class StageDef(ABC):
 
     ``name`` is that of the stage in specifications, records and quarantine. ``kinds`` are the kind of its
     product and those of sidecars. ``bytes_per_pixel`` is what its product takes of memory at most.
+    ``picture`` is how the report shows it; blur maps, restorations and scores have places of their own.
     """
 
     name: ClassVar[str]
     kinds: ClassVar[tuple[ArchiveKind, ...]]
     bytes_per_pixel: ClassVar[int] = 0
+    picture: ClassVar[PictureSpec | None] = None
 
     @abstractmethod
     def plan(self, methods: Methods, before: Mapping[str, Stage]) -> Iterator[Stage]:

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from ldp_core.archive import Archive, ArchiveKind, stage_key
-from ldp_core.archive.layout import BLUR, CONFIDENCE, RESTORED, SCORES
+from ldp_core.archive import Archive, ArchiveKind, layout, stage_key
 from ldp_core.blur import ESTIMATORS, BlurEstimator
 from ldp_core.deblur import DEBLURRERS, Deblurrer
 from ldp_core.methods import MemoryModel
@@ -18,6 +17,8 @@ from ldp_core.metrics import score_item, score_spec
 from ldp_core.types import BASELINE, BlurMap, Item, Pair, Pixels, Score
 from tasks.stage import MethodConfig, Methods, Stage, StageDef
 
+BLUR, DEBLUR, SCORE = "blur", "deblur", "score"
+"""Names of the stages that every pipeline has; each is the label of its only product."""
 _BASELINE_MARK = f"{BASELINE}:"
 _SCORE_MEMORY = MemoryModel(40, 500, 2_000_000)
 """Counted from the arrays that scoring holds: whole pictures, and what is blurred again in tiles."""
@@ -46,8 +47,8 @@ def _method_of(stage: Stage) -> MethodConfig:
 class BlurStage(StageDef):
     """A blur map with its confidence, by an estimator."""
 
-    name = "blur"
-    kinds: ClassVar = (BLUR, CONFIDENCE)
+    name = BLUR
+    kinds: ClassVar = (layout.BLUR, layout.CONFIDENCE)
     bytes_per_pixel = 8
 
     def plan(self, methods: Methods, before: Mapping[str, Stage]) -> Iterator[Stage]:
@@ -73,19 +74,19 @@ class BlurStage(StageDef):
 class DeblurStage(StageDef):
     """The all-in-focus picture, by a deblurrer that is given the blur map."""
 
-    name = "deblur"
-    kinds: ClassVar = (RESTORED,)
+    name = DEBLUR
+    kinds: ClassVar = (layout.RESTORED,)
     bytes_per_pixel = 6
 
     def plan(self, methods: Methods, before: Mapping[str, Stage]) -> Iterator[Stage]:
-        yield self._stage(self.name, methods.deblurrer, before["blur"])
+        yield self._stage(self.name, methods.deblurrer, before[BLUR])
 
     def _stage(self, label: str, method: MethodConfig, blur: Stage | None) -> Stage:
         spec = replace(deblurrer_for(method).spec, stage=self.name, upstream="" if blur is None else blur.key)
         return Stage(label, self, spec, () if blur is None else (blur.label,), method)
 
     def run(self, stage: Stage, pair: Pair, inputs: Mapping[str, Any]) -> Pixels:
-        return deblurrer_for(_method_of(stage)).restore(pair, inputs.get("blur"))
+        return deblurrer_for(_method_of(stage)).restore(pair, inputs.get(BLUR))
 
     def write(self, archive: Archive, stage: Stage, item: str, product: Any, *, input_digest: str) -> None:
         archive.write_restored(stage.key, item, product, spec=stage.spec, input_digest=input_digest)
@@ -107,15 +108,15 @@ class BaselineStage(DeblurStage):
 
     def plan(self, methods: Methods, before: Mapping[str, Stage]) -> Iterator[Stage]:
         for method in methods.baselines:
-            blur = before["blur"] if DEBLURRERS[method.name].takes_map else None
+            blur = before[BLUR] if DEBLURRERS[method.name].takes_map else None
             yield self._stage(_BASELINE_MARK + method.name, method, blur)
 
 
 class ScoreStage(StageDef):
     """The scores of restorations and blur map. Its method, if any, is what maps are compared with."""
 
-    name = "score"
-    kinds: ClassVar = (SCORES,)
+    name = SCORE
+    kinds: ClassVar = (layout.SCORES,)
 
     def plan(self, methods: Methods, before: Mapping[str, Stage]) -> Iterator[Stage]:
         measured_by = methods.measured_by
@@ -124,15 +125,15 @@ class ScoreStage(StageDef):
             baselines={name: stage.key for name, stage in baselines.items()},
             measured_key="" if measured_by is None else stage_key(estimator_for(measured_by).spec),
         )
-        inputs = ("blur", "deblur", *_baselines(before))
-        yield Stage(self.name, self, replace(spec, upstream=before["deblur"].key), inputs, measured_by)
+        inputs = (BLUR, DEBLUR, *_baselines(before))
+        yield Stage(self.name, self, replace(spec, upstream=before[DEBLUR].key), inputs, measured_by)
 
     def run(self, stage: Stage, pair: Pair, inputs: Mapping[str, Any]) -> list[Score]:
         baselines = {label.removeprefix(_BASELINE_MARK): inputs[label] for label in _baselines(inputs)}
         return score_item(
             pair,
-            restored=inputs["deblur"],
-            blur_map=inputs["blur"],
+            restored=inputs[DEBLUR],
+            blur_map=inputs[BLUR],
             baselines=baselines,
             measured=None if stage.method is None else estimator_for(stage.method).estimate(pair),
         )
@@ -149,5 +150,10 @@ class ScoreStage(StageDef):
         return MemoryModel(_SCORE_MEMORY.per_pixel + _SHIFT_SEARCH_BYTES)
 
 
+def is_baseline(label: str) -> bool:
+    """Whether a product is the restoration by another method."""
+    return label.startswith(_BASELINE_MARK)
+
+
 def _baselines(labels: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(label for label in labels if label.startswith(_BASELINE_MARK))
+    return tuple(filter(is_baseline, labels))

@@ -17,6 +17,7 @@ from ldp_core.types import BASELINE, RunSummary
 from tasks.pipeline import ARCHIVE_KINDS
 from tasks.run import Run, RunState, started_at
 from tasks.stage import PAIR, Stage
+from tasks.stages import BLUR, DEBLUR
 
 _READERS = 16
 """Records read at once: each is a few small objects, so a store's latency is what counts."""
@@ -84,7 +85,7 @@ def describe_run(run: Run) -> RunStatus:
         run.read_file("run.json")
     try:
         header, state = run.header, run.state
-        methods = {stage: _methods(run, stage) for stage in ("blur", "deblur", BASELINE)}
+        methods = {stage: _methods(run, stage) for stage in (BLUR, DEBLUR, BASELINE)}
         summary = run.summary if run.is_finished else None
     except (ItemMissingError, ItemDamagedError):
         return RunStatus(run.run_id, RunState.UNREADABLE, started_at(run.run_id))
@@ -95,8 +96,8 @@ def describe_run(run: Run) -> RunStatus:
         dataset=header.dataset,
         layout=header.layout,
         source=header.source,
-        estimator=methods["blur"],
-        deblurrer=methods["deblur"],
+        estimator=methods[BLUR],
+        deblurrer=methods[DEBLUR],
         baselines=methods[BASELINE],
         listed=header.items,
         counts={} if summary is None else _count(summary),
@@ -145,7 +146,7 @@ def compare_runs(archive: str, first: str, second: str) -> ComparedRuns:
 
 def _restored_key(run: Run, item: str) -> str:
     pipeline = next((name for name, items in run.listed.items() if item in items), PAIR)
-    return run.key_of("deblur", pipeline)
+    return run.key_of(DEBLUR, pipeline)
 
 
 def _list_changes(first: Run, second: Run) -> tuple[StageChange, ...]:

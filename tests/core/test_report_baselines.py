@@ -8,8 +8,8 @@ import pytest
 
 from ldp_core.metrics import summarise
 from ldp_core.report import ReportItem
-from ldp_core.report.baselines import BaselineCard, compare_baselines
 from ldp_core.report.page import render_page
+from ldp_core.report.summary import BaselineCard, compare_baselines
 from ldp_core.types import BASELINE, ItemCounts, RunSummary, Score, ScoringProtocol, StageSpec
 
 PROTOCOL = ScoringProtocol(8, "840x560")
@@ -61,14 +61,14 @@ def test_what_the_second_view_was_worth_is_said_with_its_interval() -> None:
     assert interval
     assert 0.9 <= float(interval[1]) < 1.0 < float(interval[2]) <= 1.1
     [row] = found.rows
-    assert (row.label, row.gain, row.n, row.verdict) == ("PSNR", "+1.00", 8, "better")
+    assert (row.gain.measure.label, row.gain.text, row.n, row.gain.verdict) == ("PSNR", "+1.00", 8, "better")
 
 
 @pytest.mark.parametrize(
     ("gain_db", "options", "verdict", "words"),
     [
         (-1.0, {}, "worse", "was worth nothing: \N{MINUS SIGN}1.00 dB"),
-        (0.0, {"spread_db": 1.0}, "unclear", "cannot be told from noise"),
+        (0.0, {"spread_db": 1.0}, "unclear", "It is not clear what the second view was worth"),
         (1.0, {"count": 3}, "few", "Too few items to claim what the second view was worth"),
     ],
 )
@@ -88,7 +88,7 @@ def test_other_baselines_are_named_and_no_second_view_is_spoken_of() -> None:
 
 def test_only_items_that_both_restored_count() -> None:
     items = scored(6, 1.0)
-    alone = ReportItem("set/x", "computed", items[0].scores[:0], single_view=True)
+    alone = ReportItem("set/x", "computed", items[0].scores[:0], route="single")
     [found] = compare_baselines(run_of(items, BDIR), [*items, alone])
     assert found.rows[0].n == 6
     [found] = compare_baselines(run_of([], BDIR), [alone])
@@ -99,14 +99,14 @@ def test_only_items_that_both_restored_count() -> None:
 def test_the_page_shows_the_sentence_the_rows_and_the_single_views() -> None:
     items = scored(6, 1.0)
     single = ReportItem(
-        "set/z", "computed", [Score("set/z", "psnr_db", "restored", PROTOCOL, 25.0)], single_view=True
+        "set/z", "computed", [Score("set/z", "psnr_db", "restored", PROTOCOL, 25.0)], route="single"
     )
     page = render_page(run_of([*items, single], BDIR, singles=True), [*items, single])
     assert "The second view was worth +1.00 dB PSNR" in page
     assert "Restored minus bdir" in page
     assert "1 of 7 items is a single view: restored by bdir, blur maps by depth-distilled." in page
     assert 'id="only-single"' in page
-    assert page.count('"single":true') == 1
+    assert page.count('"route":"single"') == 1
     assert '<span class="badge">single views</span>' in page
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ldp_core.report import describe_dataset
-from ldp_core.report.dataset import digest_items
+from ldp_core.report.facts import digest_items
 from ldp_core.types import BlurTruthKind, Catalogue, ImageRef, Item, Problem, Region
 
 
@@ -33,7 +33,7 @@ def test_a_plain_dataset_in_words() -> None:
     assert facts["Target"] == "none"
     assert facts["Scored region"] == "full"
     assert facts["Encoded size"] == "6.0 MB"
-    assert "Other methods" not in facts
+    assert "External results" not in facts
     assert "Digest of the pixels" not in facts
 
 
@@ -57,7 +57,7 @@ def test_truth_is_counted_and_its_meaning_named() -> None:
     )
     assert facts["Target"] == "all pairs; displaced in 1"
     assert facts["Blur truth"] == "1 of 2 pairs; signed circle of confusion, px"
-    assert facts["Other methods"] == "dpdnet"
+    assert facts["External results"] == "dpdnet"
     assert facts["Scored region"] == "full (1), rows 44: (1)"
 
 
@@ -83,4 +83,4 @@ def test_the_digest_changes_with_a_pixel_or_a_name_and_with_nothing_else() -> No
 
 def test_a_digest_of_some_items_says_so() -> None:
     facts = _facts(_item("set/a"), _item("set/b"), digests={"set/a": "1f"})
-    assert facts["Digest of the pixels"].endswith("(1 items)")
+    assert facts["Digest of the pixels"].endswith("(1 item)")

@@ -18,12 +18,21 @@ import pytest
 
 from ldp_core.metrics import summarise
 from ldp_core.metrics.alignment import ALIGNMENT
-from ldp_core.report import Fact, ReportItem, digest_blur, picture_paths, write_report
-from ldp_core.report.context import LISTED_ITEMS, show_moment, show_seconds
-from ldp_core.report.page import render_page
+from ldp_core.report import (
+    PICTURES,
+    Fact,
+    PictureKind,
+    PictureSpec,
+    ReportItem,
+    digest_map,
+    picture_paths,
+    write_report,
+)
+from ldp_core.report.facts import show_moment, show_seconds
+from ldp_core.report.model import BLUR_PICTURES
+from ldp_core.report.page import LISTED_ITEMS, render_page
 from ldp_core.storage import join, list_objects, read_bytes, write_bytes
 from ldp_core.types import (
-    BlurMap,
     BlurMapKind,
     ItemCounts,
     Problem,
@@ -37,8 +46,12 @@ from ldp_core.types import (
 HOSTILE = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>"
 PROTOCOL = ScoringProtocol(8, "840x560")
 REBLUR = ScoringProtocol(8, "840x560", variant="half_disc kernel")
-BLUR = digest_blur(
-    BlurMap(np.linspace(-4, 9, 400, dtype=np.float32).reshape(20, 20), BlurMapKind.SIGNED_COC_PX)
+BLUR = digest_map(
+    np.linspace(-4, 9, 400, dtype=np.float32).reshape(20, 20), BLUR_PICTURES[BlurMapKind.SIGNED_COC_PX]
+)
+
+DEPTH = PictureSpec(
+    "depth", "Depth map", PictureKind.UNSIGNED_MAP, thumbnail=True, unit="m", meaning="metres from the camera"
 )
 
 
@@ -67,7 +80,7 @@ class Page(HTMLParser):
 def _scores(
     item: str, *, source: float = 25.0, gain: float = 1.0, protocol: ScoringProtocol = PROTOCOL
 ) -> list[Score]:
-    psnr = {"input": source, "restored": source + gain, "peer": source - 2}
+    psnr = {"input": source, "restored": source + gain, "external": source - 2}
     return [Score(item, "psnr_db", subject, protocol, value) for subject, value in psnr.items()] + [
         Score(item, "reblur_psnr_db", "restored", replace(REBLUR, size=protocol.size), 30 + gain)
     ]
@@ -75,7 +88,7 @@ def _scores(
 
 def _item(item: str, **changes: float) -> ReportItem:
     pictures = picture_paths(item, ["left.jpg", "input-thumb.jpg", "restored.jpg", "blur_map.png"])
-    return ReportItem(item, "computed", _scores(item, **changes), pictures, BLUR)
+    return ReportItem(item, "computed", _scores(item, **changes), pictures, {"blur_map": BLUR})
 
 
 def _run(items: list[ReportItem], /, **changes: object) -> RunSummary:
@@ -183,7 +196,7 @@ def test_items_without_scores_pictures_or_blur_are_listed() -> None:
     page = _render([ReportItem("set/bare", "skipped")])
     assert _item_order(page) == ["set/bare"]
     [item] = _viewer_items(page)
-    assert (item["files"], item["thumbs"], item["blur"]) == ([], [], None)
+    assert (item["files"], item["thumbs"], item["maps"]) == ([], [], {})
 
 
 def test_the_same_run_gives_the_same_page_whatever_the_order_of_its_items() -> None:
@@ -213,7 +226,7 @@ def test_a_report_can_be_written_to_any_store() -> None:
 
 
 def test_the_blur_digest_is_read_from_beside_the_pictures(tmp_path: Path) -> None:
-    bare = replace(_item("set/a"), blur=None, pictures={"blur.json": "items/set/a/blur.json"})
+    bare = replace(_item("set/a"), digests={}, pictures={"blur.json": "items/set/a/blur.json"})
     write_bytes(str(tmp_path / "items/set/a/blur.json"), BLUR.to_json())
     with_file = write_report(str(tmp_path), _run([bare]), [bare])
     assert "Signed circle of confusion" in Path(with_file).read_text()
@@ -252,17 +265,17 @@ def test_items_of_different_sizes_are_ranked_apart() -> None:
 def test_a_method_below_its_input_is_marked_at_once() -> None:
     items = [_item(f"set/{n}", gain=-0.5 - 0.01 * n) for n in range(8)]
     page = _render(items)
-    assert "Restored images are below their input" in page
-    assert page.count("below input</span>") == 2  # restored and the peer
+    assert "Restored images are worse than their input" in page
+    assert page.count(">worse</span>") == 2  # restored and the external result
     better = _render([_item(f"set/{n}", gain=1 + 0.01 * n) for n in range(8)])
     assert "Restored images gain +1.0" in better
-    assert better.count("below input</span>") == 1  # the peer alone
+    assert better.count(">worse</span>") == 1  # the external result alone
 
 
 def test_a_gain_that_could_be_chance_is_not_claimed() -> None:
     items = [_item(f"set/{n}", gain=gain) for n, gain in enumerate((-2, 3, -2.5, 2.6, -1, 1.2))]
     page = _render(items)
-    assert "cannot be told from their input" in page
+    assert "do not clearly differ from their input" in page
     assert "within noise" in page
 
 
@@ -273,7 +286,7 @@ def test_lower_is_better_where_it_is() -> None:
     page = _render([ReportItem("set/a", "computed", scores)])
     assert "lower is better" in page
     assert "+0.0100" in page
-    assert "below input</span>" not in page
+    assert ">worse</span>" not in page
 
 
 def test_quarantine_and_problems_tell_reason_and_remedy() -> None:
@@ -394,3 +407,44 @@ def test_every_landmark_and_chart_has_a_name() -> None:
     assert len(charts) == 5  # three of PSNR, one of reblur PSNR, one of the blur maps
     assert all(len(a.get("aria-label") or "") > 20 for a in charts)
     assert all("alt" in a for tag, a in page.tags if tag == "img")
+
+
+def _with_depth(name: str, **fields: Any) -> ReportItem:
+    pictures = picture_paths(name, ["input.jpg", "depth.png", "depth-thumb.jpg", "blur_map-thumb.jpg"])
+    digests = {"depth": digest_map(np.full((4, 4), 3, np.float32), DEPTH)}
+    return replace(_item(name), pictures=pictures, digests=digests, **fields)
+
+
+def test_a_product_that_the_report_does_not_know_has_a_thumbnail_a_range_a_chart_and_a_legend() -> None:
+    items = [_with_depth("set/a"), _with_depth("set/b")]
+    page = render_page(_run(items), items, pictures=(*PICTURES, DEPTH))
+    viewer = _viewer(page)
+    assert viewer["titles"]["depth"] == "Depth map"
+    assert viewer["ranges"] == ["depth"]
+    [item, _] = viewer["items"]
+    assert item["thumbs"] == ["blur_map-thumb.jpg", "depth-thumb.jpg"]
+    assert item["files"] == ["input.jpg", "depth.png"]
+    assert (item["maps"]["depth"]["range"], item["maps"]["depth"]["high"]) == ("3 to 3 m", "5 m")
+    for text in ("Depth map, 5–95 %", "Share of pixels by value: metres from the camera", ".scale-depth{"):
+        assert text in page
+
+
+def test_a_picture_that_nobody_described_is_shown_under_its_name() -> None:
+    items = [_with_depth("set/a")]
+    viewer = _viewer(render_page(_run(items), items))
+    assert viewer["titles"]["depth"] == "depth"
+    assert viewer["items"][0]["files"] == ["input.jpg", "depth.png"]
+    assert viewer["ranges"] == []
+
+
+def test_items_of_every_route_are_counted_marked_and_can_be_filtered() -> None:
+    items = [_item("set/a"), replace(_item("set/b"), route="single")]
+    items += [replace(_item(f"set/{n}"), route="burst") for n in "cd"]
+    page = _render(items, single_stages=(StageSpec("deblur", "bdir", "1"), StageSpec("depth", "lens", "1")))
+    assert "1 of 4 items is a single view: restored by bdir, depth by lens." in page
+    assert "2 of 4 items are bursts." in page
+    assert _viewer(page)["routes"] == {"single": "single view", "burst": "burst"}
+    assert [n for n in Page(page).values_of("value") if n in ("single", "burst")] == [
+        "burst",
+        "single",
+    ]

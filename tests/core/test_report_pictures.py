@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
-from ldp_core.report import BlurDigest, digest_blur, picture_paths, render_pictures
-from ldp_core.report.colours import UNKNOWN_COLOUR, index_values, palette_of
-from ldp_core.report.model import colour_limit
-from ldp_core.report.pictures import THUMB_SIZE_PX, name_external, to_eight_bit
+from ldp_core.errors import BlurMapError, SettingsError
+from ldp_core.report import MapDigest, PictureKind, PictureSpec, digest_map, picture_paths, render_pictures
+from ldp_core.report.model import BLUR_PICTURES
+from ldp_core.report.pictures import (
+    THUMB_SIZE_PX,
+    UNKNOWN_COLOUR,
+    colour_limit,
+    index_values,
+    name_external,
+    palette_of,
+    to_eight_bit,
+)
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair, Pixels
 
 HEIGHT, WIDTH = 60, 90
+COC_PX = BLUR_PICTURES[BlurMapKind.SIGNED_COC_PX]
 
 
 def _photograph(seed: int, *, channels: int = 3, dtype: type = np.uint8) -> Pixels:
@@ -122,7 +133,7 @@ def test_a_scale_is_symmetric_about_its_middle_step() -> None:
     values = np.linspace(-5, 5, 101, dtype=np.float32)[None]
     indices = index_values(values, low=-5, high=5).astype(int)
     assert np.array_equal(indices[0] + indices[0, ::-1], np.full(101, 254))
-    assert palette_of(BlurMapKind.SIGNED_COC_PX).shape == (256, 3)
+    assert palette_of(COC_PX).shape == (256, 3)
 
 
 def test_a_signed_truth_is_drawn_on_the_scale_of_the_estimate() -> None:
@@ -139,29 +150,29 @@ def test_a_signed_truth_is_drawn_on_the_scale_of_the_estimate() -> None:
     ("reach", "limit"), [(0.0, 1), (0.9, 1), (1.5, 2), (4.9, 5), (7, 10), (11, 20), (40, 50)]
 )
 def test_colour_scales_end_at_a_round_number(reach: float, limit: float) -> None:
-    assert colour_limit(_signed(np.full((10, 10), -reach))) == limit
+    assert colour_limit(np.full((10, 10), -reach, np.float32), COC_PX) == limit
 
 
 def test_the_scale_of_an_unsigned_map_is_zero_to_one() -> None:
-    assert colour_limit(BlurMap(np.full((4, 4), 0.2, np.float32), BlurMapKind.SIMILARITY)) == 1.0
+    assert colour_limit(np.full((4, 4), 0.2, np.float32), BLUR_PICTURES[BlurMapKind.SIMILARITY]) == 1.0
 
 
 def test_a_digest_accounts_for_every_pixel_and_survives_json() -> None:
-    values = np.random.default_rng(0).normal(2, 5, (50, 50))
-    digest = digest_blur(_signed(values))
+    values = np.random.default_rng(0).normal(2, 5, (50, 50)).astype(np.float32)
+    digest = digest_map(values, COC_PX)
     assert sum(digest.shares.values()) == pytest.approx(1, abs=1e-3)
     assert sum(n * digest.step * share for n, share in digest.shares.items()) == pytest.approx(
         values.mean(), abs=0.1
     )
     assert digest.p05 < digest.p50 < digest.p95 <= digest.limit
-    assert BlurDigest.from_json(digest.to_json()) == digest
+    assert MapDigest.from_json(digest.to_json()) == digest
 
 
 def test_a_map_without_any_known_value_still_has_a_digest() -> None:
-    assert digest_blur(_signed(np.full((4, 4), np.nan))).p50 == 0.0
+    assert digest_map(np.full((4, 4), np.nan, np.float32), COC_PX).p50 == 0.0
 
 
-def test_peers_get_safe_and_different_file_names() -> None:
+def test_external_results_get_safe_and_different_file_names() -> None:
     names = name_external(["../../etc/passwd", "<script>", "A", "a", "", "DPDNet v2"])
     assert len(set(names.values())) == len(names)
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-") for name in names.values())
@@ -176,3 +187,62 @@ def test_the_same_item_gives_the_same_bytes() -> None:
 
 def test_pictures_lie_below_their_item() -> None:
     assert picture_paths("set/a", ["left.jpg"]) == {"left.jpg": "items/set/a/left.jpg"}
+
+
+DEPTH = PictureSpec("depth", "Depth map", PictureKind.UNSIGNED_MAP, thumbnail=True, unit="m")
+
+
+def test_a_product_that_the_report_does_not_know_is_drawn_by_its_description() -> None:
+    depth = np.tile(np.linspace(0, 40, WIDTH, dtype=np.float32), (HEIGHT, 1))
+    flow = PictureSpec("flow", "Flow", PictureKind.PHOTOGRAPH)
+    products = {DEPTH: depth, flow: _photograph(6)}
+    files = render_pictures(_pair(), blur_map=None, restored=None, products=products)
+    assert {"depth.png", "depth-thumb.jpg", "depth-values.json", "flow.jpg"} <= set(files)
+    assert not {"flow-thumb.jpg", "flow-values.json"} & set(files)
+    digest = MapDigest.from_json(files["depth-values.json"])
+    assert (digest.kind, digest.limit, digest.step) == ("depth", 50, 2.5)
+    assert digest.p50 == pytest.approx(20, abs=0.5)
+    dark, bright = _decode(files["depth.png"])[0, [0, -1]].sum(axis=1)
+    assert dark < bright
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "limit"),
+    [
+        (PictureKind.UNSIGNED_MAP, 0.003, 0.005),
+        (PictureKind.SIGNED_MAP, -300.0, 500),
+        (PictureKind.UNSIGNED_MAP, 0.0, 1),
+        (PictureKind.PROBABILITY, 0.003, 1),
+    ],
+)
+def test_a_colour_scale_fits_the_size_of_the_values(kind: PictureKind, value: float, limit: float) -> None:
+    spec = PictureSpec("map", "Map", kind)
+    assert colour_limit(np.full((4, 4), value, np.float32), spec) == pytest.approx(limit)
+
+
+def test_a_description_chooses_the_colours() -> None:
+    spec = PictureSpec("map", "Map", PictureKind.PROBABILITY, colours=("#000000", "#ff0000"))
+    ones = np.ones((HEIGHT, WIDTH), np.float32)
+    files = render_pictures(_pair(), blur_map=None, restored=None, products={spec: ones})
+    assert tuple(_decode(files["map.png"])[0, 0]) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("shape", [(HEIGHT, WIDTH, 1), (HEIGHT - 1, WIDTH)])
+def test_a_product_that_does_not_fit_its_item_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(BlurMapError, match="cannot be shown"):
+        render_pictures(_pair(), blur_map=None, restored=None, products={DEPTH: np.zeros(shape, np.float32)})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "../depth"},
+        {"name": "depth-thumb"},
+        {"variant": "a b"},
+        {"colours": ("#000000",)},
+        {"colours": ("#000000", "red;}")},
+    ],
+)
+def test_a_description_that_cannot_be_drawn_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        replace(DEPTH, **fields)

@@ -10,13 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ldp_core.report.gains import draw_gains
-from ldp_core.report.histograms import count_bins, draw_histogram
+from ldp_core.report.charts import (
+    Bar,
+    count_bins,
+    draw_bars,
+    draw_histogram,
+    draw_interval,
+    draw_trace,
+    round_ticks,
+)
+from ldp_core.report.figures import FEW_ITEMS, Pairing, draw_gains, draw_scatter
 from ldp_core.report.measures import measure_of
-from ldp_core.report.pairing import FEW_ITEMS, Pairing
-from ldp_core.report.plots import Bar, draw_bars, draw_interval, round_ticks
-from ldp_core.report.scatter import draw_scatter
-from ldp_core.report.traces import draw_trace
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda x: round(x, 6))
 
@@ -112,7 +116,7 @@ def test_very_many_items_take_few_elements_and_none_is_lost() -> None:
     pairing = _many(FEW_ITEMS + 1)
     scatter, gains = draw_scatter(pairing, label=""), draw_gains(pairing, label="")
     assert scatter.count("h0") == len(pairing.items)
-    assert gains.count("L") == len(pairing.items) + 2  # two outlines, each from foot to foot
+    assert gains.count("L") == len(pairing.items) + 2  # two outlines, each from base line to base line
     assert scatter.count("<") + gains.count("<") < 150
 
 
