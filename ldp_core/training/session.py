@@ -171,7 +171,9 @@ def describe_entry(entry: Mapping[str, Any], *, steps: int) -> str:
             f"{place}: loss {entry['loss']:.5g}, learning rate {entry['learning_rate']:.3g}, "
             f"{entry['seconds_per_step']:.2f} s per step"
         )
-    return f"{place}: " + ("; ".join(_name_figures(entry.get("measured", {}))) or "done")
+    return f"{place}: " + (
+        "; ".join(_name_figures(entry.get("measured", {}))) or "nothing is measured on the way"
+    )
 
 
 def _name_figures(measured: Mapping[str, Any]) -> Iterator[str]:
