@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import evaluate, operate
+from flows import evaluate, operate, train
 from flows.exits import EXIT_BAD_ITEMS, exits, print_json
 from flows.options import ClusterOption, JsonOption, WorkersOption, showing_progress
 from ldp_core.errors import SettingsError
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(operate.app)
+app.add_typer(train.app, name="train")
 
 Source = Annotated[str, typer.Argument(help="Folder or manifest of the dataset: a path or any fsspec URL.")]
 LayoutOption = Annotated[str, typer.Option("--layout", help="How the source is laid out.")]
@@ -218,22 +219,6 @@ def report(
     with exits(), prefect_engine(), showing_progress():
         address = report_dataset(archive, run_id, cluster, workers, report_items)
     typer.echo(address)
-
-
-@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
-def train(
-    arguments: Annotated[list[str], typer.Argument(help="NAME FOLDER and its options.", metavar="NAME ...")],
-) -> None:
-    """Train a network, or go on training; `ldp train NAME --help` has the options of each."""
-    from ldp_core.training.registry import NETWORKS, train
-
-    name, *rest = arguments
-    if name in ("--help", "-h"):
-        typer.echo(f"ldp train NAME FOLDER ..., NAME one of: {', '.join(NETWORKS)}")
-        return
-    with exits():
-        code = train(name, rest)
-    raise typer.Exit(code)
 
 
 def _run_restore(*, as_json: bool, **options: Any) -> dict[str, Any]:

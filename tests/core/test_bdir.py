@@ -15,14 +15,19 @@ from ldp_core.deblur import make_deblurrer
 from ldp_core.deblur.bdir_network import LIGHT, BdirNetwork, BdirSettings, Said, Sair, from_ldp
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
 from ldp_core.errors import CatalogueError, WeightsError
-from ldp_core.training.bdir.batches import BdirBatchSettings, MeanViews, draw_batch
-from ldp_core.training.bdir.course import BdirCourse, BdirLossSettings, compare
-from ldp_core.training.bdir.trials import read_single, simulated_trials
-from ldp_core.training.folder import RunFolder
+from ldp_core.training.__main__ import main
+from ldp_core.training.bdir import (
+    BdirBatchSettings,
+    BdirLossSettings,
+    BdirTask,
+    MeanViews,
+    compare,
+    draw_batch,
+)
 from ldp_core.training.frames import FrameCache
-from ldp_core.training.registry import train
-from ldp_core.training.session import Rhythm, Session
+from ldp_core.training.session import Intervals, RunFolder, Session
 from ldp_core.training.trainer import FitSettings, Trainer
+from ldp_core.training.validation import read_singles, single_samples
 from ldp_core.types import BlurMap, BlurMapKind, Pair
 
 TINY = BdirSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1))
@@ -165,16 +170,16 @@ def test_batches_are_of_the_mean_of_the_views_and_repeat_themselves(cache: Frame
 
 def make_session(folder: Path, cache: FrameCache, *, steps: int = 4) -> Session:
     fit = FitSettings(steps=steps, warmup_steps=1, learning_rate=2e-3, seed=3)
-    course = BdirCourse(
+    task = BdirTask(
         TINY,
         BdirBatchSettings(crop_px=32, batch=2, sharp=1),
         BdirLossSettings(),
         MeanViews([cache]),
-        {"hold": simulated_trials(cache)},
+        {"hold": single_samples(cache)},
         fit.seed,
         {"sources": {}},
     )
-    return Session(RunFolder(folder), Trainer(course, fit), Rhythm(log=1, save=2, measure=100))
+    return Session(RunFolder(folder), Trainer(task, fit), Intervals(log=1, save=2, measure=100))
 
 
 def test_four_steps_are_two_and_two(tmp_path: Path, cache: FrameCache) -> None:
@@ -197,8 +202,8 @@ def test_four_steps_are_two_and_two(tmp_path: Path, cache: FrameCache) -> None:
 
 def test_training_lowers_the_loss(tmp_path: Path, cache: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
     session = make_session(tmp_path, cache, steps=60)
-    batch = session.trainer.course.draw(0, rank=0)
-    monkeypatch.setattr(BdirCourse, "draw", lambda *_, **__: batch)
+    batch = session.trainer.task.draw(0, rank=0)
+    monkeypatch.setattr(BdirTask, "draw", lambda *_, **__: batch)
     losses = [step.loss for step in session.trainer.run()]
     assert np.mean(losses[-5:]) < 0.8 * losses[0]
 
@@ -212,7 +217,7 @@ def test_one_command_trains_and_leaves_weights_that_the_stage_opens(
     pictures = f"{tmp_path}/*_in.png:{tmp_path}/*_out.png:8"
     arguments = [str(tmp_path / "run"), "--cache", str(cache.folder), "--steps", "1", "--crop", "32"]
     arguments += ["--batch", "1", "--sharp", "1", "--hold-out", str(cache.folder), "--measure", pictures]
-    assert train("bdir", [*arguments, "--begin", "ldp", "--threads", "1"]) == 0
+    assert main(["bdir", *arguments, "--begin", "ldp", "--threads", "1"]) == 0
     card = json.loads((tmp_path / "run" / "bdir.json").read_text())
     assert card["training"]["begun_with"] == "ldp"
     assert len(card["scores"]) == 2
@@ -225,4 +230,4 @@ def test_one_command_trains_and_leaves_weights_that_the_stage_opens(
 def test_views_and_truths_that_do_not_pair_are_refused(tmp_path: Path) -> None:
     iio.imwrite(tmp_path / "a_in.png", np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(CatalogueError, match="do not pair"):
-        read_single(f"{tmp_path}/*_in.png:{tmp_path}/*_out.png")
+        read_singles(f"{tmp_path}/*_in.png:{tmp_path}/*_out.png")

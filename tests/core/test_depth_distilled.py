@@ -27,13 +27,20 @@ from ldp_core.blur.dd_network import (
 from ldp_core.blur.depth_distilled import DepthDistilledSettings, detect, scales_of
 from ldp_core.errors import CatalogueError, WeightsError
 from ldp_core.masked import Masked, split_masked
-from ldp_core.training.dbd.batches import DbdBatch, DbdBatchSettings, label
-from ldp_core.training.dbd.course import DbdCourse, DbdLossSettings, cross_entropy, distance, overlap_lack
-from ldp_core.training.dbd.encoder_weights import read_encoder_weights
-from ldp_core.training.folder import RunFolder
+from ldp_core.training.__main__ import main
+from ldp_core.training.dbd import (
+    DbdBatch,
+    DbdBatchSettings,
+    DbdLossSettings,
+    DbdTask,
+    cross_entropy,
+    distance,
+    label,
+    overlap_lack,
+    read_encoder_weights,
+)
 from ldp_core.training.frames import FrameCache
-from ldp_core.training.registry import train
-from ldp_core.training.session import Rhythm, Session
+from ldp_core.training.session import Intervals, RunFolder, Session
 from ldp_core.training.trainer import FitSettings, Trainer
 from ldp_core.types import BlurMapKind, Pair
 
@@ -124,7 +131,7 @@ def test_published_lite_weights_are_taken_by_order_and_others_refused(tmp_path: 
         assert torch.equal(found[name], x), name
     with pytest.raises(WeightsError, match="not weights of the encoder"):
         read_encoder_weights(tmp_path / "lite0.pth", EncoderName.VGG16)
-    with pytest.raises(WeightsError, match="no encoder weights"):
+    with pytest.raises(WeightsError, match="encoder weights is not there"):
         read_encoder_weights(tmp_path / "none.pth", EncoderName.LITE)
 
 
@@ -279,9 +286,9 @@ def test_a_picture_without_its_mask_is_refused(tmp_path: Path) -> None:
 
 def make_session(folder: Path, photographs: list[Masked], cache: FrameCache, *, steps: int = 4) -> Session:
     fit = FitSettings(steps=steps, warmup_steps=1, learning_rate=1e-3, seed=3)
-    batch = DbdBatchSettings(photographs=1, simulated=1, side_px=64, late_px=96, late_share=0.5)
-    course = DbdCourse(LIGHT, batch, DbdLossSettings(), photographs, photographs[:1], cache, steps, fit.seed)
-    return Session(RunFolder(folder), Trainer(course, fit), Rhythm(log=1, save=2, measure=100))
+    batch = DbdBatchSettings(photographs=1, simulated=1, side_px=64, late_side_px=96, late_share=0.5)
+    task = DbdTask(LIGHT, batch, DbdLossSettings(), photographs, photographs[:1], cache, steps, fit.seed)
+    return Session(RunFolder(folder), Trainer(task, fit), Intervals(log=1, save=2, measure=100))
 
 
 def test_four_steps_are_two_and_two_and_the_last_are_larger(tmp_path: Path, cache: FrameCache) -> None:
@@ -290,7 +297,7 @@ def test_four_steps_are_two_and_two_and_the_last_are_larger(tmp_path: Path, cach
     straight = make_session(tmp_path / "a", photographs, cache)
     (*_, last) = straight.run()
     assert set(last["measured"]["validation"]) >= {"mae", "f_blur", "iou_focus"}
-    assert (tmp_path / "a" / "pictures" / "validation-000004.png").exists()
+    assert (tmp_path / "a" / "pictures" / "validation-0000004.png").exists()
     first = make_session(tmp_path / "b", photographs, cache)
     for step in first.trainer.run():
         if step.number == 2:
@@ -303,8 +310,8 @@ def test_four_steps_are_two_and_two_and_the_last_are_larger(tmp_path: Path, cach
         torch.testing.assert_close(
             second.trainer.state()[part], straight.trainer.state()[part], rtol=0, atol=0
         )
-    course = straight.trainer.course
-    assert [course.draw(k, rank=0).images.shape[-1] for k in range(4)] == [64, 64, 96, 96]
+    task = straight.trainer.task
+    assert [task.draw(k, rank=0).images.shape[-1] for k in range(4)] == [64, 64, 96, 96]
 
 
 def test_training_lowers_the_loss_of_masks_and_depths(
@@ -313,9 +320,9 @@ def test_training_lowers_the_loss_of_masks_and_depths(
     write_masked(tmp_path / "set", 3)
     photographs, _ = split_masked(tmp_path / "set")
     session = make_session(tmp_path / "run", photographs, cache, steps=25)
-    course = session.trainer.course
-    batch = course.draw(0, rank=0)
-    monkeypatch.setattr(DbdCourse, "draw", lambda *_, **__: batch)
+    task = session.trainer.task
+    batch = task.draw(0, rank=0)
+    monkeypatch.setattr(DbdTask, "draw", lambda *_, **__: batch)
     losses = [step.loss for step in session.trainer.run()]
     assert losses[-1] < 0.6 * losses[0]
 
@@ -323,14 +330,14 @@ def test_training_lowers_the_loss_of_masks_and_depths(
 def test_a_photograph_teaches_no_depth_and_a_frame_does(tmp_path: Path, cache: FrameCache) -> None:
     write_masked(tmp_path / "set", 3)
     photographs, _ = split_masked(tmp_path / "set")
-    course = make_session(tmp_path / "run", photographs, cache).trainer.course
-    batch: DbdBatch = course.draw(0, rank=0)
+    task = make_session(tmp_path / "run", photographs, cache).trainer.task
+    batch: DbdBatch = task.draw(0, rank=0)
     assert not batch.depth_weights[0].any()
     assert batch.mask_weights[0].all()
-    network = course.network.eval()
+    network = task.network.eval()
     with torch.inference_mode():
-        without = replace(course, weights=DbdLossSettings(gamma=0.0)).loss(network, batch)
-        base, heavy = (replace(course, weights=DbdLossSettings(gamma=g)).loss(network, batch) for g in (1, 2))
+        without = replace(task, weights=DbdLossSettings(gamma=0.0)).loss(network, batch)
+        base, heavy = (replace(task, weights=DbdLossSettings(gamma=g)).loss(network, batch) for g in (1, 2))
     assert float(heavy - base) == pytest.approx(float(base - without), rel=1e-3)
     assert float(base) >= float(without)
 
@@ -341,7 +348,7 @@ def test_one_command_trains_and_leaves_weights_that_the_stage_opens(
     write_masked(tmp_path / "set", 10)
     arguments = [str(tmp_path / "run"), "--masked", str(tmp_path / "set"), "--cache", str(cache.folder)]
     arguments += ["--steps", "1", "--photographs", "1", "--simulated", "1", "--side", "64", "--late-side"]
-    assert train("dbd", [*arguments, "64", "--threads", "1", "--note", "a test"]) == 0
+    assert main(["dbd", *arguments, "64", "--threads", "1", "--note", "a test"]) == 0
     card = json.loads((tmp_path / "run" / "dbd.json").read_text())
     assert card["parameters"] == sum(p.numel() for p in DdNetwork(LIGHT).parameters())
     assert card["notes"] == ["a test"]

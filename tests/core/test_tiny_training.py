@@ -16,23 +16,31 @@ from ldp_core.errors import SettingsError, WeightsError
 from ldp_core.evaluation.maps import rank
 from ldp_core.optics.scenes import SceneKind
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
-from ldp_core.training.folder import RunFolder
-from ldp_core.training.session import Rhythm, Session
+from ldp_core.training.__main__ import main
+from ldp_core.training.session import Intervals, RunFolder, Session
 from ldp_core.training.tiny import publish
-from ldp_core.training.tiny.__main__ import main
-from ldp_core.training.tiny.cells import CELL_PX, CellSettings, draw_cells
-from ldp_core.training.tiny.fit import TinyCourse, TinyFitSettings
-from ldp_core.training.tiny.model import CONTEXT_LENGTH, TinySettings, build_model
-from ldp_core.training.tiny.patches import PatchMaker, PatchSettings
-from ldp_core.training.tiny.pool import PatchPool
+from ldp_core.training.tiny.model import (
+    CONTEXT_LENGTH,
+    TinyFitSettings,
+    TinySettings,
+    TinyTask,
+    build_model,
+)
+from ldp_core.training.tiny.patches import (
+    CELL_PX,
+    CellSettings,
+    PatchMaker,
+    PatchPool,
+    PatchSettings,
+    draw_cells,
+)
 from ldp_core.training.tiny.sentences import (
     SHIFTS_PX,
     STATEMENTS,
     draw_sentences,
-    expect_shift,
-    say_ladder,
-    say_shift,
-    weigh_ladder,
+    shift_sentence,
+    shift_sentences,
+    shift_weights,
 )
 from ldp_core.training.trainer import Trainer
 from ldp_core.types import BlurMap, BlurMapKind, Pair
@@ -58,8 +66,8 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> PatchPool:
 
 def make_session(folder: Path, pool: PatchPool, *, steps: int = 4) -> Session:
     fit = TinyFitSettings(steps=steps, warmup_steps=1, seed=5)
-    trainer = Trainer(TinyCourse(SMALL, fit, pool, CELLS), fit)
-    return Session(RunFolder(folder), trainer, Rhythm(log=1, save=2, measure=100))
+    trainer = Trainer(TinyTask(SMALL, fit, pool, CELLS), fit)
+    return Session(RunFolder(folder), trainer, Intervals(log=1, save=2, measure=100))
 
 
 @pytest.fixture(scope="module")
@@ -150,44 +158,44 @@ def _correlate(left: torch.Tensor, right: torch.Tensor, shift: int) -> torch.Ten
     return torch.corrcoef(pair)[0, 1]
 
 
-def test_a_ladder_names_every_shift_once() -> None:
+def test_sentences_name_every_shift_once() -> None:
     for wording in range(8):
-        assert len(set(say_ladder(wording=wording))) == len(SHIFTS_PX)
-    assert say_shift(2) == "the right view is shifted 2 pixels to the right"
-    assert say_shift(-1, spelled=True) == "the right view is shifted one pixel to the left"
-    assert say_shift(0) == "the right view is not shifted"
+        assert len(set(shift_sentences(wording=wording))) == len(SHIFTS_PX)
+    assert shift_sentence(2) == "the right view is shifted 2 pixels to the right"
+    assert shift_sentence(-1, spelled=True) == "the right view is shifted one pixel to the left"
+    assert shift_sentence(0) == "the right view is not shifted"
 
 
 def test_sentences_fit_the_context() -> None:
     tokenize = open_clip().SimpleTokenizer(context_length=77)
     texts = [text for meaning in STATEMENTS for text in meaning.wordings]
-    texts += [text for wording in range(8) for text in say_ladder(wording=wording, spelled=True)]
+    texts += [text for wording in range(8) for text in shift_sentences(wording=wording, spelled=True)]
     assert int((tokenize(texts) > 0).sum(1).max()) <= CONTEXT_LENGTH
 
 
 @pytest.mark.parametrize("disparity", [-8.0, -2.3, 0.0, 0.4, 7.9])
-def test_the_mean_of_the_ladder_is_the_disparity(disparity: float) -> None:
-    weights = weigh_ladder(torch.tensor([disparity]))
+def test_the_mean_of_the_shifts_is_the_disparity(disparity: float) -> None:
+    weights = shift_weights(torch.tensor([disparity]))
     assert float(weights.sum()) == pytest.approx(1)
-    assert float(expect_shift(weights.clamp_min(1e-9).log())) == pytest.approx(disparity, abs=1e-3)
+    assert float(weights @ torch.tensor(SHIFTS_PX, dtype=torch.float32)) == pytest.approx(disparity, abs=1e-3)
 
 
 def test_a_statement_and_its_opposite_cannot_both_hold() -> None:
     symmetric, asymmetric, sharp, blurred, _, strong, behind, before = STATEMENTS
     disparity, coc = torch.tensor([-6.0, 0.0, 6.0]), torch.tensor([-26.0, 0.0, 26.0])
     for one, other in ((symmetric, asymmetric), (sharp, blurred)):
-        torch.testing.assert_close(one.judge(disparity, coc), -other.judge(disparity, coc))
-        assert (one.judge(disparity, coc) > 0).tolist() == [False, True, False]
-    assert (behind.judge(disparity, coc) > 0).tolist() == [False, False, True]
-    assert (before.judge(disparity, coc) > 0).tolist() == [True, False, False]
-    assert (strong.judge(disparity, coc) > 0).tolist() == [True, False, True]
+        torch.testing.assert_close(one.log_odds(disparity, coc), -other.log_odds(disparity, coc))
+        assert (one.log_odds(disparity, coc) > 0).tolist() == [False, True, False]
+    assert (behind.log_odds(disparity, coc) > 0).tolist() == [False, False, True]
+    assert (before.log_odds(disparity, coc) > 0).tolist() == [True, False, False]
+    assert (strong.log_odds(disparity, coc) > 0).tolist() == [True, False, True]
 
 
 def test_the_words_of_a_step_are_a_function_of_its_generator() -> None:
     first, again = (draw_sentences(np.random.default_rng(3)) for _ in range(2))
     assert first == again
-    assert len(first.meaning_numbers) == len(first.ladder) + len(first.statements)
-    assert first.judge(torch.zeros(5), torch.zeros(5)).shape == (5, len(first.statements))
+    assert len(first.meaning_numbers) == len(first.shifts) + len(first.statements)
+    assert first.log_odds(torch.zeros(5), torch.zeros(5)).shape == (5, len(first.statements))
 
 
 @pytest.mark.usefixtures("one_picture")
@@ -195,7 +203,7 @@ def test_what_is_exported_is_what_the_estimator_opens(
     tmp_path: Path, trained: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "tiny.safetensors"
-    assert main(["export", str(trained.folder.path), str(path), "--threads", "1"]) == 0
+    assert main(["ldp-tiny", "export", str(trained.folder.path), str(path), "--threads", "1"]) == 0
     digest = capsys.readouterr().out.strip()
     card = json.loads(read_weights(str(path), sha256=digest).metadata["clip"])
     assert card["as_released"]["A"] != card["as_released"]["B"]

@@ -1,8 +1,7 @@
-"""The trainer: its losses, its exact resume, its batches and its caches."""
+"""The trainer: its losses, its exact resume, its checkpoints, what it measures."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,31 +13,30 @@ import pytest
 import torch
 from network_samples import render_frames
 
-from ldp_core.deblur import make_deblurrer
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
 from ldp_core.errors import CatalogueError, SettingsError, WeightsError
-from ldp_core.optics.kernels import KernelFamily
-from ldp_core.training.__main__ import main
-from ldp_core.training.batches import BatchSettings, draw_batch, mirror
-from ldp_core.training.checkpoints import load_checkpoint, save_checkpoint
-from ldp_core.training.degrade import CameraSettings
-from ldp_core.training.fit import LdpCourse, LdpFitSettings
-from ldp_core.training.folder import RunFolder
 from ldp_core.training.frames import FrameCache, FrameSettings
-from ldp_core.training.lenses import LensSettings, draw_kernel
-from ldp_core.training.losses import blur_absence, blur_weighted, charbonnier, reblur
-from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
-from ldp_core.training.session import Rhythm, Session
-from ldp_core.training.sources import Sources, find_sources, read_nearness
+from ldp_core.training.ldp import (
+    LdpBatchSettings,
+    LdpFitSettings,
+    LdpTask,
+    blur_absence,
+    blur_weighted,
+    charbonnier,
+    draw_batch,
+    measure_sets,
+    reblur,
+    restore_sample,
+)
+from ldp_core.training.scenes import SceneSettings
+from ldp_core.training.session import Intervals, RunFolder, Session, describe_entry
 from ldp_core.training.trainer import FitSettings, Trainer, learning_rate
-from ldp_core.training.validate import Trial, best_psnr, frame_trials, measure, psnr, read_trials
-from ldp_core.types import Pair
-from ldp_core.weights import open_weights
+from ldp_core.training.validation import ValidationSample, pair_samples, read_pairs
 
 TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
 SCENES = SceneSettings(height=64, width=96, slices=6)
 FRAMES = FrameSettings(scene=SCENES)
-BATCHES = BatchSettings(batch=2, crop_px=32)
+BATCHES = LdpBatchSettings(batch=2, crop_px=32)
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +45,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
 
 
 def make_session(folder: Path, cache: FrameCache, *, steps: int = 6) -> Session:
-    course = make_course(cache, LdpFitSettings(steps=steps, warmup_steps=2, seed=3))
-    return Session(RunFolder(folder), Trainer(course, course.fit), Rhythm(log=2, save=3, measure=100))
+    task = make_task(cache, LdpFitSettings(steps=steps, warmup_steps=2, seed=3))
+    return Session(RunFolder(folder), Trainer(task, task.fit), Intervals(log=2, save=3, measure=100))
 
 
-def make_course(cache: FrameCache, fit: LdpFitSettings, *, trials: Sequence[Trial] = ()) -> LdpCourse:
-    return LdpCourse(TINY, fit, cache, BATCHES, {"hold": trials} if trials else {})
+def make_task(cache: FrameCache, fit: LdpFitSettings, *, samples: Sequence[ValidationSample] = ()) -> LdpTask:
+    return LdpTask(TINY, fit, cache, BATCHES, {"hold": samples} if samples else {})
 
 
 def test_six_steps_are_three_and_three(tmp_path: Path, cache: FrameCache) -> None:
@@ -73,19 +71,19 @@ def test_six_steps_are_three_and_three(tmp_path: Path, cache: FrameCache) -> Non
 
 
 def test_training_lowers_the_loss(cache: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    course = make_course(cache, LdpFitSettings(steps=20, warmup_steps=0, learning_rate=5e-3))
-    drawn = course.draw(0, rank=0)
+    task = make_task(cache, LdpFitSettings(steps=20, warmup_steps=0, learning_rate=5e-3))
+    drawn = task.draw(0, rank=0)
     batch = replace(drawn, sharp=(drawn.left + drawn.right) / 4)
-    monkeypatch.setattr(LdpCourse, "draw", lambda *_, **__: batch)
-    losses = [step.loss for step in Trainer(course, course.fit).run()]
+    monkeypatch.setattr(LdpTask, "draw", lambda *_, **__: batch)
+    losses = [step.loss for step in Trainer(task, task.fit).run()]
     assert losses[-1] < 0.5 * losses[0]
 
 
 @pytest.mark.parametrize("term", ["blur_weight", "reblur_weight"])
 def test_every_term_of_the_loss_counts_and_has_a_finite_gradient(cache: FrameCache, term: str) -> None:
     batch = draw_batch(cache, BATCHES, seed=0, step=0, frames=3)
-    plain = make_course(cache, LdpFitSettings())
-    weighted = make_course(cache, LdpFitSettings.parse({term: 0.5}))
+    plain = make_task(cache, LdpFitSettings())
+    weighted = make_task(cache, LdpFitSettings.parse({term: 0.5}))
     loss = weighted.loss(weighted.network, batch)
     assert float(loss.detach()) > float(plain.loss(plain.network, batch).detach())
     loss.backward()
@@ -96,10 +94,10 @@ def test_every_term_of_the_loss_counts_and_has_a_finite_gradient(cache: FrameCac
 
 
 def test_a_run_leaves_pictures_of_what_it_measures(tmp_path: Path, cache: FrameCache) -> None:
-    course = make_course(cache, LdpFitSettings(steps=1), trials=frame_trials(cache))
-    session = Session(RunFolder(tmp_path), Trainer(course, course.fit))
+    task = make_task(cache, LdpFitSettings(steps=1), samples=pair_samples(cache))
+    session = Session(RunFolder(tmp_path), Trainer(task, task.fit))
     (entry,) = [line for line in session.run() if "measured" in line]
-    assert set(entry["measured"]["hold"]) == {"frame-0000", "frame-0001", "frame-0002"}
+    assert set(entry["measured"]["hold"]) == {"input", "wiener", "restored"}
     sheet = iio.imread(tmp_path / "pictures" / "hold-0000001.png")
     assert sheet.shape == (3 * SCENES.height, 4 * SCENES.width, 3)
 
@@ -121,21 +119,62 @@ def test_the_learning_rate_warms_up_and_falls_to_its_last_value() -> None:
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
-    path = RunFolder(tmp_path).checkpoint
-    save_checkpoint(path, {"step": 1})
-    assert load_checkpoint(path)["step"] == 1
-    path.write_bytes(path.read_bytes()[:-100])
+    run = RunFolder(tmp_path)
+    run.save({"step": 1})
+    assert run.load()["step"] == 1
+    run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:-100])
     with pytest.raises(WeightsError, match="cannot be read"):
-        load_checkpoint(path)
-    with pytest.raises(WeightsError, match="no checkpoint"):
-        load_checkpoint(tmp_path / "none.pt")
+        run.load()
+    with pytest.raises(WeightsError, match="a checkpoint is not there"):
+        RunFolder(tmp_path / "none").load()
+
+
+def test_a_checkpoint_of_an_older_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    torch.save({"format": 1, "step": 3, "random": torch.get_rng_state()}, run.checkpoint)
+    with pytest.raises(WeightsError, match="another format") as caught:
+        run.load()
+    assert (caught.value.expected, caught.value.got) == ("2", "1")
+    assert "another folder" in caught.value.remedy
+
+
+def test_a_run_of_another_network_is_not_gone_on_with(tmp_path: Path, cache: FrameCache) -> None:
+    make_session(tmp_path, cache).save()
+    fit = LdpFitSettings(steps=6)
+    wider = LdpTask(TINY.model_copy(update={"width": 16}), fit, cache, BATCHES)
+    with pytest.raises(WeightsError, match="another network"):
+        Session(RunFolder(tmp_path), Trainer(wider, fit)).resume()
+
+
+def test_a_checkpoint_names_every_command_that_it_was_trained_by(tmp_path: Path, cache: FrameCache) -> None:
+    commands = ["ldp train ldp RUN --steps 2", "ldp train ldp RUN --steps 4"]
+    for steps, command in zip((2, 4, 4), (*commands, commands[1]), strict=True):
+        session = make_session(tmp_path, cache, steps=steps)
+        session.commands = [command]
+        session.resume()
+        list(session.run())
+    assert RunFolder(tmp_path).load()["commands"] == commands
+
+
+def test_the_moving_average_begins_as_the_network_and_follows_it_ever_more_slowly(
+    cache: FrameCache,
+) -> None:
+    """After two steps a share of 2/11 is left of the first; with decay 0 the average is the network."""
+    task = make_task(cache, LdpFitSettings(steps=2, warmup_steps=0, seed=3))
+    trainer = Trainer(task, task.fit)
+    seen = [task.network.head.weight.detach().clone() for _ in trainer.run()]
+    expected = seen[1] + (seen[0] - seen[1]) * 2 / 11
+    torch.testing.assert_close(trainer.average.get_parameter("head.weight"), expected)
+    at_once = Trainer(task, FitSettings(steps=1, average_decay=0))
+    list(at_once.run())
+    torch.testing.assert_close(at_once.average.state_dict(), at_once.network.state_dict(), rtol=0, atol=0)
 
 
 def test_a_checkpoint_is_never_executed(tmp_path: Path) -> None:
     path = RunFolder(tmp_path).checkpoint
-    torch.save({"format": 1, "step": Path("x")}, path)
-    with pytest.raises(WeightsError):
-        load_checkpoint(path)
+    torch.save({"format": 2, "step": Path("x")}, path)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        RunFolder(tmp_path).load()
 
 
 def test_charbonnier_is_its_formula() -> None:
@@ -181,192 +220,47 @@ def test_reblur_is_least_for_the_image_the_views_were_made_from() -> None:
     assert float(reblur(sharp.flip(-1), left=left, right=right, blur=blur)) > 0.1
 
 
-def test_a_mirrored_scene_is_the_scene_mirrored_with_its_views_exchanged() -> None:
-    """Rendering then mirroring equals mirroring then rendering: the sign of the blur stays."""
-    scene = draw_scene(np.random.default_rng(1), Sources(), SCENES)
-    symmetric = scene.kernel.model_copy(update={"family": "half_disc"})
-    scene = replace(scene, kernel=symmetric)
-    left, right = render_scene(scene, slices=8)
-    flipped = replace(scene, sharp=scene.sharp.flip(-1), coc_px=scene.coc_px.flip(-1))
-    flipped_left, flipped_right = render_scene(flipped, slices=8)
-    views = np.stack([x.permute(1, 2, 0).numpy() for x in (left, right, scene.sharp, left)])
-    views, maps = mirror(views, scene.coc_px.numpy()[None], across=True, down=False)
-    inner = (slice(None), slice(8, -8))
-    np.testing.assert_allclose(views[0][inner], flipped_left.permute(1, 2, 0).numpy()[inner], atol=2e-3)
-    np.testing.assert_allclose(views[1][inner], flipped_right.permute(1, 2, 0).numpy()[inner], atol=2e-3)
-    np.testing.assert_array_equal(maps[0], flipped.coc_px.numpy())
-
-
-def test_batches_depend_on_seed_and_step_alone(cache: FrameCache) -> None:
-    first, again, other = (draw_batch(cache, BATCHES, seed=1, step=step, frames=3) for step in (4, 4, 5))
-    assert torch.equal(first.left, again.left)
-    assert first.left.shape == (2, 3, 32, 32)
-    assert not torch.equal(first.left, other.left)
-    assert 0 <= float(first.left.min()) <= float(first.left.max()) <= 1
-
-
-def test_grey_photographs_stay_grey(tmp_path: Path) -> None:
-    camera = CameraSettings(grey_share=1.0, palette_share=1.0, noise_share=1.0)
-    settings = FrameSettings(scene=SCENES, camera=camera)
-    grey = FrameCache.create(tmp_path, capacity=1, seed=0, settings=settings, sources=Sources())
-    list(grey.fill(Sources()))
-    np.testing.assert_array_equal(grey[0].views[..., 0], grey[0].views[..., 2])
-
-
-@pytest.mark.parametrize("share", ["unsigned_share", "mapless_share"])
-def test_wiener_is_shown_only_with_a_signed_map(cache: FrameCache, share: str) -> None:
-    without = BatchSettings.parse({**BATCHES.model_dump(), "unsigned_share": 0, "mapless_share": 0, share: 1})
-    batch = draw_batch(cache, without, seed=0, step=0, frames=3)
-    assert batch.wiener is None
-    if share == "unsigned_share":
-        assert batch.planes is not None
-        assert not batch.planes[:, [0, 2]].any()
-    always = draw_batch(cache, without.model_copy(update={share: 0.0}), seed=0, step=0, frames=3)
-    assert always.wiener is not None
-    assert always.planes is not None
-    assert (always.planes[:, 2] == 1).all()
-
-
-def test_the_map_is_the_estimate_or_the_truth(cache: FrameCache) -> None:
-    settings = BatchSettings.parse({**BATCHES.model_dump(), "mapless_share": 0, "unsigned_share": 0})
-    truth = settings.model_copy(update={"map_source": "truth"})
-    told = draw_batch(cache, truth, seed=0, step=1, frames=3)
-    guessed = draw_batch(cache, settings, seed=0, step=1, frames=3)
-    assert told.planes is not None
-    assert guessed.planes is not None
-    torch.testing.assert_close(told.planes[:, :1], (told.coc_px / 20).clamp(-1, 1))
-    assert not torch.equal(guessed.planes, told.planes)
-
-
-def test_a_cache_goes_on_where_it_stopped_and_repeats_itself(tmp_path: Path, cache: FrameCache) -> None:
-    half = FrameCache.create(tmp_path, capacity=3, seed=5, settings=FRAMES, sources=Sources())
-    next(half.fill(Sources()))
-    assert len(half) == 1
-    assert list(
-        FrameCache.create(tmp_path, capacity=3, seed=5, settings=FRAMES, sources=Sources()).fill(Sources())
-    ) == [1, 2]
-    for index in range(3):
-        np.testing.assert_array_equal(half[index].views, cache[index].views)
-        np.testing.assert_array_equal(half[index].maps, cache[index].maps)
-
-
-def test_a_missing_cache_tells_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="training cache"):
-        FrameCache(tmp_path)
-
-
-def test_scenes_are_drawn_from_folders(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for folder in ("photos", "rgbd", "layouts"):
-        (tmp_path / folder).mkdir()
-    iio.imwrite(tmp_path / "photos" / "p.png", rng.integers(0, 255, (130, 100, 3), dtype=np.uint8))
-    iio.imwrite(tmp_path / "rgbd" / "a_rgb.png", rng.integers(0, 255, (90, 140, 3), dtype=np.uint8))
-    depth = np.zeros((90, 140), np.uint16)
-    depth[:, 40:80], depth[:, 80:] = 1000, 4000
-    iio.imwrite(tmp_path / "rgbd" / "a_depth.png", depth)
-    iio.imwrite(tmp_path / "layouts" / "l.png", depth)
-    nearness = read_nearness(tmp_path / "rgbd" / "a_depth.png", is_depth=True)
-    assert nearness[0, [0, 60, 100]].tolist() == [0, 1, 0]
-    sources = find_sources(
-        photos=[tmp_path / "photos"], registered=[tmp_path / "rgbd"], layouts=[tmp_path / "layouts"]
-    )
-    parent = tmp_path.name
-    assert sources.names == {
-        "photos": [f"{parent}/photos"],
-        "registered": [f"{parent}/rgbd"],
-        "layouts": [f"{parent}/layouts"],
-    }
-    for seed in range(12):
-        scene = draw_scene(np.random.default_rng(seed), sources, SCENES)
-        assert scene.sharp.shape == (3, 64, 96)
-        assert float(scene.coc_px.abs().max()) <= SCENES.largest_coc_px + 1e-3
-    with pytest.raises(CatalogueError, match="no usable picture"):
-        find_sources(photos=[tmp_path])
-
-
 def test_an_untrained_network_scores_as_what_it_starts_from(tmp_path: Path, cache: FrameCache) -> None:
     rng = np.random.default_rng(0)
     for name in ("x_l", "x_r", "x_gt"):
         iio.imwrite(tmp_path / f"{name}.png", rng.integers(0, 255, (32, 48), dtype=np.uint8))
-    trials = [*read_trials(tmp_path), *frame_trials(cache)]
-    assert len(trials) == 4
-    for residual, floor in (("mean", "input"), ("wiener", "wiener")):
-        network = NetworkSettings.parse({**TINY.model_dump(), "residual": residual})
-        scores = measure(LdpNetwork(network), trials)
-        for trial in trials:
-            assert scores[trial.name] == pytest.approx(trial.floors[floor], abs=1e-3)
+    name, pairs = read_pairs(str(tmp_path))
+    samples = [*pairs, *pair_samples(cache)]
+    assert (name, len(samples)) == (tmp_path.name, 4)
+    for residual, start in (("mean", "input"), ("wiener", "wiener")):
+        network = LdpNetwork(NetworkSettings.parse({**TINY.model_dump(), "residual": residual}))
+        for sample in samples:
+            score = sample.score(restore_sample(network, sample))
+            assert score == pytest.approx(sample.starting_scores[start], abs=1e-3)
+        scores = measure_sets(network, {"all": samples})["all"]
+        assert scores["restored"] == pytest.approx(scores[start], abs=2e-3)
 
 
 def test_the_best_shift_forgives_a_displaced_truth() -> None:
-    sharp = torch.rand(1, 3, 24, 24)
-    displaced = sharp.roll((2, -1), (2, 3))
-    assert psnr(displaced, sharp) < 15
-    assert best_psnr(displaced, sharp, reach_px=2) == pytest.approx(100)
-    trial = Trial("x", displaced, displaced, sharp, torch.zeros_like(sharp), sharp, shift_px=2)
-    assert trial.floors["input"] == pytest.approx(100)
+    sharp = torch.rand(3, 24, 24)
+    sample = ValidationSample("x", {}, {"input": sharp.roll((2, -1), (1, 2))}, sharp)
+    assert sample.starting_scores["input"] < 15
+    assert replace(sample, aligned=True).starting_scores["input"] == pytest.approx(100)
+    assert sample.score(sharp) == 100
 
 
-def test_one_command_trains_and_goes_on_and_leaves_weights_with_their_card(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    fit = ["ldp", str(run), "--frames", "2", "--height", "64", "--width", "96", "--threads", "1"]
-    fit += ["--crop", "32", "--batch", "1", "--size", "light"]
-    assert main([*fit, "--steps", "1"]) == 0
-    first = (run / "frames" / "views.u8").read_bytes()
-    assert main([*fit, "--steps", "2"]) == 0
-    assert (run / "frames" / "views.u8").read_bytes() == first
-    assert RunFolder(run).load()["step"] == 2
-    card = json.loads((run / "ldp.json").read_text())
-    assert card["steps"] == 2
-    assert card["not_trained_on"] == ["hold-out"]
-    assert set(card["scores"]["hold-out"]) == {"input", "wiener", "restored"}
-    opened = open_weights(str(run / "ldp.safetensors"), sha256=card["sha256"])
-    assert all(tensor.dtype == torch.float16 for tensor in opened.tensors.values())
-    deblurrer = make_deblurrer("ldp", {"weights": str(run / "ldp.safetensors"), "sha256": card["sha256"]})
-    view = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
-    assert deblurrer.restore(Pair("a/b", view, view), None).shape == view.shape
+@pytest.mark.parametrize("text", ["x:y", "x:0:shift", "x:0:align:1"])
+def test_what_to_measure_on_is_refused_where_it_cannot_be_understood(text: str) -> None:
+    with pytest.raises(SettingsError, match="does not name what to measure on"):
+        read_pairs(text)
 
 
-def test_the_steps_can_be_taken_one_by_one(tmp_path: Path, cache: FrameCache) -> None:
-    run, weights = tmp_path / "run", tmp_path / "w.safetensors"
-    fit = ["fit", str(run), "--cache", str(cache.folder), "--crop", "32", "--batch", "1", "--threads", "1"]
-    assert main([*fit, "--steps", "1", "--size", "light", "--hold-out", str(cache.folder)]) == 0
-    assert main(["export", str(run), str(weights), "--threads", "1", "--full"]) == 0
-    digest = json.loads(weights.with_suffix(".json").read_text())["sha256"]
-    opened = open_weights(str(weights), sha256=digest)
-    assert all(tensor.dtype == torch.float32 for tensor in opened.tensors.values())
+def test_a_folder_without_pairs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="no pairs to measure on"):
+        read_pairs(str(tmp_path))
 
 
-def test_weights_of_two_runs_are_averaged_and_measured(tmp_path: Path, cache: FrameCache) -> None:
-    frames, common = str(cache.folder), ["--crop", "32", "--batch", "1", "--threads", "1", "--size", "light"]
-    runs = [tmp_path / name for name in ("one", "two")]
-    for run, seed in zip(runs, ("1", "2"), strict=True):
-        assert main(["fit", str(run), "--cache", frames, "--steps", "1", "--seed", seed, *common]) == 0
-    weights = tmp_path / "both.safetensors"
-    export = ["export", str(runs[0]), str(weights), "--full", "--hold-out", frames, "--threads", "1"]
-    assert main([*export, "--also", str(runs[1])]) == 0
-    card = json.loads(weights.with_suffix(".json").read_text())
-    opened = open_weights(str(weights), sha256=card["sha256"])
-    one, two = (RunFolder(run).load()["average"] for run in runs)
-    for name, value in opened.tensors.items():
-        torch.testing.assert_close(value, (one[name] + two[name]) / 2)
-    assert card["scores"][cache.folder.name].keys() == {"input", "wiener", "restored"}
-    other = [*common[:-1], "small"]
-    assert main(["fit", str(tmp_path / "other"), "--cache", frames, "--steps", "1", *other]) == 0
-    assert main([*export, "--also", str(tmp_path / "other")]) == 1
-
-
-def test_the_command_line_reports_an_error_and_fails(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["fit", str(tmp_path / "run"), "--cache", str(tmp_path / "none")]) == 1
-    assert "no cache of frames" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("mix", ["broad", "cameras"])
-def test_only_the_named_forms_of_lenses_are_drawn(mix: str) -> None:
-    rng = np.random.default_rng(0)
-    named = (KernelFamily.BUTTERWORTH, KernelFamily.TRANSLATING_DISC)
-    settings = LensSettings.parse({"mix": mix, "families": named, "fitted_share": 0})
-    assert {draw_kernel(rng, settings).family for _ in range(40)} == set(named)
-    usual = LensSettings.parse({"mix": mix})
-    assert len({draw_kernel(rng, usual).family for _ in range(80)}) >= 3
+def test_a_log_entry_is_a_sentence() -> None:
+    entry = {"step": 1500, "loss": 0.012345, "learning_rate": 5e-4, "seconds_per_step": 0.8}
+    assert describe_entry(entry, steps=2000) == (
+        "training step 1,500 of 2,000: loss 0.012345, learning rate 0.0005, 0.80 s per step"
+    )
+    measured = {"step": 9, "measured": {"hold": {"input": 24.5, "restored": 26.0}, "error": 0.25}}
+    assert describe_entry(measured, steps=9) == (
+        "training step 9 of 9: hold: input 24.5, restored 26; error 0.25"
+    )

@@ -146,7 +146,7 @@ def test_a_table_of_maps_shows_a_dash_where_nothing_was_measured(capsys: pytest.
 
 
 def test_training_takes_its_steps_from_the_shell(tmp_path: Path) -> None:
-    code, _, _ = run("train", "fit", tmp_path, "--cache", tmp_path / "none")
+    code, _, _ = run("train", "ldp", tmp_path, "--cache", tmp_path / "none")
     assert code == 1
     code, _, _ = run("train", "ldp-tiny", "fit", tmp_path, "--patches", tmp_path / "none")
     assert code == 1

@@ -53,10 +53,10 @@ def test_no_code_ships_with_a_path_of_one_machine() -> None:
     assert not [path for path in SOURCES if pattern.search(path.read_text())]
 
 
-@pytest.mark.parametrize("name", ["__main__", "bdir.trainee", "dbd.trainee", "registry"])
+@pytest.mark.parametrize("name", ["__main__", "bdir", "dbd", "ldp_commands", "tiny.publish"])
 def test_training_starts_where_little_is_installed(name: str) -> None:
     """On a bare GPU machine there are torch, numpy, scipy, pillow, imageio, safetensors and few others."""
-    absent = ("zarr", "dask", "prefect", "open_clip", "imagecodecs", "tifffile", "pandas", "pyarrow")
+    absent = ("typer", "zarr", "dask", "prefect", "open_clip", "imagecodecs", "tifffile", "pandas", "pyarrow")
     program = f"import sys, ldp_core.training.{name}; print([m for m in {absent} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

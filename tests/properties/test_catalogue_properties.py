@@ -11,10 +11,9 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from ldp_core.archive.addresses import Address, ItemKind
-from ldp_core.archive.contents import address_of
 
 from ldp_core import storage
+from ldp_core.archive.layout import FRAMES, SCORES, Address, Section, address_of
 from ldp_core.catalogue import (
     LAYOUTS,
     catalogue_from_jsonl,
@@ -92,8 +91,8 @@ def test_every_id_of_a_catalogue_is_one_of_the_archive(names: list[str], folder:
     """However files are called: their items can be archived and found again, and none lies inside another."""
     problems, ids = read_names(names, folder)
     for item_id in ids:
-        for kind, stage_key in ((ItemKind.FRAMES, ""), (ItemKind.SCORES, "scores-1")):
-            address = Address(kind, stage_key, item_id)
+        for section in (Section(FRAMES), Section(SCORES, "scores-1")):
+            address = Address(section, item_id)
             assert address_of(address.path) == address
     assert not [(a, b) for a in ids for b in ids if a != b and f"{b}/".startswith(f"{a}/")]
     hidden = sum(any(part.startswith(".") for part in name.split("/")) for name in names)

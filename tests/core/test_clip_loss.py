@@ -13,18 +13,25 @@ from ldp_core.blur.clip_cells import CellGrid, PaddedViews, score_cells
 from ldp_core.blur.clip_model import load_clip
 from ldp_core.blur.clip_settings import CellFormat
 from ldp_core.deblur.ldp_network import NetworkSettings
-from ldp_core.training.balance import CELL_PX, PROMPT, Balance, cut_cells
-from ldp_core.training.batches import Batch, BatchSettings
-from ldp_core.training.fit import LdpCourse, LdpFitSettings
 from ldp_core.training.frames import FrameCache, FrameSettings
+from ldp_core.training.ldp import (
+    CELL_PX,
+    PROMPT,
+    ClipLoss,
+    LdpBatch,
+    LdpBatchSettings,
+    LdpFitSettings,
+    LdpTask,
+    cut_cells,
+)
 from ldp_core.training.sources import Sources
 
 TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
 
 
 @pytest.fixture(scope="module")
-def balance(tmp_path_factory: pytest.TempPathFactory) -> Balance:
-    return Balance(load_clip(**write_clip(tmp_path_factory.mktemp("clip"))))
+def clip_loss(tmp_path_factory: pytest.TempPathFactory) -> ClipLoss:
+    return ClipLoss(load_clip(**write_clip(tmp_path_factory.mktemp("clip"))))
 
 
 @pytest.mark.parametrize("size", [(40, 40), (64, 97)])
@@ -36,28 +43,28 @@ def test_nine_cells_reach_every_border(size: tuple[int, int]) -> None:
     torch.testing.assert_close(cells[17], images[1, :, -CELL_PX:, -CELL_PX:])
 
 
-def test_the_score_of_a_cell_is_that_of_the_estimator(balance: Balance) -> None:
+def test_the_score_of_a_cell_is_that_of_the_estimator(clip_loss: ClipLoss) -> None:
     image = torch.rand(3, 120, 120, generator=torch.Generator().manual_seed(0))
     grid = CellGrid(120, 120, CELL_PX, CELL_PX)
     views = PaddedViews.of(image, image, grid=grid, peak=65535, device=torch.device("cpu"))
-    expected = score_cells(balance.model, views, prompts=[PROMPT], layout=CellFormat.SINGLE).flatten()
-    torch.testing.assert_close(balance.score(image[None])[0], expected, atol=1e-2, rtol=0)
+    expected = score_cells(clip_loss.model, views, prompts=[PROMPT], layout=CellFormat.SINGLE).flatten()
+    torch.testing.assert_close(clip_loss.score(image[None])[0], expected, atol=1e-2, rtol=0)
 
 
-def test_it_moves_the_network_and_never_the_clip(balance: Balance, tmp_path: Path) -> None:
+def test_it_moves_the_network_and_never_the_clip(clip_loss: ClipLoss, tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(1)
     left, right, sharp = torch.rand(3, 1, 3, 48, 48, generator=generator)
-    batch = Batch(left, right, sharp, torch.zeros(1, 1, 48, 48), planes=None, wiener=None)
+    batch = LdpBatch(left, right, sharp, torch.zeros(1, 1, 48, 48), planes=None, wiener=None)
     cache = FrameCache.create(tmp_path, capacity=1, seed=0, settings=FrameSettings(), sources=Sources())
-    course = LdpCourse(TINY, LdpFitSettings(balance_weight=10.0), cache, BatchSettings(), balance=balance)
+    task = LdpTask(TINY, LdpFitSettings(clip_weight=10.0), cache, LdpBatchSettings(), clip_loss=clip_loss)
     with torch.no_grad():
-        term = float(balance.loss((left + right) / 2))
-    loss = course.loss(course.network, batch)
+        term = float(clip_loss((left + right) / 2))
+    loss = task.loss(task.network, batch)
     loss.backward()
-    without = replace(course, balance=None)
+    without = replace(task, clip_loss=None)
     plain = without.loss(without.network, batch)
     assert float(loss.detach()) == pytest.approx(float(plain.detach()) + 10 * term, rel=1e-3)
-    gradient = course.network.head.weight.grad
+    gradient = task.network.head.weight.grad
     assert gradient is not None
     assert gradient.isfinite().all()
-    assert all(parameter.grad is None for parameter in balance.model.network.parameters())
+    assert all(parameter.grad is None for parameter in clip_loss.model.network.parameters())
