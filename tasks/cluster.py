@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ import dask
 from distributed import Client, Future, LocalCluster, as_completed
 from distributed.system import MEMORY_LIMIT
 
+from ldp_core import __version__
 from ldp_core.errors import ClusterError
 
 T = TypeVar("T")
@@ -141,10 +141,15 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
         yield Workers(client, processes, 0, _smallest_memory_bytes(client))
 
 
+def installed_version() -> str:
+    """The version of this package where it is called, such as on a worker."""
+    return __version__
+
+
 def _checked(client: Client, address: str, timeout_s: float) -> int:
     try:
         client.wait_for_workers(1, timeout=timeout_s)
-        versions = client.run(version, "ldp")
+        versions = client.run(installed_version)
     except TimeoutError as error:
         raise ClusterError(
             "the Dask scheduler has no workers", where=address, remedy="start workers and try again"
@@ -154,13 +159,13 @@ def _checked(client: Client, address: str, timeout_s: float) -> int:
             "the workers cannot import this package",
             where=address,
             got=f"{type(error).__name__}: {error}",
-            remedy=f"install ldp {version('ldp')} where the workers run",
+            remedy=f"install dual-pixel-ldp {__version__} where the workers run",
         ) from error
-    if set(versions.values()) != {version("ldp")}:
+    if set(versions.values()) != {__version__}:
         raise ClusterError(
             "the workers run another version",
             where=address,
-            expected=version("ldp"),
+            expected=__version__,
             got=", ".join(sorted(set(versions.values()))),
             remedy="install the same version everywhere, so that stage keys agree",
         )

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from ldp_core import __version__
 from ldp_core.archive import Archive
 from ldp_core.archive.run_records import DIGESTS, STARTED, seal_digests
 from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl
@@ -27,7 +28,7 @@ from ldp_core.storage import join, read_bytes, write_bytes
 from ldp_core.types import Catalogue, RunSummary, Score, StageSpec
 from tasks.job import Job, read_job
 
-_PACKAGES = ("ldp", "torch", "zarr", "dask", "prefect", "numpy")
+_PACKAGES = ("torch", "zarr", "dask", "prefect", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ def new_run_id() -> str:
 
 def environment() -> dict[str, str]:
     """Versions a result may depend on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+    own = {"python": platform.python_version(), "ldp": __version__}
+    return own | {name: version(name) for name in _PACKAGES}
 
 
 def write_start(
