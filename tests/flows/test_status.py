@@ -67,7 +67,7 @@ def test_people_see_the_same(archive: Path) -> None:
     assert "2 runs, 2 items" in out
     code, out, _ = run("status", archive, FIRST)
     assert code == 0
-    assert "pairing: 1 set aside" in out
+    assert "pairing: 1 quarantined" in out
     assert "it has no right view" in out
 
 
