@@ -17,9 +17,9 @@ from flows.cli.console import (
     show,
     show_facts,
     show_list,
+    show_parts,
     show_rest,
     show_table,
-    show_tables,
     showing_progress,
 )
 from flows.cli.datasets import print_means
@@ -191,15 +191,15 @@ def _print_verification(found: Mapping[str, Any]) -> None:
 
 def _print_comparison(values: Mapping[str, Any]) -> None:
     """Differences of two runs, what could not be compared, and the items that differ most."""
-    groups: dict[str, list[tuple[object, ...]]] = {}
+    parts: dict[str, list[tuple[object, ...]]] = {}
     for row in values["differences"]:
         means = (f"{row['first']:.3f}", f"{row['second']:.3f}", f"{row['mean']:+.3f}")
         interval = format_interval(row["low"], row["high"], signed=True)
         cells = (row["metric"], row["subject"], *means, interval, row["n"])
-        groups.setdefault(f"protocol: {row['protocol']}", []).append(
+        parts.setdefault(f"protocol: {row['protocol']}", []).append(
             (*cells, "" if row["claimed"] else "within noise")
         )
-    show_tables(("metric", "subject", "first", "second", "change", "95 % interval", "n", "note"), groups)
+    show_parts(("metric", "subject", "first", "second", "change", "95 % interval", "n", "note"), parts)
     for row in values["refused"]:
         where = f"{row['metric']} of {row['subject']}, {row['items']} items"
         show(f"not compared: {where}: '{row['first']}' is not '{row['second']}'")

@@ -97,25 +97,23 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     Where it is too wide for the terminal, columns leave it from the right, and stand by name on a line
     of their own below each row.
     """
-    show_tables(heads, {"": rows})
+    show_parts(heads, {"": rows})
 
 
-def show_tables(heads: Sequence[str], groups: Mapping[str, Iterable[Sequence[object]]]) -> None:
-    """Tables of the same columns and widths, each below its title, which holds for all its rows."""
-    texts = {title: [[str(cell) for cell in row] for row in rows] for title, rows in groups.items()}
+def show_parts(heads: Sequence[str], parts: Mapping[str, Iterable[Sequence[object]]]) -> None:
+    """A table in parts, each below its title, which holds for all rows of the part."""
+    texts = {title: [[str(cell) for cell in row] for row in rows] for title, rows in parts.items()}
     columns = list(zip(heads, *(row for rows in texts.values() for row in rows), strict=True))
     widths = [max(map(cell_len, column)) for column in columns]
     numeric = [all(map(_NUMBER.fullmatch, column[1:])) for column in columns]
     kept = _count_fitting(widths)
+    _show_row(heads[:kept], widths, numeric, style="bold")
     for title, rows in texts.items():
         if title:
             _show_wrapped(title, first="")
-        _show_row(heads[:kept], widths, numeric, style="bold")
         for row in rows:
             _show_row(row[:kept], widths, numeric)
-            folded = [f"{head} {cell}" for head, cell in zip(heads[kept:], row[kept:], strict=True) if cell]
-            if folded:
-                _show_wrapped("; ".join(folded), first=_INDENT)
+            _show_folded(zip(heads[kept:], row[kept:], strict=True))
 
 
 def format_size(size_bytes: int) -> str:
@@ -194,6 +192,15 @@ def _count_fitting(widths: Sequence[int]) -> int:
 def _show_row(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool], style: str = "") -> None:
     padded = (_pad(*parts) for parts in zip(cells, widths, numeric, strict=False))
     show(_GAP.join(padded).rstrip(), style=style)
+
+
+def _show_folded(cells: Iterable[tuple[str, str]]) -> None:
+    """Cells by name below their row: on one line, or on one line each where that is too long."""
+    named = [f"{head}: {cell}" for head, cell in cells if cell]
+    joined = "; ".join(named)
+    fits = cell_len(_INDENT + joined) <= _width()
+    for line in filter(None, [joined] if fits else named):
+        _show_wrapped(line, first=_INDENT)
 
 
 def _pad(text: str, width: int, right: bool = False) -> str:

@@ -18,7 +18,7 @@ from flows.cli.console import (
     print_json,
     show,
     show_facts,
-    show_tables,
+    show_parts,
     showing_progress,
 )
 from flows.cli.options import (
@@ -231,12 +231,12 @@ def report(
 
 def print_means(means: Sequence[Mapping[str, Any]]) -> None:
     """Means with their intervals; the protocol, which the rows below share, above them."""
-    groups: dict[str, list[tuple[object, ...]]] = {}
+    parts: dict[str, list[tuple[object, ...]]] = {}
     for mean in means:
         interval = format_interval(mean["low"], mean["high"])
         row = (mean["metric"], mean["subject"], f"{mean['mean']:.3f}", interval, mean["n"])
-        groups.setdefault(f"protocol: {mean['protocol']}", []).append(row)
-    show_tables(("metric", "subject", "mean", "95 % interval", "n"), groups)
+        parts.setdefault(f"protocol: {mean['protocol']}", []).append(row)
+    show_parts(("metric", "subject", "mean", "95 % interval", "n"), parts)
 
 
 def _print_summary(summary: Mapping[str, Any]) -> None:

@@ -15,8 +15,8 @@ from flows.cli.console import (
     format_size,
     show_facts,
     show_list,
+    show_parts,
     show_table,
-    show_tables,
 )
 from flows.cli.datasets import print_means
 from ldp_core.errors import SettingsError, TooManyBadItemsError
@@ -41,12 +41,12 @@ def words_of(cells: Sequence[object]) -> list[str]:
 def test_a_table_of_any_width_keeps_every_cell(columns: int, capsys: pytest.CaptureFixture[str]) -> None:
     show_table(HEADS, ROWS)
     out = capsys.readouterr().out
-    shown = re.split(r"[\s;]+", out)
+    shown = re.split(r"[\s;:]+", out)
     assert "…" not in out
     for cells in (HEADS, *ROWS):
         assert [word for word in words_of(cells) if word not in shown] == []
     longest_word = max(map(len, words_of([*HEADS, *ROWS[0], *ROWS[1]])))
-    assert max(map(len, out.splitlines())) <= max(columns, longest_word + 4)
+    assert max(map(len, out.splitlines())) <= max(columns, longest_word + len("    methods: "))
 
 
 def test_columns_that_do_not_fit_stand_by_name_below_their_row(
@@ -57,9 +57,9 @@ def test_columns_that_do_not_fit_stand_by_name_below_their_row(
     assert capsys.readouterr().out == (
         "run                      state     computed  dataset\n"
         "20260102t000000z-bbbbbb  finished        12  canon_dpdd (canon-dpdd, 5)\n"
-        "    methods disparity + ldp + bdir\n"
+        "    methods: disparity + ldp + bdir\n"
         "20260101t000000z-aaaaaa  running          4\n"
-        "    methods disparity | depth-distilled + wiener\n"
+        "    methods: disparity | depth-distilled + wiener\n"
     )
 
 
@@ -75,17 +75,16 @@ def test_a_pipe_has_a_row_per_line_however_long(
     ]
 
 
-def test_tables_of_one_kind_share_their_widths(
+def test_parts_of_a_table_share_its_columns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    show_tables(("metric", "mean"), {"first": [("ssim", "0.9")], "second": [("a long metric", "1000.0")]})
+    show_parts(("metric", "mean"), {"first": [("ssim", "0.9")], "second": [("a long metric", "1000.0")]})
     assert capsys.readouterr().out.splitlines() == [
-        "first",
         "metric           mean",
+        "first",
         "ssim              0.9",
         "second",
-        "metric           mean",
         "a long metric  1000.0",
     ]
 
@@ -104,10 +103,15 @@ def test_a_protocol_is_printed_once_above_its_scores(capsys: pytest.CaptureFixtu
 
     print_means([mean("psnr_db", "8 bit"), mean("reblur", "8 bit | disc"), mean("ssim", "8 bit")])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "protocol: 8 bit"
-    assert [line.split()[0] for line in lines[1:4]] == ["metric", "psnr_db", "ssim"]
-    assert lines[4] == "protocol: 8 bit | disc"
-    assert lines[6].split()[0] == "reblur"
+    assert [line.split()[0] for line in lines] == [
+        "metric",
+        "protocol:",
+        "psnr_db",
+        "ssim",
+        "protocol:",
+        "reblur",
+    ]
+    assert (lines[1], lines[4]) == ("protocol: 8 bit", "protocol: 8 bit | disc")
 
 
 def test_long_values_go_on_below_their_beginning(

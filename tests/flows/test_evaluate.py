@@ -227,7 +227,7 @@ def test_deblurrers_stand_side_by_side_on_a_dataset(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ldp_core.evaluation.restoration.evaluate_restoration", score)
     code, out, _ = run("evaluate", "restoration", "photos", "--layout", "canon-dpdd")
     assert code == 0
-    protocol, _, mean = out.splitlines()
+    _, protocol, mean = out.splitlines()
     assert protocol == "protocol: 8 bit"
     assert mean.split() == ["psnr_db", "wiener", "25.500", "24.000", "..", "27.000", "5"]
     code, out, _ = run("evaluate", "restoration", "photos", "--deblurrer", "wiener", "--json")
