@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from prefect.futures import PrefectFuture
 
 from flows.artifacts import RunArtifacts
-from flows.interrupts import heed_interrupt
+from flows.exits import heed_interrupt
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.types import Item
 from tasks.batches import Batch, BatchResult

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from flows.cli import archives, datasets, measure, models
-from flows.cli.console import EXIT_CODES, show
+from flows.cli.console import show
 from flows.cli.options import MEASURING, Group
+from flows.exits import EXIT_CODES
 from ldp_core import __version__
 
 app = typer.Typer(

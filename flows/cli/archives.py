@@ -8,9 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.console import (
-    EXIT_BAD_ITEMS,
     MOST_LISTED,
-    exits,
     format_interval,
     format_size,
     print_json,
@@ -32,6 +30,7 @@ from flows.cli.options import (
     execution_option,
     output_option,
 )
+from flows.exits import EXIT_BAD_ITEMS, exits
 
 app = typer.Typer()
 

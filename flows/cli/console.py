@@ -1,6 +1,6 @@
-"""What a command shows: tables, facts, lines, progress, errors, and the exit code it ends with.
+"""What a command shows: tables, facts, lines, progress.
 
-Results go to standard output, progress and errors to standard error. Nothing is cut: a table that is too
+Results go to standard output, progress and warnings to standard error. Nothing is cut: a table that is too
 wide for the terminal folds, and a pipe has no width unless ``COLUMNS`` sets one.
 """
 
@@ -17,44 +17,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.cells import cell_len
 from rich.console import Console
 from rich.filesize import decimal
 from rich.text import Text
-
-from flows.interrupts import noting_interrupts
-from ldp_core.errors import LdpError, TooManyBadItemsError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from tasks.progress import Listener
 
-EXIT_ERROR, EXIT_BAD_ITEMS, EXIT_STOPPED, EXIT_INTERRUPTED = 1, 3, 4, 130
-EXIT_CODES = (
-    "Exit codes: 0 done, 1 error, 3 done but some items are bad, 4 too many bad items, 130 interrupted."
-)
-
 MOST_LISTED = 20
 """Paths or records listed one by one; `--json` has all of them. More would push the verdict off a screen."""
 
 _GAP, _INDENT = "  ", "    "
 _NUMBER = re.compile(r"(|-|[+-]?\d+(\.\d+)?( \w?B| bytes)?)")
-
-
-@contextmanager
-def exits() -> Iterator[None]:
-    """Turn errors made on purpose into a message and an exit code."""
-    try:
-        with noting_interrupts():
-            yield
-    except LdpError as error:
-        typer.echo(f"ldp: [{error.kind}] {error}", err=True)
-        raise typer.Exit(EXIT_STOPPED if isinstance(error, TooManyBadItemsError) else EXIT_ERROR) from None
-    except KeyboardInterrupt:
-        typer.echo("ldp: interrupted; give the same command again to continue", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def print_json(content: Any) -> None:

@@ -10,8 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.console import (
-    EXIT_BAD_ITEMS,
-    exits,
     format_duration,
     format_interval,
     format_size,
@@ -42,6 +40,7 @@ from flows.cli.options import (
     parse_settings,
     parse_size,
 )
+from flows.exits import EXIT_BAD_ITEMS, exits
 
 app = typer.Typer()
 

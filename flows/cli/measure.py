@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli.console import exits, print_json, show, show_table
+from flows.cli.console import print_json, show, show_table
 from flows.cli.datasets import print_means
 from flows.cli.options import (
     Group,
@@ -21,6 +21,7 @@ from flows.cli.options import (
     one_of,
     source_option,
 )
+from flows.exits import exits
 
 if TYPE_CHECKING:
     from ldp_core.evaluation import FamilyScore

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import EXIT_BAD_ITEMS, exits, print_json, show, show_facts
+from flows.cli.console import print_json, show, show_facts
 from flows.cli.options import MODELS, JsonOption, choose, command, source_option
+from flows.exits import EXIT_BAD_ITEMS, exits
 
 if TYPE_CHECKING:
     from ldp_core.weights.cards import KnownModel

@@ -6,10 +6,8 @@ import re
 from collections.abc import Sequence
 
 import pytest
-import typer
 
 from flows.cli.console import (
-    exits,
     format_duration,
     format_interval,
     format_size,
@@ -19,7 +17,6 @@ from flows.cli.console import (
     show_table,
 )
 from flows.cli.datasets import print_means
-from ldp_core.errors import SettingsError, TooManyBadItemsError
 
 HEADS = ("run", "state", "computed", "dataset", "methods")
 ROWS = [
@@ -148,20 +145,3 @@ def test_sizes_and_intervals() -> None:
     assert format_size(4_100_000) == "4.1 MB"
     assert format_interval(-0.5, 1) == "-0.500 .. 1.000"
     assert format_interval(-0.5, 1, signed=True) == "-0.500 .. +1.000"
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "message"),
-    [
-        (SettingsError("not a size", where="--size"), 1, "ldp: [settings] not a size\n  where: --size\n"),
-        (TooManyBadItemsError("stopped"), 4, "ldp: [too_many_bad_items] stopped\n"),
-        (KeyboardInterrupt(), 130, "ldp: interrupted; give the same command again to continue\n"),
-    ],
-)
-def test_errors_end_a_command_with_a_message_and_a_code(
-    error: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(typer.Exit) as caught, exits():
-        raise error
-    assert caught.value.exit_code == code
-    assert capsys.readouterr().err == message
