@@ -9,14 +9,12 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import archives, datasets, measure, models
-from flows.cli.console import show
-from flows.cli.options import MEASURING, Group
+from flows.cli import archives, console, datasets, measure, models, options
 from flows.exits import EXIT_CODES
 from ldp_core import __version__
 
 app = typer.Typer(
-    cls=Group,
+    cls=options.Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -24,13 +22,13 @@ app = typer.Typer(
 )
 app.add_typer(datasets.app)
 app.add_typer(archives.app)
-app.add_typer(measure.app, name="evaluate", rich_help_panel=MEASURING)
+app.add_typer(measure.app, name="evaluate", rich_help_panel=options.MEASURING)
 app.add_typer(models.app)
 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        show(f"ldp {__version__}")
+        console.show(f"ldp {__version__}")
         raise typer.Exit
 
 

@@ -7,29 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.console import (
-    MOST_LISTED,
-    format_interval,
-    format_size,
-    print_json,
-    show,
-    show_facts,
-    show_list,
-    show_parts,
-    show_rest,
-    show_table,
-    showing_progress,
-)
-from flows.cli.datasets import print_means
-from flows.cli.options import (
-    ARCHIVES,
-    ClusterOption,
-    JsonOption,
-    WorkersOption,
-    command,
-    execution_option,
-    output_option,
-)
+from flows.cli import console, options
 from flows.exits import EXIT_BAD_ITEMS, exits
 
 app = typer.Typer()
@@ -37,7 +15,6 @@ app = typer.Typer()
 ArchiveArgument = Annotated[
     str, typer.Argument(metavar="ARCHIVE", help="The archive: a path or any fsspec URL.")
 ]
-_RUN_HELP = "A run, by its name below runs/ in the archive."
 
 _LEFTOVERS = {
     "torn": "chunks of items that were never finished (`ldp gc` removes them)",
@@ -52,11 +29,13 @@ _FACTS = (
 _KEYS = {"stage_keys": "", "single_stage_keys": ", single view", "baseline_keys": ", baseline"}
 
 
-@command(app, ARCHIVES)
+@options.command(app, options.ARCHIVES)
 def status(
     archive: ArchiveArgument,
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help=_RUN_HELP)] = None,
-    as_json: JsonOption = False,
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="A run, by its name below runs/ in the archive.")
+    ] = None,
+    as_json: options.Json = False,
 ) -> None:
     """List the runs of an archive and what it holds, or show all of one run."""
     from flows.status import describe_archive, describe_one
@@ -64,41 +43,44 @@ def status(
     with exits():
         values = describe_archive(archive) if run is None else describe_one(archive, run)
     if as_json:
-        print_json(values)
+        console.print_json(values)
     else:
         (_print_archive if run is None else _print_run)(values)
 
 
-@command(app, ARCHIVES)
+@options.command(app, options.ARCHIVES)
 def verify(
     archive: ArchiveArgument,
     repair: Annotated[
-        bool, execution_option("--repair", help="Compute again what can be computed again.")
+        bool, options.execution_option("--repair", help="Compute again what can be computed again.")
     ] = False,
-    cluster: ClusterOption = None,
-    workers: WorkersOption = None,
-    as_json: JsonOption = False,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
+    as_json: options.Json = False,
 ) -> None:
     """Hash everything in an archive again and list what is corrupt; exit code 3 if something stays so."""
     from flows.verify import verify as verify_all
 
-    with exits(), showing_progress():
+    with exits(), console.showing_progress():
         found = verify_all(archive, repair=repair, cluster=cluster, processes=workers)
-    print_json(found) if as_json else _print_verification(found)
+    console.print_json(found) if as_json else _print_verification(found)
     if found["unmended"]:
         raise typer.Exit(EXIT_BAD_ITEMS)
 
 
-@command(app, ARCHIVES)
+@options.command(app, options.ARCHIVES)
 def compare(
     archive: ArchiveArgument,
     first: Annotated[str, typer.Argument(metavar="RUN1", help="The run to compare with.")],
     second: Annotated[str, typer.Argument(metavar="RUN2", help="The run that is judged.")],
-    html: Annotated[bool, output_option("--html", help="Write a page with pictures to the run.")] = False,
+    html: Annotated[
+        bool, options.output_option("--html", help="Write a page with pictures to the run.")
+    ] = False,
     output: Annotated[
-        str | None, output_option("--output", "-o", metavar="FOLDER", help="Write the page here instead.")
+        str | None,
+        options.output_option("--output", "-o", metavar="FOLDER", help="Write the page here instead."),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compare two runs item by item: differences with intervals, never across protocols."""
     from flows.compare import compare as compare_two
@@ -108,32 +90,33 @@ def compare(
         found, values = compare_two(archive, first, second)
         if html or output:
             values["page"] = write_page(archive, found, output=output)
-    print_json(values) if as_json else _print_comparison(values)
+    console.print_json(values) if as_json else _print_comparison(values)
 
 
-@command(app, ARCHIVES)
+@options.command(app, options.ARCHIVES)
 def gc(
     archive: ArchiveArgument,
     delete: Annotated[
-        bool, execution_option("--delete/--dry-run", help="Delete; without it the command only lists.")
+        bool,
+        options.execution_option("--delete/--dry-run", help="Delete; without it the command only lists."),
     ] = False,
     grace_hours: Annotated[
         float,
-        execution_option(
+        options.execution_option(
             "--grace-hours",
             min=0,
             metavar="HOURS",
             help="Keep what is younger: a run that is working may need it.",
         ),
     ] = 24.0,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """List, or delete, results that no run refers to and temporary files of stopped runs."""
     from flows.gc import collect_garbage
 
     with exits():
         values = collect_garbage(archive, delete=delete, grace_hours=grace_hours)
-    print_json(values) if as_json else _print_garbage(values)
+    console.print_json(values) if as_json else _print_garbage(values)
 
 
 def _print_archive(values: Mapping[str, Any]) -> None:
@@ -144,9 +127,11 @@ def _print_archive(values: Mapping[str, Any]) -> None:
         methods = " + ".join(filter(None, (run["estimator"], run["deblurrer"], run["baselines"])))
         dataset = f"{run['dataset']} ({run['layout']}, {run['listed']})" if run["dataset"] else ""
         rows.append((run["run_id"], run["state"], *counts, dataset, methods))
-    show_table(("run", "state", "computed", "skipped", "quarantined", "dataset", "methods"), rows)
+    console.show_table(("run", "state", "computed", "skipped", "quarantined", "dataset", "methods"), rows)
     _show_sections(values["sections"])
-    show(f"{len(values['runs'])} runs, {values['items']} items, {format_size(values['size_bytes'])}")
+    console.show(
+        f"{len(values['runs'])} runs, {values['items']} items, {console.format_size(values['size_bytes'])}"
+    )
 
 
 def _print_run(values: Mapping[str, Any]) -> None:
@@ -155,7 +140,7 @@ def _print_run(values: Mapping[str, Any]) -> None:
     keys = [
         (f"{kind}{mark}", key) for name, mark in _KEYS.items() for kind, key in values.get(name, {}).items()
     ]
-    show_facts(
+    console.show_facts(
         [
             *((name.removesuffix("_id"), values[name] or "-") for name in _FACTS),
             ("items", f"{values['listed']} listed" + (f"; {counts}" if counts else "")),
@@ -163,29 +148,29 @@ def _print_run(values: Mapping[str, Any]) -> None:
         ]
     )
     if values.get("metrics"):
-        print_means(values["metrics"])
+        console.show_means(values["metrics"])
     for kind, records in values.get("quarantine", {}).items():
-        show(f"{kind}: {len(records)} quarantined")
-        for record in records[:MOST_LISTED]:
-            show(f"  {record['item']} at {record['stage']}: {record['message']}. {record['remedy']}")
-        show_rest(len(records))
+        console.show(f"{kind}: {len(records)} quarantined")
+        for record in records[: console.MOST_LISTED]:
+            console.show(f"  {record['item']} at {record['stage']}: {record['message']}. {record['remedy']}")
+        console.show_rest(len(records))
 
 
 def _print_verification(found: Mapping[str, Any]) -> None:
     """What was hashed, what is corrupt and what became of it, and what was left behind."""
-    show_table(("hashed", "items"), [*found["items"].items(), ("runs", found["runs"])])
+    console.show_table(("hashed", "items"), [*found["items"].items(), ("runs", found["runs"])])
     for row in found["rotten"]:
         outcome = _OUTCOMES.get(row["outcome"], row["outcome"]) + (
             f": {row['reason']}" if row["reason"] else ""
         )
-        show(f"{row['path']}: {row['damage']}{_describe_digests(row)}; {outcome}")
+        console.show(f"{row['path']}: {row['damage']}{_describe_digests(row)}; {outcome}")
     for name, meaning in _LEFTOVERS.items():
-        show_list(found[name], meaning)
+        console.show_list(found[name], meaning)
     if found["unsealed"]:
-        show(f"{len(found['unsealed'])} runs without digests; their records can be read")
+        console.show(f"{len(found['unsealed'])} runs without digests; their records can be read")
     count, unrepaired = len(found["rotten"]), found["unmended"]
     verdict = f"{count} corrupt, {count - unrepaired} repaired" if count else "nothing is corrupt"
-    show(f"{format_size(found['size_bytes'])} hashed: {verdict}")
+    console.show(f"{console.format_size(found['size_bytes'])} hashed: {verdict}")
 
 
 def _print_comparison(values: Mapping[str, Any]) -> None:
@@ -193,42 +178,49 @@ def _print_comparison(values: Mapping[str, Any]) -> None:
     parts: dict[str, list[tuple[object, ...]]] = {}
     for row in values["differences"]:
         means = (f"{row['first']:.3f}", f"{row['second']:.3f}", f"{row['mean']:+.3f}")
-        interval = format_interval(row["low"], row["high"], signed=True)
+        interval = console.format_interval(row["low"], row["high"], signed=True)
         cells = (row["metric"], row["subject"], *means, interval, row["n"])
         parts.setdefault(f"protocol: {row['protocol']}", []).append(
             (*cells, "" if row["claimed"] else "within noise")
         )
-    show_parts(("metric", "subject", "first", "second", "change", "95 % interval", "n", "note"), parts)
+    console.show_parts(
+        ("metric", "subject", "first", "second", "change", "95 % interval", "n", "note"), parts
+    )
     for row in values["refused"]:
         where = f"{row['metric']} of {row['subject']}, {row['items']} items"
-        show(f"not compared: {where}: '{row['first']}' is not '{row['second']}'")
+        console.show(f"not compared: {where}: '{row['first']}' is not '{row['second']}'")
     for title, name in (("largest_gains", "gain"), ("largest_losses", "loss")):
         for row in values[title]:
-            show(f"{name}: {row['item']} {row['first']:.3f} -> {row['second']:.3f} ({row['gain']:+.3f})")
+            console.show(
+                f"{name}: {row['item']} {row['first']:.3f} -> {row['second']:.3f} ({row['gain']:+.3f})"
+            )
     counts = values["items"]
-    show(
+    console.show(
         f"{counts['common']} items in both, {counts['only_first']} only in the first, "
         f"{counts['only_second']} only in the second"
     )
     if "page" in values:
-        show(f"page: {values['page']}")
+        console.show(f"page: {values['page']}")
 
 
 def _print_garbage(values: Mapping[str, Any]) -> None:
     """What no run refers to, by stage key, and whether it was deleted."""
     if not values["sections"]:
-        show("nothing is left over")
+        console.show("nothing is left over")
         return
     _show_sections([{**row, "leftovers": len(row["leftovers"])} for row in values["sections"]])
     did = "deleted" if values["deleted"] else "can be deleted: give --delete"
-    show(f"{format_size(values['size_bytes'])} {did}")
+    console.show(f"{console.format_size(values['size_bytes'])} {did}")
 
 
 def _show_sections(sections: list[dict[str, Any]]) -> None:
     """Items and bytes by stage key; how many leftovers, where they were counted."""
     names = [name for name in ("items", "leftovers") if any(name in row for row in sections)]
-    rows = [(row["path"], *(row[name] for name in names), format_size(row["size_bytes"])) for row in sections]
-    show_table(("stage key", *names, "size"), rows)
+    rows = [
+        (row["path"], *(row[name] for name in names), console.format_size(row["size_bytes"]))
+        for row in sections
+    ]
+    console.show_table(("stage key", *names, "size"), rows)
 
 
 def _count_name(name: str) -> str:

@@ -93,6 +93,16 @@ def show_parts(heads: Sequence[str], parts: Mapping[str, Iterable[Sequence[objec
             _show_folded(zip(heads[kept:], row[kept:], strict=True))
 
 
+def show_means(means: Sequence[Mapping[str, Any]]) -> None:
+    """Means of scores with their intervals, each protocol above the rows that were scored under it."""
+    parts: dict[str, list[tuple[object, ...]]] = {}
+    for mean in means:
+        interval = format_interval(mean["low"], mean["high"])
+        row = (mean["metric"], mean["subject"], f"{mean['mean']:.3f}", interval, mean["n"])
+        parts.setdefault(f"protocol: {mean['protocol']}", []).append(row)
+    show_parts(("metric", "subject", "mean", "95 % interval", "n"), parts)
+
+
 def format_size(size_bytes: int) -> str:
     """Bytes in the unit that suits them, powers of 1000: ``4.1 MB``."""
     return decimal(size_bytes)

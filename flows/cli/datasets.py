@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from flows.cli.console import (
-    format_duration,
-    format_interval,
-    format_size,
-    print_json,
-    show,
-    show_facts,
-    show_parts,
-    showing_progress,
-)
-from flows.cli.options import (
-    DATASETS,
-    METHOD_STAGES,
-    ArchiveOption,
-    BaselineOption,
-    ClusterOption,
-    DatasetOption,
-    DeblurrerOption,
-    EstimatorOption,
-    JsonOption,
-    LayoutOption,
-    MaxBadOption,
-    ReportItemsOption,
-    SetOption,
-    SourceArgument,
-    WorkersOption,
-    command,
-    output_option,
-    parse_settings,
-    parse_size,
-)
+from flows.cli import console, options
 from flows.exits import EXIT_BAD_ITEMS, exits
 
 app = typer.Typer()
@@ -48,25 +18,25 @@ _SIZES_SHOWN = 3
 """Picture sizes of a plan whose memory is shown, largest first: these decide whether a run fits."""
 
 
-@command(app, DATASETS)
+@options.command(app, options.DATASETS)
 def restore(
-    source: SourceArgument,
-    layout: LayoutOption = "folders",
-    dataset: DatasetOption = None,
-    estimator: EstimatorOption = "disparity",
-    deblurrer: DeblurrerOption = "ldp",
-    settings: SetOption = None,
-    baseline: BaselineOption = None,
-    cluster: ClusterOption = None,
-    workers: WorkersOption = None,
-    max_bad: MaxBadOption = 0.05,
-    archive: ArchiveOption = "archive",
-    report_items: ReportItemsOption = 200,
-    as_json: JsonOption = False,
+    source: options.Source,
+    layout: options.Layout = "folders",
+    dataset: options.Dataset = None,
+    estimator: options.Estimator = "disparity",
+    deblurrer: options.Deblurrer = "ldp",
+    settings: options.Settings = None,
+    baseline: options.Baselines = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
+    max_bad: options.MaxBad = 0.05,
+    archive: options.Archive = "archive",
+    report_items: options.ReportItems = 200,
+    as_json: options.Json = False,
 ) -> None:
     """Restore every item of a dataset and write a report. What the archive has is not computed again."""
     with exits():
-        chosen = parse_settings(settings, METHOD_STAGES)
+        chosen = options.parse_settings(settings, options.METHOD_STAGES)
         summary = _run_restore(
             as_json=as_json,
             source=source,
@@ -85,45 +55,45 @@ def restore(
     _exit_for(summary)
 
 
-@command(app, DATASETS)
+@options.command(app, options.DATASETS)
 def ingest(
-    source: SourceArgument,
-    layout: LayoutOption = "folders",
-    dataset: DatasetOption = None,
-    cluster: ClusterOption = None,
-    workers: WorkersOption = None,
-    max_bad: MaxBadOption = 0.05,
-    archive: ArchiveOption = "archive",
-    as_json: JsonOption = False,
+    source: options.Source,
+    layout: options.Layout = "folders",
+    dataset: options.Dataset = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
+    max_bad: options.MaxBad = 0.05,
+    archive: options.Archive = "archive",
+    as_json: options.Json = False,
 ) -> None:
     """Archive the frames of a dataset and restore nothing; a later `ldp restore` finds them there."""
     from flows.engine import prefect_engine
     from flows.ingest import ingest_dataset
 
-    with exits(), prefect_engine(), showing_progress():
+    with exits(), prefect_engine(), console.showing_progress():
         summary = ingest_dataset(source, layout, archive, dataset, cluster, workers, max_bad)
-    print_json(summary) if as_json else _print_summary(summary)
+    console.print_json(summary) if as_json else _print_summary(summary)
     _exit_for(summary)
 
 
-@command(app, DATASETS)
+@options.command(app, options.DATASETS)
 def plan(
-    source: SourceArgument,
-    layout: LayoutOption = "folders",
-    dataset: DatasetOption = None,
-    estimator: EstimatorOption = "disparity",
-    deblurrer: DeblurrerOption = "ldp",
-    settings: SetOption = None,
-    baseline: BaselineOption = None,
-    workers: WorkersOption = None,
-    archive: ArchiveOption = "archive",
-    as_json: JsonOption = False,
+    source: options.Source,
+    layout: options.Layout = "folders",
+    dataset: options.Dataset = None,
+    estimator: options.Estimator = "disparity",
+    deblurrer: options.Deblurrer = "ldp",
+    settings: options.Settings = None,
+    baseline: options.Baselines = None,
+    workers: options.Workers = None,
+    archive: options.Archive = "archive",
+    as_json: options.Json = False,
 ) -> None:
     """Show what `ldp restore` would do: items, problems, bytes, memory, time, what is archived already."""
     from flows.preview import preview_run
 
     with exits():
-        chosen = parse_settings(settings, METHOD_STAGES)
+        chosen = options.parse_settings(settings, options.METHOD_STAGES)
         preview = preview_run(
             source,
             layout,
@@ -135,16 +105,17 @@ def plan(
             single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
             baselines=baseline or (),
         )
-    print_json(preview) if as_json else _print_plan(preview)
+    console.print_json(preview) if as_json else _print_plan(preview)
 
 
-@command(app, DATASETS)
+@options.command(app, options.DATASETS)
 def catalogue(
-    source: SourceArgument,
-    layout: LayoutOption = "folders",
-    dataset: DatasetOption = None,
+    source: options.Source,
+    layout: options.Layout = "folders",
+    dataset: options.Dataset = None,
     output: Annotated[
-        Path | None, output_option("--output", "-o", metavar="FILE", help="Write to this file instead.")
+        Path | None,
+        options.output_option("--output", "-o", metavar="FILE", help="Write to this file instead."),
     ] = None,
 ) -> None:
     """List a dataset as JSON lines: a header, its items, its problems."""
@@ -159,7 +130,7 @@ def catalogue(
         raise typer.Exit(EXIT_BAD_ITEMS)
 
 
-@command(app, DATASETS)
+@options.command(app, options.DATASETS)
 def simulate(
     folder: Annotated[
         str, typer.Argument(metavar="FOLDER", help="Where the new dataset goes, in the layout `folders`.")
@@ -173,7 +144,7 @@ def simulate(
         list[str] | None,
         typer.Option("--set", metavar="SETTING", help="simulate.NAME=VALUE; may be repeated."),
     ] = None,
-    workers: WorkersOption = None,
+    workers: options.Workers = None,
 ) -> None:
     """Simulate a dataset of dual-pixel pairs with their all-in-focus images; needs no photographs."""
     from flows.engine import prefect_engine
@@ -181,21 +152,22 @@ def simulate(
     from ldp_core.optics import SimulationSettings
 
     with exits():
-        width, height = parse_size(size)
-        options = parse_settings(settings, ["simulate"])["simulate"] | {"width": width, "height": height}
-        SimulationSettings.parse(options)  # a mistake is told before a server starts
-        with prefect_engine(), showing_progress():
-            simulate_dataset(folder, count, seed=seed, settings=options, processes=workers)
+        width, height = options.parse_size(size)
+        chosen = options.parse_settings(settings, ["simulate"])["simulate"]
+        chosen |= {"width": width, "height": height}
+        SimulationSettings.parse(chosen)  # a mistake is told before a server starts
+        with prefect_engine(), console.showing_progress():
+            simulate_dataset(folder, count, seed=seed, settings=chosen, processes=workers)
 
 
-@command(app, DATASETS)
+@options.command(app, options.DATASETS)
 def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Where the demo's dataset and archive go.")
     ] = Path("ldp-demo"),
     count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="How many pairs.")] = 6,
-    workers: WorkersOption = None,
-    as_json: JsonOption = False,
+    workers: options.Workers = None,
+    as_json: options.Json = False,
 ) -> None:
     """Simulate a small dataset, restore it, and show where the report is."""
     from flows.engine import prefect_engine
@@ -204,87 +176,79 @@ def demo(
     with exits(), prefect_engine():
         source, archive = str(folder / "dataset"), str(folder / "archive")
         _make_ignored(folder)
-        with showing_progress():
+        with console.showing_progress():
             simulate_dataset(source, count, seed=1, settings={"width": 720, "height": 480}, processes=workers)
         _run_restore(as_json=as_json, source=source, layout="folders", archive=archive, processes=workers)
 
 
-@command(app, DATASETS)
+@options.command(app, options.DATASETS)
 def report(
     run_id: Annotated[
         str, typer.Argument(metavar="RUN", help="The run, by its name below runs/ in the archive.")
     ],
-    cluster: ClusterOption = None,
-    workers: WorkersOption = None,
-    archive: ArchiveOption = "archive",
-    report_items: ReportItemsOption = 200,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
+    archive: options.Archive = "archive",
+    report_items: options.ReportItems = 200,
 ) -> None:
     """Make the report of an earlier run again."""
     from flows.engine import prefect_engine
     from flows.report import report_dataset
 
-    with exits(), prefect_engine(), showing_progress():
+    with exits(), prefect_engine(), console.showing_progress():
         address = report_dataset(archive, run_id, cluster, workers, report_items)
     typer.echo(address)
-
-
-def print_means(means: Sequence[Mapping[str, Any]]) -> None:
-    """Means with their intervals; the protocol, which the rows below share, above them."""
-    parts: dict[str, list[tuple[object, ...]]] = {}
-    for mean in means:
-        interval = format_interval(mean["low"], mean["high"])
-        row = (mean["metric"], mean["subject"], f"{mean['mean']:.3f}", interval, mean["n"])
-        parts.setdefault(f"protocol: {mean['protocol']}", []).append(row)
-    show_parts(("metric", "subject", "mean", "95 % interval", "n"), parts)
 
 
 def _print_summary(summary: Mapping[str, Any]) -> None:
     """A finished run: means with intervals, counts, what was quarantined, where the report is."""
     if summary["metrics"]:
-        print_means(summary["metrics"])
+        console.show_means(summary["metrics"])
     counts = summary["items"]
-    show(
+    console.show(
         f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} skipped, "
-        f"{counts['quarantined']} quarantined, in {format_duration(summary['seconds']['total'])}"
+        f"{counts['quarantined']} quarantined, in {console.format_duration(summary['seconds']['total'])}"
     )
     for record in summary["quarantine"]:
-        show(f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}", style="red")
+        console.show(
+            f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}", style="red"
+        )
     if summary["report"]:
-        show(f"report: {summary['report']}")
+        console.show(f"report: {summary['report']}")
 
 
 def _print_plan(preview: Mapping[str, Any]) -> None:
     """A plan: what there is, what is archived, what a run would read, write and take."""
     memory = preview["memory"]
     singles = f" and {preview['single_views']} single views" if preview["single_views"] else ""
-    show_facts(
+    console.show_facts(
         [
             ("dataset", preview["dataset"]),
             ("pairs", f"{preview['pairs']}{singles}, {preview['to_do']} to do"),
             ("archived", ", ".join(f"{stage} {n}" for stage, n in preview["done"].items())),
-            ("read", format_size(preview["bytes_in"])),
-            ("write", f"at most {format_size(preview['bytes_out_at_most'])}"),
+            ("read", console.format_size(preview["bytes_in"])),
+            ("write", f"at most {console.format_size(preview['bytes_out_at_most'])}"),
             *(
-                ("memory", f"{format_size(needed)} for a pair of {size}")
+                ("memory", f"{console.format_size(needed)} for a pair of {size}")
                 for size, needed in islice(memory["bytes_by_size"].items(), _SIZES_SHOWN)
             ),
-            ("", f"each worker may take {format_size(memory['worker_bytes'])}"),
-            ("time", f"about {format_duration(preview['seconds_estimated'])} of computation"),
+            ("", f"each worker may take {console.format_size(memory['worker_bytes'])}"),
+            ("time", f"about {console.format_duration(preview['seconds_estimated'])} of computation"),
         ]
     )
     if too_large := memory["too_large"]:
-        show(f"[memory_short] {len(too_large)} pairs need more memory than a worker has")
+        console.show(f"[memory_short] {len(too_large)} pairs need more memory than a worker has")
     for problem in preview["problems"]:
-        show(f"[{problem['kind']}] {problem['where']}: {problem['message']}")
+        console.show(f"[{problem['kind']}] {problem['where']}: {problem['message']}")
 
 
-def _run_restore(*, as_json: bool, **options: Any) -> dict[str, Any]:
+def _run_restore(*, as_json: bool, **arguments: Any) -> dict[str, Any]:
     from flows.engine import prefect_engine
     from flows.restore import restore_dataset
 
-    with prefect_engine(), showing_progress():
-        summary: dict[str, Any] = restore_dataset(**options)
-    print_json(summary) if as_json else _print_summary(summary)
+    with prefect_engine(), console.showing_progress():
+        summary: dict[str, Any] = restore_dataset(**arguments)
+    console.print_json(summary) if as_json else _print_summary(summary)
     return summary
 
 

@@ -8,19 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli.console import print_json, show, show_table
-from flows.cli.datasets import print_means
-from flows.cli.options import (
-    Group,
-    JsonOption,
-    LayoutOption,
-    MeasuredOption,
-    choose,
-    command,
-    method_option,
-    one_of,
-    source_option,
-)
+from flows.cli import console, options
 from flows.exits import exits
 
 if TYPE_CHECKING:
@@ -35,12 +23,14 @@ MAPS_SEED = 90_000
 """Of simulated pairs that no training has seen."""
 
 app = typer.Typer(
-    cls=Group,
+    cls=options.Group,
     no_args_is_help=True,
     help="Measure methods and the simulation: restoration, maps, detection, optics.",
 )
 
-Sha256Option = Annotated[str, method_option("--sha256", metavar="DIGEST", help="Digest of that file.")]
+Sha256Option = Annotated[
+    str, options.method_option("--sha256", metavar="DIGEST", help="Digest of that file.")
+]
 
 _MEASURES = {
     "mae": "MAE",
@@ -54,14 +44,14 @@ _MEASURES = {
 }
 
 
-@command(app, "Commands")
+@options.command(app, "Commands")
 def restoration(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="Folder or URL of a dataset with all-in-focus images.")
     ],
-    layout: LayoutOption = "folders",
-    deblurrer: MeasuredOption = None,
-    as_json: JsonOption = False,
+    layout: options.Layout = "folders",
+    deblurrer: options.Measured = None,
+    as_json: options.Json = False,
 ) -> None:
     """Compare deblurrers on a dataset: the means `ldp restore` gives for each, in one table."""
     from dataclasses import asdict
@@ -72,10 +62,10 @@ def restoration(
     with exits():
         found = evaluate_restoration(source, layout=layout, deblurrers=deblurrer or list(DEBLURRERS))
         means = [asdict(mean) for mean in found]
-        print_json(means) if as_json else print_means(means)
+        console.print_json(means) if as_json else console.show_means(means)
 
 
-@command(app, "Commands")
+@options.command(app, "Commands")
 def maps(
     measured: Annotated[
         Path | None,
@@ -83,17 +73,19 @@ def maps(
             metavar="FOLDER", help="Pairs with a measured defocus map NAME_defocus.png, such as pixel4."
         ),
     ] = None,
-    simulated: Annotated[int, source_option("--simulated", min=0, metavar="N", help="Simulated pairs.")] = 12,
+    simulated: Annotated[
+        int, options.source_option("--simulated", min=0, metavar="N", help="Simulated pairs.")
+    ] = 12,
     weights: Annotated[
         str,
-        method_option(
+        options.method_option(
             "--weights",
             metavar="WEIGHTS",
             help="CLIP weights: a shipped model, a file, or ARCHITECTURE/TAG of open_clip.",
         ),
     ] = "ldp-tiny",
     sha256: Sha256Option = "",
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compare blur estimators with measured and simulated defocus, beside their controls."""
     from ldp_core.evaluation.maps import read_measured, simulate_pairs, tabulate
@@ -104,33 +96,33 @@ def maps(
             sets[f"{simulated} simulated pairs"] = simulate_pairs(simulated, seed=MAPS_SEED)
         asked = {"weights": weights, "sha256": sha256}
         tables = {name: tabulate(pairs, clip=asked) for name, pairs in sets.items()}
-        print_json(tables) if as_json else print_maps(tables)
+        console.print_json(tables) if as_json else print_maps(tables)
 
 
-@command(app, "Commands")
+@options.command(app, "Commands")
 def detection(
     dataset: Annotated[
         str, typer.Argument(metavar="DATASET", help="Folder or URL with image/ and in_focus/ or gt/.")
     ],
     split: Annotated[
         Literal["all", "train", "validation"],
-        source_option(
+        options.source_option(
             "--split",
             help="Every tenth photograph by name is validation.",
-            **one_of("--split", "all", "train", "validation"),
+            **options.one_of("--split", "all", "train", "validation"),
         ),
     ] = "all",
     white: Annotated[
         Literal["focus", "blur"] | None,
-        source_option(
+        options.source_option(
             "--white",
             help="What white means in the masks. A folder named in_focus/ needs no option.",
-            **one_of("--white", "focus", "blur"),
+            **options.one_of("--white", "focus", "blur"),
         ),
     ] = None,
     all_in_focus: Annotated[
         str | None,
-        source_option(
+        options.source_option(
             "--all-in-focus",
             metavar="FOLDER",
             help="Photographs that are in focus everywhere, to test the reliability gate with.",
@@ -138,13 +130,13 @@ def detection(
     ] = None,
     simulated: Annotated[
         int,
-        source_option(
+        options.source_option(
             "--simulated", min=0, metavar="N", help="Simulated photographs to test the reliability gate with."
         ),
     ] = 0,
     weights: Annotated[
         str,
-        method_option(
+        options.method_option(
             "--weights",
             metavar="WEIGHTS",
             help="A shipped model or a file. Default: the model of `depth-distilled`.",
@@ -153,14 +145,14 @@ def detection(
     sha256: Sha256Option = "",
     scales: Annotated[
         Literal["one", "several", "around"],
-        method_option(
+        options.method_option(
             "--scales",
             help="Detect in the whole picture, also at finer scales, or also at .8 and 1.25 times each.",
-            **one_of("--scales", "one", "several", "around"),
+            **options.one_of("--scales", "one", "several", "around"),
         ),
     ] = "several",
-    flip: Annotated[bool, method_option("--flip", help="Average with the mirrored picture.")] = False,
-    as_json: JsonOption = False,
+    flip: Annotated[bool, options.method_option("--flip", help="Average with the mirrored picture.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Measure blur detection in photographs with masks, beside trivial baselines and published figures."""
     from ldp_core.evaluation.detection import evaluate_detection, load_detector
@@ -175,10 +167,10 @@ def detection(
         detect = load_detector(weights=weights, sha256=sha256, scales=scales, flip=flip)
         report = evaluate_detection(map(read_masked, photographs), detect, also_gated=sets)
         _warn_of_inverted_masks(report)
-        print_json(report.to_plain()) if as_json else print_detection(report)
+        console.print_json(report.to_plain()) if as_json else print_detection(report)
 
 
-@command(app, "Commands")
+@options.command(app, "Commands")
 def optics(
     photographs: Annotated[
         str,
@@ -188,14 +180,14 @@ def optics(
     ],
     family: Annotated[
         list[str] | None,
-        method_option(
+        options.method_option(
             "--family",
             show_default="all",
             help="A family of simulated kernels; may be repeated.",
-            **choose("FAMILY"),
+            **options.choose("FAMILY"),
         ),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compare simulated and measured point spread functions (PSFs): a row per camera and kernel family."""
     from dataclasses import asdict
@@ -204,16 +196,16 @@ def optics(
 
     with exits():
         report = evaluate_optics(photographs, families=family or ())
-        print_json(asdict(report)) if as_json else print_optics(report)
+        console.print_json(asdict(report)) if as_json else print_optics(report)
 
 
-@command(app, "Commands")
+@options.command(app, "Commands")
 def families(
-    deblurrer: MeasuredOption = None,
+    deblurrer: options.Measured = None,
     scenes: Annotated[
-        int, source_option("--scenes", min=1, metavar="N", help="Simulated scenes per kernel family.")
+        int, options.source_option("--scenes", min=1, metavar="N", help="Simulated scenes per kernel family.")
     ] = 6,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compare deblurrers on simulated scenes, by the family of the kernel that blurred them."""
     from dataclasses import asdict
@@ -223,13 +215,13 @@ def families(
 
     with exits():
         scores = list(evaluate_families(deblurrer or list(DEBLURRERS), scenes=scenes))
-        print_json([asdict(score) for score in scores]) if as_json else print_families(scores)
+        console.print_json([asdict(score) for score in scores]) if as_json else print_families(scores)
 
 
 def print_families(scores: Sequence[FamilyScore]) -> None:
     """Kernel families by subject."""
     rows = [(s.family, s.subject, s.scenes, f"{s.psnr_db:.2f}", f"{s.ssim:.3f}") for s in scores]
-    show_table(("kernels", "subject", "scenes", "PSNR dB", "SSIM"), rows)
+    console.show_table(("kernels", "subject", "scenes", "PSNR dB", "SSIM"), rows)
 
 
 def print_maps(tables: Mapping[str, MapTable]) -> None:
@@ -240,7 +232,7 @@ def print_maps(tables: Mapping[str, MapTable]) -> None:
             (row, *("-" if value is None else f"{value:.3f}" for value in values.values()))
             for row, values in rows.items()
         ]
-        show_table((title, *measures), cells)
+        console.show_table((title, *measures), cells)
 
 
 def print_optics(report: OpticsReport) -> None:
@@ -250,7 +242,9 @@ def print_optics(report: OpticsReport) -> None:
         sides = ", ".join(f"{name} {_short_of_one(pair)}" for name, pair in fit.zncc_by_field.items())
         psnr = " / ".join(f"{value:.2f}" for value in fit.psnr_db)
         rows.append((fit.camera, fit.family, psnr, _short_of_one(fit.zncc), _name_values(fit.kernel), sides))
-    show_table(("camera", "kernels", "PSNR dB L / R", "1 - ZNCC, % L / R", "fitted", "by field"), rows)
+    console.show_table(
+        ("camera", "kernels", "PSNR dB L / R", "1 - ZNCC, % L / R", "fitted", "by field"), rows
+    )
     kernels = [
         (
             row.family,
@@ -260,10 +254,10 @@ def print_optics(report: OpticsReport) -> None:
         )
         for row in report.likeness
     ]
-    show_table(("kernels", "correlation with 48 Pixel 4 kernels L / R", "worst", "fitted"), kernels)
+    console.show_table(("kernels", "correlation with 48 Pixel 4 kernels L / R", "worst", "fitted"), kernels)
     for camera, names in report.left_out.items():
         left_out = f"; left out, sharp and blurred do not match: {', '.join(names)}" if names else ""
-        show(f"{camera}: {report.windows[camera]} windows, every second one scored{left_out}")
+        console.show(f"{camera}: {report.windows[camera]} windows, every second one scored{left_out}")
 
 
 def print_detection(report: DetectionReport) -> None:
@@ -275,14 +269,14 @@ def print_detection(report: DetectionReport) -> None:
         (head, *(_brief(scores.means[name]) for scores in methods.values()), max(_counts(report, name)))
         for name, head in _MEASURES.items()
     ]
-    show_table(("F, IoU at .5", *methods, "n"), rows)
-    show_table(
+    console.show_table(("F, IoU at .5", *methods, "n"), rows)
+    console.show_table(
         ("published, CUHK test split, not measured here", "MAE", "F blur, P3", "IoU blur"),
         [(method, *(f"{value:.3f}" for value in values)) for method, values in PUBLISHED.items()],
     )
     _print_rules(report)
     _print_gate(report.gate)
-    show(f"{report.images} photographs, {report.images_per_second:.2f} images per second")
+    console.show(f"{report.images} photographs, {report.images_per_second:.2f} images per second")
 
 
 def _counts(report: DetectionReport, measure: str) -> list[int]:
@@ -291,7 +285,7 @@ def _counts(report: DetectionReport, measure: str) -> list[int]:
 
 def _warn_of_inverted_masks(report: DetectionReport) -> None:
     if report.upside_down:
-        show(
+        console.show(
             f"maps contradict the masks (correlation {report.correlation:.2f}): "
             "does white mean the opposite? see --white",
             style="red",
@@ -307,9 +301,9 @@ def _print_rules(report: DetectionReport) -> None:
             (rule.value, _brief(interval), *(f"{baseline[rule].mean:.3f}" for baseline in baselines))
             for rule, interval in found.items()
         ]
-        show_table((f"F of class {side}", *report.methods), rows)
+        console.show_table((f"F of class {side}", *report.methods), rows)
     counts = ", ".join(f"{count} of class {side}" for side, count in detector.emptied.items())
-    show(f"truths that rule P1 as published empties: {counts}")
+    console.show(f"truths that rule P1 as published empties: {counts}")
 
 
 def _print_gate(gate: Mapping[str, GateSet]) -> None:
@@ -317,11 +311,11 @@ def _print_gate(gate: Mapping[str, GateSet]) -> None:
     for name, found in gate.items():
         for title, group in (("accepted", found.accepted), ("rejected", found.rejected)):
             rows.append((name, title, group.n, _brief(group.mae), _brief(group.auroc)))
-    show_table(("gate", "", "n", "MAE", "AUROC"), rows)
+    console.show_table(("gate", "", "n", "MAE", "AUROC"), rows)
     for name, found in gate.items():
         if found.failed:
             failures = ", ".join(f"{condition} {count}" for condition, count in found.failed.items())
-            show(f"{name} rejected for: {failures}")
+            console.show(f"{name} rejected for: {failures}")
 
 
 def _brief(interval: Interval | None) -> str:

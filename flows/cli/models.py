@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import print_json, show, show_facts
-from flows.cli.options import MODELS, JsonOption, choose, command, source_option
+from flows.cli import console, options
 from flows.exits import EXIT_BAD_ITEMS, exits
 
 if TYPE_CHECKING:
@@ -20,21 +19,21 @@ _FACTS = ("parameters", "sha256", "state", "trained on", "licence", "use")
 _UNKNOWN = "not stated"
 
 
-@command(app, MODELS)
+@options.command(app, options.MODELS)
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="Print the whole card of this model.", **choose("MODEL"))
+        str | None, typer.Argument(help="Print the whole card of this model.", **options.choose("MODEL"))
     ] = None,
     folder: Annotated[
         str | None,
-        source_option(
+        options.source_option(
             "--folder",
             metavar="FOLDER",
             envvar="LDP_MODELS",
             help="Your own models: NAME.safetensors with NAME.json.",
         ),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """List the models that come with the package and your own, each checked against its sha256."""
     from ldp_core.storage import absolute_url
@@ -43,17 +42,17 @@ def models(
     with exits():
         place = absolute_url(folder) if folder else None
         if name is not None:
-            print_json(_read_card(find_model(name, place)))
+            console.print_json(_read_card(find_model(name, place)))
             return
         found = list_models(place)
     listed = [describe_model(model) for model in found]
-    print_json(listed) if as_json else _print_models(listed)
+    console.print_json(listed) if as_json else _print_models(listed)
     if any(model["state"] != "verified" for model in listed):
         raise typer.Exit(EXIT_BAD_ITEMS)
 
 
 @app.command(
-    context_settings={"ignore_unknown_options": True, "help_option_names": []}, rich_help_panel=MODELS
+    context_settings={"ignore_unknown_options": True, "help_option_names": []}, rich_help_panel=options.MODELS
 )
 def train(
     arguments: Annotated[list[str], typer.Argument(help="NAME FOLDER and its options.", metavar="NAME ...")],
@@ -95,9 +94,9 @@ def _read_card(model: KnownModel) -> dict[str, Any]:
 
 def _print_models(models: Sequence[Mapping[str, Any]]) -> None:
     for model in models:
-        show(f"{model['name']} ({model['origin']}): {model['summary']}")
+        console.show(f"{model['name']} ({model['origin']}): {model['summary']}")
         facts = [(fact, model[fact]) for fact in _FACTS]
-        show_facts(
+        console.show_facts(
             [*facts, *((f"on {place}", figures) for place, figures in model["scores"].items())], indent="  "
         )
 

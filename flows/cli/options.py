@@ -138,38 +138,36 @@ def command(app: typer.Typer, panel: str) -> Callable[[F], F]:
     return app.command(cls=Command, rich_help_panel=panel)
 
 
-SourceArgument = Annotated[
+Source = Annotated[
     str,
     typer.Argument(metavar="SOURCE", help="Folder or manifest of the dataset: a path or any fsspec URL."),
 ]
-LayoutOption = Annotated[
-    str, source_option("--layout", help="How the source is laid out.", **choose("LAYOUT"))
-]
-DatasetOption = Annotated[
+Layout = Annotated[str, source_option("--layout", help="How the source is laid out.", **choose("LAYOUT"))]
+Dataset = Annotated[
     str | None,
     source_option(
         "--dataset", metavar="NAME", help="First part of the item ids. Default: the name of the source."
     ),
 ]
-EstimatorOption = Annotated[
+Estimator = Annotated[
     str, method_option("--estimator", help="How blur maps are estimated.", **choose("ESTIMATOR"))
 ]
-DeblurrerOption = Annotated[
+Deblurrer = Annotated[
     str, method_option("--deblurrer", help="How images are restored.", **choose("DEBLURRER"))
 ]
-BaselineOption = Annotated[
+Baselines = Annotated[
     list[str] | None,
     method_option(
         "--baseline", help="Another deblurrer to compare with; may be repeated.", **choose("DEBLURRER")
     ),
 ]
-MeasuredOption = Annotated[
+Measured = Annotated[
     list[str] | None,
     method_option(
         "--deblurrer", show_default="all", help="A method to measure; may be repeated.", **choose("DEBLURRER")
     ),
 ]
-SetOption = Annotated[
+Settings = Annotated[
     list[str] | None,
     method_option(
         "--set",
@@ -178,7 +176,7 @@ SetOption = Annotated[
         "A wrong name lists the right ones.",
     ),
 ]
-ArchiveOption = Annotated[
+Archive = Annotated[
     str,
     output_option(
         "--archive",
@@ -186,23 +184,23 @@ ArchiveOption = Annotated[
         help="Where frames, results and reports are kept: a path or any fsspec URL.",
     ),
 ]
-ReportItemsOption = Annotated[
+ReportItems = Annotated[
     int, output_option("--report-items", min=0, metavar="N", help="Items with pictures in the report.")
 ]
-JsonOption = Annotated[bool, output_option("--json", help="Print the result as JSON on standard output.")]
-ClusterOption = Annotated[
+Json = Annotated[bool, output_option("--json", help="Print the result as JSON on standard output.")]
+Cluster = Annotated[
     str | None,
     execution_option(
         "--cluster", metavar="ADDRESS", help="Address of a Dask scheduler. Default: workers on this machine."
     ),
 ]
-WorkersOption = Annotated[
+Workers = Annotated[
     int | None,
     execution_option(
         "--workers", min=1, metavar="N", help="Worker processes on this machine. Default: one per core."
     ),
 ]
-MaxBadOption = Annotated[
+MaxBad = Annotated[
     float,
     execution_option(
         "--max-bad",

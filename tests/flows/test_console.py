@@ -13,10 +13,10 @@ from flows.cli.console import (
     format_size,
     show_facts,
     show_list,
+    show_means,
     show_parts,
     show_table,
 )
-from flows.cli.datasets import print_means
 
 HEADS = ("run", "state", "computed", "dataset", "methods")
 ROWS = [
@@ -98,7 +98,7 @@ def test_a_protocol_is_printed_once_above_its_scores(capsys: pytest.CaptureFixtu
             "n": 5,
         }
 
-    print_means([mean("psnr_db", "8 bit"), mean("reblur", "8 bit | disc"), mean("ssim", "8 bit")])
+    show_means([mean("psnr_db", "8 bit"), mean("reblur", "8 bit | disc"), mean("ssim", "8 bit")])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
         "metric",
