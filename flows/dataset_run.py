@@ -11,7 +11,7 @@ from time import perf_counter
 from prefect.futures import PrefectFuture
 
 from flows.artifacts import RunArtifacts
-from flows.interrupts import heed_interrupt
+from flows.exits import heed_interrupt
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.storage import join
 from ldp_core.types import Catalogue, RunSummary

@@ -14,7 +14,7 @@ import dask
 from distributed import Client, Future, LocalCluster, as_completed
 from distributed.system import MEMORY_LIMIT
 
-import ldp_core
+from ldp_core import __version__
 from ldp_core.errors import ClusterError
 
 T = TypeVar("T")
@@ -126,10 +126,6 @@ def in_process(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) 
     return (function(*call) for call in calls)
 
 
-def _version() -> str:
-    return ldp_core.__version__
-
-
 @contextmanager
 def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
@@ -165,10 +161,15 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
         yield Workers(client, processes, False, _smallest_memory_bytes(client))
 
 
+def installedinstalled_version() -> str:
+    """The version of this package where it is called, such as on a worker."""
+    return __version__
+
+
 def _checked(client: Client, address: str, timeout_s: float) -> int:
     try:
         client.wait_for_workers(1, timeout=timeout_s)
-        versions = client.run(_version)
+        versions = client.run(installed_version)
     except TimeoutError as error:
         raise ClusterError(
             "the Dask scheduler has no workers", where=address, remedy="start workers and try again"
@@ -178,13 +179,13 @@ def _checked(client: Client, address: str, timeout_s: float) -> int:
             "the workers cannot import this package",
             where=address,
             got=f"{type(error).__name__}: {error}",
-            remedy=f"install ldp {_version()} where the workers run",
+            remedy=f"install dual-pixel-ldp {__version__} where the workers run",
         ) from error
-    if set(versions.values()) != {_version()}:
+    if set(versions.values()) != {__version__}:
         raise ClusterError(
             "the workers run another version",
             where=address,
-            expected=_version(),
+            expected=__version__,
             got=", ".join(sorted(set(versions.values()))),
             remedy="install the same version everywhere, so that stage keys agree",
         )

@@ -17,7 +17,6 @@ from ldp_core.blur import make_estimator
 from ldp_core.deblur import make_deblurrer
 from ldp_core.deblur.ldp import LdpSettings, restore_views
 from ldp_core.deblur.ldp_network import PUBLISHED, LdpNetwork
-from ldp_core.devices import choose_device
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.tensors import choose_device
 from ldp_core.types import Pair

@@ -83,7 +83,7 @@ class TestRestore:
         (dataset / "left" / "Scene 1.png").write_bytes(b"not a picture")
         code, out, _ = run("restore", dataset, "--archive", tmp_path / "archive", "--workers", 1)
         assert code == 3
-        assert "1 set aside" in out
+        assert "1 quarantined" in out
 
     def test_too_many_bad_items_exit_with_4(self, dataset: Path, tmp_path: Path) -> None:
         (dataset / "left" / "Scene 1.png").write_bytes(b"not a picture")

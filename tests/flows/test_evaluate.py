@@ -15,7 +15,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.console import print_maps
+from flows.cli.measure import print_maps
 from ldp_core.blur.dd_network import LIGHT, DdNetwork
 from ldp_core.deblur import DEBLURRERS
 from ldp_core.evaluation import FamilyScore
@@ -227,17 +227,9 @@ def test_deblurrers_stand_side_by_side_on_a_dataset(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ldp_core.evaluation.restoration.evaluate_restoration", score)
     code, out, _ = run("evaluate", "restoration", "photos", "--layout", "canon-dpdd")
     assert code == 0
-    assert out.splitlines()[1].split() == [
-        "psnr_db",
-        "wiener",
-        "25.500",
-        "24.000",
-        "..",
-        "27.000",
-        "5",
-        "8",
-        "bit",
-    ]
+    _, protocol, mean = out.splitlines()
+    assert protocol == "protocol: 8 bit"
+    assert mean.split() == ["psnr_db", "wiener", "25.500", "24.000", "..", "27.000", "5"]
     code, out, _ = run("evaluate", "restoration", "photos", "--deblurrer", "wiener", "--json")
     assert json.loads(out)[0]["mean"] == 25.5
     assert asked == [("photos", "canon-dpdd", list(DEBLURRERS)), ("photos", "folders", ["wiener"])]

@@ -81,7 +81,7 @@ def test_the_command_sets_bad_items_aside_and_exits_with_3(dataset: Path, tmp_pa
     place = (str(dataset), "--layout", "folders", "--archive", str(tmp_path / "archive"), "--workers", "1")
     result = CLI.invoke(app, ["ingest", *place])
     assert result.exit_code == 3
-    assert "3 items: 2 computed, 0 already there, 1 set aside" in result.stdout
+    assert "3 items: 2 computed, 0 skipped, 1 quarantined" in result.stdout
     assert "report:" not in result.stdout
 
     stopped = CLI.invoke(app, ["ingest", *place, "--max-bad", "0", "--json"])

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ldp_core.errors import MetricError, SettingsError
+from ldp_core.errors import MetricError, SettingsError, suggest
 from ldp_core.optics.calibration import cell_at
 from ldp_core.optics.kernels import KernelFamily, KernelSpec
 from ldp_core.optics.realism.matching import (
@@ -267,5 +267,6 @@ def _choose(known: list[Candidate], names: Sequence[str]) -> list[Candidate]:
             where="families",
             expected=", ".join(candidate.name for candidate in known),
             got=", ".join(sorted(unknown)),
+            remedy=suggest(min(unknown), [candidate.name for candidate in known]),
         )
     return [candidate for candidate in known if not names or candidate.name in names]
