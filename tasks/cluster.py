@@ -161,7 +161,7 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
         yield Workers(client, processes, False, _smallest_memory_bytes(client))
 
 
-def installedinstalled_version() -> str:
+def installed_version() -> str:
     """The version of this package where it is called, such as on a worker."""
     return __version__
 
