@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from toolz import partition_all
@@ -11,13 +11,15 @@ from ldp_core.archive import Address, Section
 from ldp_core.archive.audit import Corruption, Damage, audit_group, audit_item
 from ldp_core.archive.layout import (
     FRAME_SECTION,
+    RUNS,
     list_sections,
     list_top_groups,
     list_unknown,
     read_listing,
 )
-from ldp_core.archive.run_files import audit_run, list_runs
+from ldp_core.archive.run_files import RECORDS, audit_run, list_runs
 from ldp_core.errors import ItemDamagedError, ItemMissingError
+from ldp_core.storage import join
 from tasks.cluster import RunCalls
 from tasks.pipeline import ARCHIVE_KINDS
 from tasks.progress import advance, expect
@@ -74,22 +76,25 @@ def verify_archive(archive: str, run_calls: RunCalls) -> Verification:
         found.note(audit.corrupt)
         if not audit.checked:
             found.unchecked.append(audit.run_id)
-    found.note(find_missing(archive, keys))
+    found.note(find_missing(archive, keys, unread=frozenset(found.corrupt)))
     found.orphaned = [path for path, owner in find_orphans(keys) if owner not in found.corrupt]
     found.incomplete = [path for path in found.incomplete if path.rpartition("/")[0] not in found.corrupt]
     return found
 
 
-def find_missing(archive: str, keys: Keys) -> Iterator[Corruption]:
+def find_missing(archive: str, keys: Keys, *, unread: Collection[str] = ()) -> Iterator[Corruption]:
     """Items that are not there: frames of a result, and whatever a finished run has left.
 
-    A run whose record is corrupt says nothing; that is named in its own place.
+    A run whose record is corrupt says nothing, even where it can be read; ``unread`` has the paths of what
+    is known to be corrupt.
     """
     frames = keys.get(FRAME_SECTION, frozenset())
     for section, present in keys.items():
         if section.is_result:
             yield from _miss(FRAME_SECTION, present - frames)
     for run_id in list_runs(archive):
+        if any(join(RUNS, run_id, name) in unread for name in RECORDS):
+            continue
         try:
             yield from list(_miss_results(Run(archive, run_id), keys))
         except (ItemMissingError, ItemDamagedError):

@@ -90,7 +90,8 @@ def metric_names(*, agreement: bool = True) -> tuple[str, ...]:
     Raises:
         SettingsError: the metric of an installed package cannot be used.
     """
-    return (*FIDELITY, *_OTHERS, *(AGREEMENT if agreement else ()))
+    # All are loaded here, so that a run is refused before its first item rather than at each.
+    return (*dict(FIDELITY), *_OTHERS, *(AGREEMENT if agreement else ()))
 
 
 def score_spec(

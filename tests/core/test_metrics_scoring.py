@@ -14,7 +14,7 @@ import torch
 from ldp_core.archive import stage_key
 from ldp_core.errors import MetricError, SettingsError
 from ldp_core.metrics import align, mae, psnr_db, score_item, score_spec, scoring, ssim
-from ldp_core.metrics.scoring import FIDELITY, PSNR_CEILING_DB, FidelityRegistry, metric_names
+from ldp_core.metrics.scoring import FIDELITY, PSNR_CEILING_DB, metric_names
 from ldp_core.optics.kernels import KernelFamily, KernelSpec
 from ldp_core.single_view import input_image
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair, Pixels, Region, Score, ScoringProtocol
@@ -209,7 +209,7 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, **metrics: str) -> No
     lines = [f"{name} = some_metrics:{function}" for name, function in metrics.items()]
     (info / "entry_points.txt").write_text("\n".join(["[ldp.metrics]", *lines]))
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setattr(scoring, "FIDELITY", FidelityRegistry(FIDELITY.shipped))
+    monkeypatch.setattr(scoring, "FIDELITY", replace(FIDELITY))
 
 
 def test_a_metric_of_an_installed_package_is_scored_beside_the_others(
