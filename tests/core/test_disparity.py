@@ -169,5 +169,5 @@ def test_unknown_names_and_settings_are_refused() -> None:
     assert "disparity" in ESTIMATORS
     with pytest.raises(SettingsError, match="estimator"):
         make_estimator("guesswork")
-    with pytest.raises(SettingsError, match="settings"):
+    with pytest.raises(SettingsError, match="not valid"):
         make_estimator("disparity", {"windows": 3})
