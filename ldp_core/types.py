@@ -337,7 +337,7 @@ class StageSpec:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineRecord:
-    """Why an item was set aside: the stage it failed in, the error's kind and text, and a way out."""
+    """Why an item was quarantined: the stage it failed in, the error's kind and text, and a way out."""
 
     item: str
     stage: str

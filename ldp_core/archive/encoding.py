@@ -1,4 +1,4 @@
-"""The one door to Zarr: an array of known dimensions to one chunk object and its metadata, and back.
+"""The only use of Zarr: an array of known dimensions to one chunk object and its metadata, and back.
 
 Everything happens in memory. The layout is a single shard that spans the array, with bands of rows
 as inner chunks, so that the array is one object and readers may still fetch parts of it.

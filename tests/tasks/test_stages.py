@@ -1,4 +1,4 @@
-"""The stages of one item, without a cluster: what they leave, pass on, mend and set aside."""
+"""The stages of one item, without a cluster: what they leave, pass on, repair and quarantine."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from ldp_core.training.session import RunFolder
 from ldp_core.types import Pair
 from ldp_core.weights import open_weights
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
 SCENES = SceneSettings(height=64, width=96, slices=6)
 FRAMES = FrameSettings(scene=SCENES)

@@ -17,7 +17,7 @@ from ldp_core import storage
 from ldp_core.catalogue import layouts, load_pair, read_catalogue
 from ldp_core.images import encode_image
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CODE, LINE = re.findall(r"```python\n(.*?)```", (ROOT / "infra/docs/add-a-layout.md").read_text(), re.DOTALL)
 [ENTRY_POINT] = re.findall(r"```toml\n(.*?)```", (ROOT / "infra/docs/add-a-layout.md").read_text(), re.DOTALL)
 
