@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import re
+import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -105,7 +106,10 @@ def read_bytes(url: str, *, start: int | None = None, end: int | None = None) ->
         fs, path = _open(url)
         if is_s3(url):
             return read_s3(fs, path, start=start, end=end)
-        return bytes(fs.cat_file(path, start=start, end=end))
+        content = bytes(fs.cat_file(path, start=start, end=end))
+    if start is not None and end is not None and 0 <= start <= end and len(content) > end - start:
+        return content[start:end]  # HTTP servers may ignore a range and send the whole object
+    return content
 
 
 def write_bytes(url: str, content: bytes) -> None:
@@ -168,32 +172,24 @@ def size_of(url: str) -> int:
 
 
 def list_objects(url: str) -> Iterator[str]:
-    """Paths of all objects below a URL, relative to it, sorted; none when there is no such folder."""
+    """Paths of all objects below a URL, relative to it, sorted; none when there is no such folder.
+
+    Symbolic links to folders are followed, but for those to a folder that they lie in.
+
+    Raises:
+        StorageError: a folder below the URL cannot be listed.
+    """
     yield from list_sizes(url)
 
 
 def list_sizes(url: str) -> dict[str, int]:
     """Sizes in bytes of all objects below a URL, by path as `list_objects` gives it, sorted by path."""
-    with _translated(url):
-        fs, root = _open(url)
-        fs.invalidate_cache()
-        found = fs.find(root, detail=True)
-    prefix = root.rstrip("/") + "/"
-    return {
-        path.removeprefix(prefix): int(found[path]["size"] or 0)
-        for path in sorted(found)
-        if path.startswith(prefix) and not path.endswith(_PARTIAL)
-    }
+    return {path: int(row["size"] or 0) for path, row in _find(url).items() if not is_partial(path)}
 
 
 def list_entries(url: str) -> dict[str, Entry]:
     """All objects below a URL with size and time, by relative path; those of stopped writers too."""
-    with _translated(url):
-        fs, root = _open(url)
-        fs.invalidate_cache()
-        found = fs.find(root, detail=True)
-    prefix = root.rstrip("/") + "/"
-    return {path.removeprefix(prefix): _entry(found[path]) for path in sorted(found) if path != root}
+    return {path: _entry(row) for path, row in _find(url).items()}
 
 
 def list_folder(url: str) -> Folder:
@@ -203,9 +199,9 @@ def list_folder(url: str) -> Folder:
             fs, root = _open(url)
             fs.invalidate_cache()
             found = {row["name"].rstrip("/").rpartition("/")[2]: row for row in fs.ls(root, detail=True)}
+            folders = sorted(name for name, row in found.items() if _is_folder(row))
     except ObjectMissingError:
         return Folder((), {})
-    folders = sorted(name for name, row in found.items() if row["type"] == "directory")
     objects = {name: _entry(found[name]) for name in sorted(set(found) - set(folders))}
     return Folder(tuple(folders), objects)
 
@@ -213,6 +209,60 @@ def list_folder(url: str) -> Folder:
 def is_partial(path: str) -> bool:
     """Whether a path is the temporary name of an object whose writer was stopped, or still writes."""
     return path.endswith(_PARTIAL)
+
+
+def _find(url: str) -> dict[str, Mapping[str, Any]]:
+    """What a store says of each object below a URL, by relative path, sorted."""
+    with _translated(url):
+        fs, root = _open(url)
+        fs.invalidate_cache()
+        if isinstance(fs, LocalFileSystem):
+            return dict(sorted(_walk_local(root)))
+        found = fs.find(root, detail=True)
+    prefix = root.rstrip("/") + "/"
+    return {path.removeprefix(prefix): found[path] for path in sorted(found) if path.startswith(prefix)}
+
+
+def _walk_local(root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """As `_find`, unsorted. fsspec's own walk takes a folder that it cannot list for an empty one.
+
+    A folder or file that is removed during the walk is left out.
+    """
+    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    while pending:
+        folder, above = pending.pop()
+        path = Path(root, folder)
+        try:
+            itself = path.stat()
+            with os.scandir(path) as listing:
+                entries = list(listing)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        identity = (itself.st_dev, itself.st_ino)
+        if identity in above:  # a link to a folder it lies in: what is there is listed already
+            continue
+        for entry in entries:
+            found = _stat(entry)
+            if found and stat.S_ISDIR(found.st_mode):
+                pending.append((f"{folder}{entry.name}/", above | {identity}))
+            elif found:
+                size = 0 if stat.S_ISLNK(found.st_mode) else found.st_size
+                yield f"{folder}{entry.name}", {"size": size, "mtime": found.st_mtime}
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """What an entry is, or where it is a link leads to; the link itself where nothing is there."""
+    try:
+        return entry.stat()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+            raise
+    return entry.stat(follow_symlinks=False) if entry.is_symlink() else None
+
+
+def _is_folder(row: Mapping[str, Any]) -> bool:
+    """Whether a row of a listing is a folder, or a link to one."""
+    return row["type"] == "directory" or bool(row.get("islink") and Path(row["name"]).is_dir())
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:

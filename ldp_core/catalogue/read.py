@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from toolz import groupby, partition_all
 
 from ldp_core.catalogue.layouts import LAYOUTS
 from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec
-from ldp_core.errors import CatalogueError, ImageError, StorageError
+from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, StorageError
 from ldp_core.images import probe_image
 from ldp_core.item_ids import is_segment, slug
 from ldp_core.storage import absolute_url
@@ -22,6 +23,11 @@ from ldp_core.types import Catalogue, ImageRef, Item, Problem
 # Half the connections of the S3 client. At 30 ms a request 500 headers a second; one core reads 1,700.
 _THREADS: Final = 16
 _BATCH_ITEMS: Final = 1024  # a pool holds a future for each: batches keep that small for a million items
+
+# Rows of which one in a hundred has its pictures pass a sample of 1000 but for 4 times in 100,000. Below ten
+# samples all are probed: at 1,100 missing pictures a second that takes 9 s.
+_SAMPLE_ITEMS: Final = 1000
+_SAMPLED_FROM_ITEMS: Final = 10 * _SAMPLE_ITEMS
 
 ProbeResult = Item | tuple[Problem, ...]
 """The item, or the problems that keep it out."""
@@ -44,6 +50,7 @@ def read_catalogue(source: str, *, layout: str, dataset: str | None = None) -> C
     named, problems = _name_items(found.items, dataset=name)
     items: list[Item] = []
     problems += found.problems
+    _require_pictures(named, sizes_bytes=found.sizes_bytes, source=source)
     for result in _probe_all(named, sizes_bytes=found.sizes_bytes):
         if isinstance(result, Item):
             items.append(result)
@@ -121,6 +128,31 @@ def _require_items(catalogue: Catalogue) -> Catalogue:
         got=", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no file at all",
         remedy=f"first: {first.where}: {first.message}" if first else "check the address of the source",
     )
+
+
+def _require_pictures(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str, int], source: str) -> None:
+    """Stop early where a long table names pictures that are not there: a random sample of it has no item.
+
+    Pictures that a listing has told are there.
+    """
+    untold = [item_id for item_id, spec in specs.items() if spec.pictures[LEFT] not in sizes_bytes]
+    if len(untold) < _SAMPLED_FROM_ITEMS:
+        return
+    # At random, as rows at equal distances may all be of one kind.
+    sample = {item_id: specs[item_id] for item_id in random.Random(0).sample(untold, _SAMPLE_ITEMS)}
+    first: Problem | None = None
+    for result in _probe_all(sample, sizes_bytes=sizes_bytes):
+        if isinstance(result, Item) or any(problem.kind != ImageMissingError.kind for problem in result):
+            return
+        first = first or result[0]
+    if first:
+        raise CatalogueError(
+            "no item was found",
+            where=source,
+            expected="pictures at the addresses that the source names",
+            got=f"of {len(sample)} items drawn at random from {len(untold)}, none has its pictures",
+            remedy=f"first: {first.where}: {first.message}; {first.remedy}",
+        )
 
 
 def _probe_all(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str, int]) -> Iterator[ProbeResult]:

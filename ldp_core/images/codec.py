@@ -24,6 +24,8 @@ class PictureHeader:
     width: int
     channels: int
     bit_depth: int
+    least_bytes: int = 0
+    """A shorter file lacks pixels; 0 where the header does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ _LONGEST_MAGIC: Final = max(map(len, _BY_MAGIC))
 PICTURE_FORMATS: Final = tuple(name for name, codec in _CODECS.items() if codec.encode)
 """Names of the formats that are written."""
 
+_WINDOWS_PATH: Final = "is this a Windows path? Write it with '/', as this machine sees it"
 _BLOCK_BYTES: Final = 4096  # holds the whole header of 500 in 501 pictures of public datasets
 
 
@@ -54,20 +55,25 @@ class ImageLimits(Settings):
 DEFAULT_LIMITS: Final = ImageLimits()
 
 
-def probe_image(uri: str, *, size_bytes: int | None = None) -> ImageRef:
+def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> ImageRef:
     """What the header of a picture says, read by small range reads; no pixel is decoded.
 
     ``size_bytes`` is the encoded size where a listing has told it already; it saves a request.
 
     Raises:
         ImageMissingError: there is no such object.
+        ImageTooLargeError: its size or its header exceeds the limits.
         ImageFormatError: it is damaged, or of a kind that is not read.
         ImageSupportError: the package that decodes its kind is not installed.
         StorageError: the store refused or could not be reached.
     """
     with _image_errors(uri):
         size = storage.size_of(uri) if size_bytes is None else size_bytes
+        _check_bytes(size, limits=limits)
         header = _read_header(io.BufferedReader(_RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
+        _check_header(header, limits=limits)
+        if size < header.least_bytes:
+            raise report_damage(f"{size} bytes where the header announces {header.least_bytes}")
     return ImageRef(
         uri=uri,
         height=header.height,
@@ -199,7 +205,8 @@ def _image_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except ObjectMissingError as error:
-        raise ImageMissingError("there is no such picture", where=uri, remedy="check its address") from error
+        remedy = _WINDOWS_PATH if "\\" in uri else "check its address"
+        raise ImageMissingError("there is no such picture", where=uri, remedy=remedy) from error
     except LdpError as error:
         error.where = error.where or uri
         raise

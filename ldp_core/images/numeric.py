@@ -8,6 +8,7 @@ starts; its pixels are read by the package OpenEXR.
 from __future__ import annotations
 
 import io
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final
@@ -44,6 +45,7 @@ Channels = dict[str, tuple[int, int, int]]
 def _read_npy_header(file: BinaryIO) -> PictureHeader:
     """Shape ``(h, w)`` or ``(h, w, 1 or 3)``, uint8, uint16 or float16 to float64."""
     shape, _, dtype = _read_npy_fields(file)
+    start = file.tell()
     kind = f"{dtype.kind}{dtype.itemsize}"
     if kind not in _NPY_INTEGERS.keys() | _NPY_FLOATS or dtype.hasobject or dtype.subdtype:
         raise refuse_kind(f"NPY of {dtype}", remedy="store uint8, uint16, or floating point in 0..1")
@@ -51,7 +53,11 @@ def _read_npy_header(file: BinaryIO) -> PictureHeader:
     if len(shape) not in (2, 3) or channels not in (1, 3) or 0 in shape:
         raise refuse_kind(f"NPY of shape {shape}", remedy="store (h, w), (h, w, 1) or (h, w, 3)")
     return PictureHeader(
-        height=shape[0], width=shape[1], channels=channels, bit_depth=_NPY_INTEGERS.get(kind, 16)
+        height=shape[0],
+        width=shape[1],
+        channels=channels,
+        bit_depth=_NPY_INTEGERS.get(kind, 16),
+        least_bytes=start + math.prod(shape) * dtype.itemsize,
     )
 
 

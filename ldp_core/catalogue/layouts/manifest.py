@@ -145,7 +145,8 @@ def _read_csv(content: bytes) -> Table:
     columns = tuple(name.strip() for name in next(reader, []))
     if len(set(columns)) < len(columns):
         raise ValueError(f"a column name appears twice in {', '.join(columns)}")
-    rows = [(reader.line_num, cells) for cells in reader if cells]
+    # Spreadsheets write rows without content as `,,`.
+    rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     if wrong := [number for number, cells in rows if len(cells) != len(columns)]:
         raise ValueError(f"line {wrong[0]} does not have {len(columns)} cells")
     return Table(columns, tuple((number, dict(zip(columns, cells, strict=True))) for number, cells in rows))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import subprocess
 import sys
 import time
@@ -13,12 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from numpy.lib import format as npy
 
 from ldp_core import storage
 from ldp_core.catalogue import LAYOUTS, load_pair, read_catalogue
 from ldp_core.catalogue.layouts import DEVELOPMENTS
-from ldp_core.errors import CatalogueError, ImageMissingError, PairMismatchError
-from ldp_core.images import encode_image
+from ldp_core.errors import CatalogueError, ImageMissingError, PairMismatchError, StorageError
+from ldp_core.images import encode_image, read_image
 from ldp_core.methods import EntryRegistry
 from ldp_core.types import BlurTruthKind, Catalogue, Pixels, Region
 
@@ -388,3 +392,69 @@ def test_the_real_datasets(
         views = pair.left.astype(np.float32), pair.right.astype(np.float32)
         assert np.corrcoef(views[0].ravel(), views[1].ravel())[0, 1] > 0.9
         assert np.corrcoef(views[0].ravel(), pair.target.astype(np.float32).ravel())[0, 1] > 0.8
+
+
+def npy_header(shape: tuple[int, ...], *, dtype: str = "|u1") -> bytes:
+    file = io.BytesIO()
+    npy.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (npy_header((60_000, 60_000, 3)), "image_too_large"),
+        (npy_header((10_000, 10_000, 3)), "image_format"),
+        (npy_header((6, 8, 3)) + bytes(6 * 8 * 3 - 1), "image_format"),
+        (npy_header((6, 8, 3), dtype="<f8") + bytes(6 * 8 * 3), "image_format"),
+    ],
+    ids=["above-the-limits", "no-pixels", "one-byte-missing", "eight-bytes-a-value"],
+)
+def test_a_header_that_lies_refuses_one_item_alone(root: str, content: bytes, kind: str) -> None:
+    put(root, "left/a.png", "right/a.png", "right/b.png")
+    storage.write_bytes(storage.join(root, "left/b.npy"), content)
+    catalogue = read_catalogue(root, layout="folders")
+    assert ids(catalogue) == ["set/a"]
+    assert [(problem.kind, problem.refuses_item) for problem in catalogue.problems] == [(kind, True)]
+    assert catalogue.problems[0].where.endswith("left/b.npy")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float64])
+def test_sound_arrays_are_read(root: str, dtype: type) -> None:
+    for side in ("left", "right"):
+        file = io.BytesIO()
+        np.save(file, np.zeros((6, 8, 3), dtype))
+        storage.write_bytes(storage.join(root, side, "a.npy"), file.getvalue())
+    catalogue = read_catalogue(root, layout="folders")
+    assert ids(catalogue) == ["set/a"]
+    assert catalogue.problems == ()
+    assert read_image(catalogue.items[0].left.uri).shape == (6, 8, 3)
+
+
+def test_a_view_folder_that_cannot_be_listed_is_an_error(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its items would else become single views."""
+    put(folder, "left/a.png", "right/a.png")
+    scan = os.scandir
+
+    def fail(path: Any) -> Any:
+        if os.fspath(path).rstrip("/").endswith("right"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(StorageError, match="right"):
+        read_catalogue(folder, layout="folders")
+
+
+def test_a_view_folder_may_be_a_link(folder: str, tmp_path: Path) -> None:
+    put(folder, "left/a.png")
+    put(str(tmp_path), "disk/a.png", seed=1)
+    (tmp_path / "set" / "right").symlink_to(tmp_path / "disk")
+    catalogue = read_catalogue(folder, layout="folders")
+    assert catalogue.problems == ()
+    assert [item.has_both_views for item in catalogue.items] == [True]
+    right = catalogue.items[0].right
+    assert right is not None
+    assert np.array_equal(read_image(right.uri), pixels(1))

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from pyarrow import parquet
 from ldp_core import storage
 from ldp_core.catalogue import read_catalogue
 from ldp_core.errors import CatalogueError, StorageError
-from ldp_core.images import encode_image
-from ldp_core.types import Catalogue
+from ldp_core.images import encode_image, probe_image
+from ldp_core.types import Catalogue, ImageRef
 
 Rows = list[dict[str, Any]]
 FORMATS = ["csv", "jsonl", "parquet"]
@@ -197,3 +198,61 @@ def test_windows_spreadsheets_start_with_a_byte_order_mark(root: str) -> None:
     text = "left,right\r\n../pictures/a/l.png,../pictures/a/r.png\r\n\r\n"
     storage.write_bytes(url, text.encode("utf-8-sig"))
     assert len(read_catalogue(url, layout="manifest").items) == 1
+
+
+@pytest.mark.parametrize("blank", [",,", " ,\t,", ",", ",,,,", '"","",""'])
+def test_rows_without_content_are_skipped(root: str, blank: str) -> None:
+    url = storage.join(root, "lists/all.csv")
+    sound = "../pictures/a/l.png,../pictures/a/r.png,a"
+    storage.write_bytes(url, f"left,right,id\r\n{blank}\r\n{sound}\r\n{blank}\r\n,,named\r\n".encode())
+    catalogue = read_catalogue(url, layout="manifest")
+    assert [item.id for item in catalogue.items] == ["all/a"]
+    assert [(problem.kind, problem.where) for problem in catalogue.problems] == [("bad_row", f"{url} row 5")]
+
+
+def test_a_windows_path_is_asked_for(root: str) -> None:
+    windows = {"left": r"C:\data\a\l.png", "right": r"..\pictures\a\r.png", "id": "w"}
+    catalogue = read(root, [row("a", id="a"), windows, row("nowhere", id="gone")])
+    remedies = {"\\" in problem.where: problem.remedy for problem in catalogue.problems}
+    assert "Windows path?" in remedies[True]
+    assert "Windows" not in remedies[False]
+    assert [problem.kind for problem in catalogue.problems] == ["image_missing"] * 4
+
+
+def test_a_path_with_backslashes_that_is_found_is_read(tmp_path: Path) -> None:
+    picture = np.zeros((4, 5, 1), np.uint8)
+    (tmp_path / "a\\l.png").write_bytes(encode_image(picture))
+    catalogue = read(str(tmp_path), [{"left": "a\\l.png", "id": "a"}], name="all")
+    assert [item.id for item in catalogue.items] == ["all/a"]
+    assert catalogue.problems == ()
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Addresses of the pictures whose headers were asked for."""
+    asked: list[str] = []
+
+    def probe(url: str, **options: Any) -> ImageRef:
+        asked.append(url)
+        return probe_image(url, **options)
+
+    monkeypatch.setattr(import_module("ldp_core.catalogue.read"), "probe_image", probe)
+    return asked
+
+
+def test_many_rows_without_pictures_stop_after_a_sample(tmp_path: Path, probed: list[str]) -> None:
+    rows = [{"left": f"l/{number}.png", "right": f"r/{number}.png"} for number in range(100_000)]
+    with pytest.raises(CatalogueError, match="no item was found") as caught:
+        read(str(tmp_path), rows, name="all")
+    assert "of 1000 items drawn at random from 100000" in caught.value.got
+    assert "there is no such picture" in caught.value.remedy
+    assert len(probed) == 2000
+
+
+def test_many_rows_of_which_few_have_pictures_are_read(tmp_path: Path, probed: list[str]) -> None:
+    (tmp_path / "p.png").write_bytes(encode_image(np.zeros((4, 5, 1), np.uint8)))
+    rows = [{"left": "none.png" if number % 50 else "p.png", "id": f"i{number}"} for number in range(10_000)]
+    catalogue = read(str(tmp_path), rows, name="all")
+    assert len(catalogue.items) == 200
+    assert len(catalogue.problems) == 9800
+    assert len(probed) > 10_000
