@@ -9,8 +9,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Final, Literal
 
+from ldp_core.images.unread import find_unread_extension
 from ldp_core.item_ids import is_unicode
 from ldp_core.storage import absolute_url, join, list_sizes
 from ldp_core.types import BlurTruthKind, DpAxis, Problem, Region
@@ -20,7 +22,10 @@ SIDECAR: Final = "sidecar"
 """The role of a file that belongs to an item and is not read."""
 
 PICTURE_EXTENSIONS: Final = frozenset(
-    {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".npy", ".exr", ".dng"}
+    {
+        *(".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".ppm", ".pgm"),
+        *(".npy", ".exr", ".dng"),
+    }
 )
 """Of the pictures that are read, in lower case."""
 
@@ -183,6 +188,14 @@ def _name_not_unicode(where: str) -> Problem:
 
 
 def _file_without_place(where: str) -> Problem:
+    if unread := find_unread_extension(PurePosixPath(where).suffix):
+        return Problem(
+            where,
+            "format_not_read",
+            f"this format is not read: {unread.name}",
+            unread.remedy,
+            refuses_item=False,
+        )
     return Problem(
         where,
         "stray_file",

@@ -108,7 +108,7 @@ def _encode_jpeg(plane: NDArray[Any]) -> bytes:
 
 
 def _walk_segments(file: BinaryIO, position: int = 2) -> Iterator[tuple[int, int]]:
-    """Marker and position of its payload, for the segments up to the first scan or end of image, inclusive."""
+    """Marker and position of its payload, for the segments to the first scan or end of image, inclusive."""
     while True:
         file.seek(position)
         head = file.read(4)
