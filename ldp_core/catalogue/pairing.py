@@ -89,6 +89,7 @@ def pair_files(
     aligned: bool = True,
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED,
     views: Views = "one or both",
+    sizes: Mapping[str, int] | None = None,
 ) -> ItemSpecs:
     """Group the files below a source by the names a rule gives them.
 
@@ -96,13 +97,14 @@ def pair_files(
     problem says so; ``both`` refuses it, for layouts that make views of both together; ``one`` is for
     layouts of single views, whose only role of a view is ``left``.
     ``sidecars`` are paths known to lie beside the pictures. Hidden files (a leading dot in any part of
-    the path) are no part of a dataset. Every other file is in an item or named in a problem.
+    the path) are no part of a dataset. ``sizes`` is what `list_visible` gave for this source, where a layout
+    has listed it already. Every other file is in an item or named in a problem.
 
     Raises:
         StorageError: the store refused or could not be reached.
     """
     root = absolute_url(source)
-    sizes = {path: size for path, size in list_sizes(root).items() if not _is_hidden(path)}
+    sizes = list_visible(root) if sizes is None else sizes
     groups, problems = _group_files((path for path in sizes if path not in sidecars), rule, root=root)
     items = []
     for name, group in groups.items():
@@ -114,6 +116,15 @@ def pair_files(
         pictures = {role: join(root, paths[0]) for role, paths in group.items() if role != SIDECAR}
         items.append(ItemSpec(name, pictures[LEFT], pictures, score_region, aligned, blur_truth_kind))
     return ItemSpecs(tuple(items), tuple(problems), {join(root, path): size for path, size in sizes.items()})
+
+
+def list_visible(root: str) -> dict[str, int]:
+    """Sizes in bytes of the files below a URL that are not hidden, by relative path.
+
+    Raises:
+        StorageError: the store refused or could not be reached.
+    """
+    return {path: size for path, size in list_sizes(root).items() if not _is_hidden(path)}
 
 
 def _is_hidden(path: str) -> bool:
