@@ -27,6 +27,7 @@ from ldp_core.catalogue.pairing import (
     TARGET,
     ItemSpecs,
     Rule,
+    is_of_system,
     list_visible,
     pair_files,
 )
@@ -55,10 +56,16 @@ def read_single(source: str) -> ItemSpecs:
     """Find the photographs below a folder; a truth without its photograph is named."""
     root = absolute_url(source)
     sizes = list_visible(root)
-    roles, notes = _find_roles((p for p in sizes if _is_picture(p) and is_unicode(p)), root=root)
+    roles, notes = _find_roles(
+        (p for p in sizes if _is_picture(p) and is_unicode(p) and not is_of_system(p)), root=root
+    )
     found = pair_files(source, _make_rule(roles), views="one", sizes=sizes)
     alone = [item.pictures[LEFT] for item in found.items if TARGET not in item.pictures]
     return replace(found, problems=(*found.problems, *notes, *_find_equal_folders(alone)))
+
+
+def _may_be_of_item(path: str) -> bool:
+    return _is_picture(path) and is_unicode(path) and not is_of_system(path)
 
 
 def _is_picture(path: str) -> bool:

@@ -118,3 +118,23 @@ def test_input_and_truths_at_the_top_pair_before_other_folders() -> None:
     catalogue = read("input/a.png", "gt/a.png", "blur/a.png", "sharp/a.png")
     assert truths(catalogue) == {"a": "gt/a.png", "blur-a": None, "sharp-a": None}
     assert kinds(catalogue) == ["folders_of_equal_names"]
+
+
+@pytest.mark.parametrize("folder", ["@eaDir", "#recycle", "__MACOSX", "$RECYCLE.BIN", "x/@eaDir/a.png"])
+def test_pictures_of_storage_devices_are_no_items(folder: str) -> None:
+    catalogue = read("input/a.png", "gt/a.png", f"{folder}/input/b.png", f"{folder}/gt/b.png", "Thumbs.db")
+    assert truths(catalogue) == {"a": "gt/a.png"}
+    [note] = catalogue.problems
+    assert note.kind == "system_files"
+    assert note.message.startswith("3 files")
+    assert not note.refuses_item
+
+
+def test_thumbnails_of_storage_devices_are_no_pairs() -> None:
+    catalogue = read("left/a.png", "right/a.png", "left/@eaDir/b.png", "right/@eaDir/b.png", layout="folders")
+    assert [item.id for item in catalogue.items] == ["set/a"]
+    assert kinds(catalogue) == ["system_files"]
+
+
+def test_folders_whose_names_only_resemble_those_of_systems_are_read() -> None:
+    assert set(truths(read("eaDir/a.png", "recycle/b.png"))) == {"eadir-a", "recycle-b"}
