@@ -154,8 +154,9 @@ def _belongs(place: int, split: Split) -> bool:
 
 
 def _list_pictures(folder: str) -> list[str]:
+    """Pictures directly in a folder, by name; hidden files (`._a.png` of macOS) are none."""
     found = [file for file in list_folder(folder).objects if PurePosixPath(file).suffix.lower() in _PICTURES]
-    return [join(folder, file) for file in found]
+    return [join(folder, file) for file in found if not file.startswith(".")]
 
 
 def _require_rgb(image: Pixels, *, where: str) -> NDArray[np.uint8]:

@@ -106,10 +106,14 @@ def describe_run(run: Run) -> RunStatus:
 
 
 def describe_sections(archive: str) -> list[SectionStatus]:
-    """Items and bytes by kind and stage key: one listing each."""
+    """Items and bytes by kind and stage key: one listing each; a result that no item has is left out."""
     sections = list_sections(archive, ARCHIVE_KINDS)
     listed = ((section, read_listing(archive, section)) for section in sections)
-    return [SectionStatus(section.path, len(one.items), one.size_bytes) for section, one in listed]
+    return [
+        SectionStatus(section.path, len(one.items), one.size_bytes)
+        for section, one in listed
+        if one.size_bytes or not section.is_result
+    ]
 
 
 def group_quarantine(summary: RunSummary) -> dict[str, list[dict[str, str]]]:

@@ -17,7 +17,7 @@ from ldp_core.archive.layout import (
     list_unknown,
     read_listing,
 )
-from ldp_core.archive.run_files import RECORDS, audit_run, list_runs
+from ldp_core.archive.run_files import STARTED, audit_run, list_runs
 from ldp_core.errors import ItemDamagedError, ItemMissingError
 from ldp_core.storage import join
 from tasks.cluster import RunCalls
@@ -25,6 +25,8 @@ from tasks.pipeline import ARCHIVE_KINDS
 from tasks.progress import advance, expect
 from tasks.run import Run
 
+_EXPECTING = (*STARTED, "items.jsonl")
+"""Files of a record that say what the archive should hold."""
 _AT_ONCE = 16
 """Items of one task: enough to forget the 2 ms that a task costs."""
 
@@ -85,7 +87,7 @@ def verify_archive(archive: str, run_calls: RunCalls) -> Verification:
 def find_missing(archive: str, keys: Keys, *, unread: Collection[str] = ()) -> Iterator[Corruption]:
     """Items that are not there: frames of a result, and whatever a finished run has left.
 
-    A run whose record is corrupt says nothing, even where it can be read; ``unread`` has the paths of what
+    A run says nothing where its record of that is corrupt, even where it can be read; ``unread`` has the paths of what
     is known to be corrupt.
     """
     frames = keys.get(FRAME_SECTION, frozenset())
@@ -93,7 +95,7 @@ def find_missing(archive: str, keys: Keys, *, unread: Collection[str] = ()) -> I
         if section.is_result:
             yield from _miss(FRAME_SECTION, present - frames)
     for run_id in list_runs(archive):
-        if any(join(RUNS, run_id, name) in unread for name in RECORDS):
+        if any(join(RUNS, run_id, name) in unread for name in _EXPECTING):
             continue
         try:
             yield from list(_miss_results(Run(archive, run_id), keys))

@@ -9,8 +9,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Final, Literal
 
+from ldp_core.images.unread import find_unread_extension
 from ldp_core.item_ids import is_unicode
 from ldp_core.storage import absolute_url, join, list_sizes
 from ldp_core.types import BlurTruthKind, DpAxis, Problem, Region
@@ -20,9 +22,19 @@ SIDECAR: Final = "sidecar"
 """The role of a file that belongs to an item and is not read."""
 
 PICTURE_EXTENSIONS: Final = frozenset(
-    {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".npy", ".exr", ".dng"}
+    {
+        *(".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".ppm", ".pgm"),
+        *(".npy", ".exr", ".dng"),
+    }
 )
 """Of the pictures that are read, in lower case."""
+
+_SYSTEM_FOLDERS: Final = frozenset(
+    {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "__macosx"}
+    | {"$recycle.bin", "system volume information", "lost+found"}
+)
+"""Folders that storage devices and systems make beside pictures, with thumbnails and deleted files."""
+_SYSTEM_FILES: Final = frozenset({"thumbs.db", "desktop.ini"})
 
 Rule = Callable[[str], tuple[str, str] | None]
 """A path, relative to the source, to the item's name and the picture's role; None where it has no place.
@@ -89,6 +101,7 @@ def pair_files(
     aligned: bool = True,
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED,
     views: Views = "one or both",
+    sizes: Mapping[str, int] | None = None,
 ) -> ItemSpecs:
     """Group the files below a source by the names a rule gives them.
 
@@ -96,14 +109,19 @@ def pair_files(
     problem says so; ``both`` refuses it, for layouts that make views of both together; ``one`` is for
     layouts of single views, whose only role of a view is ``left``.
     ``sidecars`` are paths known to lie beside the pictures. Hidden files (a leading dot in any part of
-    the path) are no part of a dataset. Every other file is in an item or named in a problem.
+    the path) are no part of a dataset; those of storage devices (`@eaDir`, `__MACOSX`) are counted in a
+    problem. ``sizes`` is what `list_visible` gave for this source, where a layout
+    has listed it already. Every other file is in an item or named in a problem.
 
     Raises:
         StorageError: the store refused or could not be reached.
     """
     root = absolute_url(source)
-    sizes = {path: size for path, size in list_sizes(root).items() if not _is_hidden(path)}
+    sizes = list_visible(root) if sizes is None else sizes
+    system = [path for path in sizes if is_of_system(path)]
+    sizes = {path: size for path, size in sizes.items() if not is_of_system(path)} if system else sizes
     groups, problems = _group_files((path for path in sizes if path not in sidecars), rule, root=root)
+    problems += [_system_files(system, root=root)] if system else []
     items = []
     for name, group in groups.items():
         if fault := _find_fault(name, group, root=root, views=views):
@@ -116,8 +134,23 @@ def pair_files(
     return ItemSpecs(tuple(items), tuple(problems), {join(root, path): size for path, size in sizes.items()})
 
 
+def list_visible(root: str) -> dict[str, int]:
+    """Sizes in bytes of the files below a URL that are not hidden, by relative path.
+
+    Raises:
+        StorageError: the store refused or could not be reached.
+    """
+    return {path: size for path, size in list_sizes(root).items() if not _is_hidden(path)}
+
+
 def _is_hidden(path: str) -> bool:
     return path.startswith(".") or "/." in path
+
+
+def is_of_system(path: str) -> bool:
+    """Whether a relative path is of a storage device or system, not of the dataset."""
+    *folders, name = path.lower().split("/")
+    return name in _SYSTEM_FILES or not _SYSTEM_FOLDERS.isdisjoint(folders)
 
 
 def _group_files(paths: Iterable[str], rule: Rule, *, root: str) -> tuple[dict[str, _Group], list[Problem]]:
@@ -182,7 +215,26 @@ def _name_not_unicode(where: str) -> Problem:
     )
 
 
+def _system_files(paths: Collection[str], *, root: str) -> Problem:
+    first = next(iter(paths)).encode("utf-8", "backslashreplace").decode()
+    return Problem(
+        join(root, first),
+        "system_files",
+        f"{len(paths)} files of a storage device or system are ignored, such as {first}",
+        "nothing has to be done",
+        refuses_item=False,
+    )
+
+
 def _file_without_place(where: str) -> Problem:
+    if unread := find_unread_extension(PurePosixPath(where).suffix):
+        return Problem(
+            where,
+            "format_not_read",
+            f"this format is not read: {unread.name}",
+            unread.remedy,
+            refuses_item=False,
+        )
     return Problem(
         where,
         "stray_file",

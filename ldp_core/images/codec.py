@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from ldp_core.errors import ImageFormatError, ImageSupportError
 
-READABLE: Final = "grey or RGB of 8 or 16 bit, or of 0..1, as PNG, TIFF, JPEG, WebP, NPY, EXR or DNG"
+READABLE: Final = (
+    "grey or RGB of 8 or 16 bit, or of 0..1, as PNG, TIFF, JPEG, WebP, BMP, PPM, PGM, NPY, EXR or DNG"
+)
 _BAND_ROWS: Final = 256  # float64 takes 8 bytes a value: bands keep that far below the picture itself
 
 

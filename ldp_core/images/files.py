@@ -18,17 +18,27 @@ from ldp_core.errors import (
     LdpError,
     ObjectMissingError,
 )
+from ldp_core.images.bitmap import BMP, NETPBM
 from ldp_core.images.codec import READABLE, Codec, PictureHeader, report_damage
 from ldp_core.images.lossy import JPEG, WEBP
 from ldp_core.images.numeric import EXR, NPY
 from ldp_core.images.png import PNG
 from ldp_core.images.tiff import TIFF
+from ldp_core.images.unread import SIGNATURE_BYTES, refuse_unread
 from ldp_core.settings import Settings
 from ldp_core.types import ImageRef, Pixels
 
-_CODECS: Final = {"png": PNG, "tiff": TIFF, "jpeg": JPEG, "webp": WEBP, "npy": NPY, "exr": EXR}
+_CODECS: Final = {
+    "png": PNG,
+    "tiff": TIFF,
+    "jpeg": JPEG,
+    "webp": WEBP,
+    "bmp": BMP,
+    "ppm": NETPBM,
+    "npy": NPY,
+    "exr": EXR,
+}
 _BY_MAGIC: Final = {magic: codec for codec in _CODECS.values() for magic in codec.magics}
-_LONGEST_MAGIC: Final = max(map(len, _BY_MAGIC))
 
 PICTURE_FORMATS: Final = tuple(name for name, codec in _CODECS.items() if codec.encode)
 """Names of the formats that are written."""
@@ -137,7 +147,7 @@ def encode_image(pixels: Pixels, format: str = "png") -> bytes:  # noqa: A002
 
 
 def _read_header(file: BinaryIO) -> PictureHeader:
-    codec = _find_codec(file.read(_LONGEST_MAGIC))
+    codec = _find_codec(file.read(SIGNATURE_BYTES))
     file.seek(0)
     return codec.read_header(file)
 
@@ -167,6 +177,7 @@ def _too_large(expected: str, *, got: str) -> ImageTooLargeError:
 
 
 def _find_codec(content: bytes) -> Codec:
+    refuse_unread(content)  # first: a CR2 begins as a TIFF does
     for magic, codec in _BY_MAGIC.items():
         if content.startswith(magic):
             return codec

@@ -62,6 +62,13 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     assert "a01.png" in caught.value.got
 
 
+def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
+    write_photographs(tmp_path, 2)
+    for folder in ("image", "in_focus"):
+        (tmp_path / folder / "._a00.png").write_bytes(b"\0\5\x16\7")
+    assert [p.name for p in iterate_masked(tmp_path)] == ["a00", "a01"]
+
+
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     write_photographs(tmp_path, 2)
     (tmp_path / "in_focus" / "a00.png").write_bytes((tmp_path / "in_focus" / "a01.png").read_bytes())
