@@ -1,11 +1,13 @@
 """The files of a source to items: a rule tells which item and role a path belongs to, or that it has none.
 
-Pairing is by name only, never by sorted order. No picture is opened here.
+Pairing is by name only, never by sorted order; letter case and the form of accents (NFC or NFD) count only
+where names would not be unique without them. No picture is opened here.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -165,7 +167,37 @@ def _group_files(paths: Iterable[str], rule: Rule, *, root: str) -> tuple[dict[s
             name, role = found
             groups[name][role].append(path)
     groups.pop("", None)
-    return groups, problems
+    return _merge_alike(groups), problems
+
+
+def normalise(name: str) -> str:
+    """A name without what differs between systems: letter case, and accents as one or two code points."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _merge_alike(groups: Mapping[str, _Group]) -> dict[str, _Group]:
+    """Groups whose normalised names are equal become one where no role is there twice; others stay."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in groups:
+        alike[normalise(name)].append(name)
+    merged: dict[str, _Group] = {}
+    for names in alike.values():
+        roles = [role for name in names for role in groups[name] if role != SIDECAR]
+        if len(names) == 1 or len(set(roles)) < len(roles):
+            merged |= {name: groups[name] for name in names}
+        else:
+            # The id follows the left picture, as for an item whose other pictures are not there.
+            named = min(names, key=lambda name: LEFT not in groups[name])
+            merged[named] = _unite(groups[name] for name in names)
+    return merged
+
+
+def _unite(groups: Iterable[_Group]) -> _Group:
+    united: _Group = defaultdict(list)
+    for group in groups:
+        for role, paths in group.items():
+            united[role] += paths
+    return united
 
 
 def _find_fault(name: str, group: _Group, *, root: str, views: Views) -> Problem | None:

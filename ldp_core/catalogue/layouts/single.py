@@ -29,6 +29,7 @@ from ldp_core.catalogue.pairing import (
     Rule,
     is_of_system,
     list_visible,
+    normalise,
     pair_files,
 )
 from ldp_core.item_ids import is_unicode
@@ -96,12 +97,16 @@ def _find_roles(paths: Iterable[str], *, root: str) -> tuple[_Roles, list[Proble
     roles, notes = dict(_ALWAYS), []
     for above, folders in names.items():
         pairs = _candidates(folders, at_top=not above)
-        fitting = next((pair for pair in pairs if folders[pair[0]] & folders[pair[1]]), None)
+        fitting = next((pair for pair in pairs if _share_name(folders[pair[0]], folders[pair[1]])), None)
         if fitting:
             roles |= {_join(above, fitting[0]): LEFT, _join(above, fitting[1]): TARGET}
         elif pairs:
             notes.append(_no_name_in_common(*(join(root, _join(above, folder)) for folder in pairs[0])))
     return roles, notes
+
+
+def _share_name(some: Iterable[str], others: Iterable[str]) -> bool:
+    return not set(map(normalise, some)).isdisjoint(map(normalise, others))
 
 
 def _candidates(folders: Iterable[str], *, at_top: bool) -> list[tuple[str, str]]:

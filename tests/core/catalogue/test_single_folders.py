@@ -138,3 +138,29 @@ def test_thumbnails_of_storage_devices_are_no_pairs() -> None:
 
 def test_folders_whose_names_only_resemble_those_of_systems_are_read() -> None:
     assert set(truths(read("eaDir/a.png", "recycle/b.png"))) == {"eadir-a", "recycle-b"}
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize(("left", "right"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), ("IMG", "img")])
+def test_names_equal_but_for_case_and_form_of_accents_pair(left: str, right: str) -> None:
+    catalogue = read(f"left/{left}.png", f"right/{right}.png", f"target/{right}.png", layout="folders")
+    [item] = catalogue.items
+    assert item.id == ("set/img" if left == "IMG" else "set/cafe")
+    assert item.right is not None
+    assert item.target is not None
+    assert item.left.uri.endswith(f"{left}.png")
+    assert kinds(catalogue) == []
+
+
+def test_truths_pair_by_normalised_names() -> None:
+    catalogue = read("train/blur/IMG_1.png", "train/sharp/img_1.png")
+    assert truths(catalogue) == {"train-img_1": "train/sharp/img_1.png"}
+
+
+def test_names_that_only_case_tells_apart_are_not_mixed() -> None:
+    paths = ("left/A.png", "right/A.png", "left/a.png", "right/a.png", "left/b.png", "right/B.png")
+    catalogue = read(*paths, layout="folders")
+    assert [item.id for item in catalogue.items] == ["set/b"]
+    assert kinds(catalogue) == ["duplicate_id", "duplicate_id"]
