@@ -87,8 +87,8 @@ def verify_archive(archive: str, run_calls: RunCalls) -> Verification:
 def find_missing(archive: str, keys: Keys, *, unread: Collection[str] = ()) -> Iterator[Corruption]:
     """Items that are not there: frames of a result, and whatever a finished run has left.
 
-    A run says nothing where its record of that is corrupt, even where it can be read; ``unread`` has the paths of what
-    is known to be corrupt.
+    A run says nothing where its record of that is corrupt, even where it can be read; ``unread`` has the
+    paths of what is known to be corrupt.
     """
     frames = keys.get(FRAME_SECTION, frozenset())
     for section, present in keys.items():
