@@ -11,7 +11,7 @@ from time import perf_counter
 from prefect.futures import PrefectFuture
 
 from flows.artifacts import RunArtifacts
-from flows.exits import heed_interrupt
+from flows.exits import raise_lost_interrupt
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.storage import join
 from ldp_core.types import Catalogue, RunSummary
@@ -73,7 +73,7 @@ class DatasetRun:
         for future in futures:
             self.stats.add(future.result())
         self.stats.check()
-        heed_interrupt()
+        raise_lost_interrupt()
 
 
 @contextmanager

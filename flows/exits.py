@@ -50,7 +50,7 @@ def noting_interrupts() -> Iterator[None]:
         _asked.clear()
 
 
-def heed_interrupt() -> None:
+def raise_lost_interrupt() -> None:
     """Raise KeyboardInterrupt if one was asked for and lost."""
     if _asked.is_set():
         raise KeyboardInterrupt

@@ -22,12 +22,6 @@ M = TypeVar("M")
 E = TypeVar("E")
 
 
-def load_object(name: str) -> Any:
-    """The object that ``module:NAME`` names."""
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)
-
-
 @dataclass(frozen=True, slots=True)
 class MemoryModel:
     """Working memory in bytes: so many per pixel, and per pixel of a tile, of which it holds no more."""

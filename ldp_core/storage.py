@@ -136,7 +136,8 @@ def holds(url: str, content: bytes) -> bool:
     try:
         with _translated(url):
             if is_s3(url):
-                tag = str(_open(url)[0].info(_open(url)[1]).get("ETag", "")).strip('"')
+                fs, path = _open(url)
+                tag = str(fs.info(path).get("ETag", "")).strip('"')
                 if _MD5.fullmatch(tag) and tag == hashlib.md5(content, usedforsecurity=False).hexdigest():
                     return True
         return read_bytes(url) == content

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pkgutil import resolve_name
 from typing import Any, Final
 
 from ldp_core.archive import ArchiveKind, Section
 from ldp_core.archive.layout import KINDS
 from ldp_core.blur import ESTIMATORS
 from ldp_core.deblur import DEBLURRERS
-from ldp_core.methods import load_object
 from ldp_core.types import BASELINE, Item, StageSpec
 from tasks.stage import ItemTraits, MethodConfig, Methods, PipelineConfig, Route, Stage, StageDef
 
 STAGES: Final[tuple[StageDef, ...]] = tuple(
-    load_object(name)()
+    resolve_name(name)()
     for name in (
         "tasks.stages:BlurStage",
         "tasks.stages:DeblurStage",

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
+import torch
+
 from ldp_core.archive import Section
 from ldp_core.archive.layout import FRAME_SECTION, list_whole
 from ldp_core.catalogue import read_catalogue
@@ -22,6 +24,7 @@ from ldp_core.errors import MemoryShortError
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import Catalogue, Item
 from tasks.cluster import THREADS_PER_WORKER, Workers, usable_bytes
+from tasks.items import COMPUTING_THREADS
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of, pipelines_for
 from tasks.stage import ItemTraits, PipelineConfig
 from tasks.stages import SCORE
@@ -187,6 +190,7 @@ def _seconds_per_pixel(pipeline: Pipeline) -> float:
     pair = simulate_pair(0, SimulationSettings(height=_PROBE_PX, width=_PROBE_PX))
     pair = replace(pair, right=None) if pipeline.traits.views == 1 else pair
     products: dict[str, Any] = {}
+    torch.set_num_threads(COMPUTING_THREADS)  # as in workers, or the estimate is too low
     begin = perf_counter()
     for stage in pipeline.stages:
         if stage.label != SCORE:

@@ -168,7 +168,7 @@ def _print_verification(found: Mapping[str, Any]) -> None:
     for name, meaning in _LEFTOVERS.items():
         console.show_list(found[name], meaning)
     if found["unchecked"]:
-        console.show(f"{len(found['unsealed'])} runs without digests; their records can be read")
+        console.show(f"{len(found['unchecked'])} runs without digests; their records can be read")
     count, unrepaired = len(found["corrupt"]), found["not_repaired"]
     verdict = f"{count} corrupt, {count - unrepaired} repaired" if count else "nothing is corrupt"
     console.show(f"{console.format_size(found['size_bytes'])} hashed: {verdict}")

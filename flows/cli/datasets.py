@@ -253,10 +253,11 @@ def _run_restore(*, as_json: bool, **arguments: Any) -> dict[str, Any]:
 
 
 def _make_ignored(folder: Path) -> None:
-    """Make the demo's folder so that git and tools that heed it see nothing of it, wherever it is."""
+    """Make the demo's folder with a .gitignore, so that git does not list it."""
+    from ldp_core.storage import write_bytes
+
     if not folder.exists():
-        folder.mkdir(parents=True)
-        (folder / ".gitignore").write_text("*\n")
+        write_bytes(str(folder / ".gitignore"), b"*\n")
 
 
 def _exit_for(summary: Mapping[str, Any]) -> None:

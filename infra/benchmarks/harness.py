@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, timing in turns, tables of ratios, and two commits side by side.
+"""What the benchmarks share: options, timing in turns, tables of ratios.
 
 Machines are often shared and noisy. So everything that is compared is timed in turns within one run, after a
 turn to warm up; medians are printed, and ratios are what to trust. CPU seconds vary less than wall clock.
@@ -7,13 +7,7 @@ turn to warm up; medians are printed, and ratios are what to trust. CPU seconds 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -98,50 +92,3 @@ def print_costs(
             ratio = median(one / other for one, other in zip(ours, theirs, strict=True))
             cells.append(f"{median(ours):9.3f} {ratio:7.2f}")
         print(f"{name:{width}}  {' '.join(cells)}")
-
-
-@dataclass(frozen=True)
-class ProcessCost:
-    """CPU seconds of a process and its children, wall clock, the largest resident set of one of them."""
-
-    cpu_s: float
-    wall_s: float
-    peak_bytes: int
-
-
-def run_process(
-    command: Sequence[str], *, checkout: Path = ROOT, output: bool = False
-) -> tuple[ProcessCost, str]:
-    """Run a command with the packages of a checkout; what it cost, and its output where asked for."""
-    environment = os.environ | {"PYTHONPATH": str(checkout)}
-    wall, read_end = perf_counter(), subprocess.PIPE if output else subprocess.DEVNULL
-    with subprocess.Popen(command, env=environment, cwd=checkout, stdout=read_end, text=True) as process:
-        text = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    # Linux counts the largest resident set in KiB.
-    cost = ProcessCost(usage.ru_utime + usage.ru_stime, perf_counter() - wall, usage.ru_maxrss * 1024)
-    return cost, text
-
-
-def run_code(code: str, *arguments: object, checkout: Path = ROOT) -> tuple[ProcessCost, dict[str, float]]:
-    """Run a program in a process of its own; it prints one JSON object last, such as what it timed itself."""
-    cost, text = run_process(
-        [sys.executable, "-c", code, *map(str, arguments)], checkout=checkout, output=True
-    )
-    found: dict[str, float] = json.loads(text.strip().splitlines()[-1])
-    return cost, found
-
-
-@contextmanager
-def checkout_of(commit: str) -> Iterator[Path]:
-    """A commit of this repository in a temporary folder, to be run beside the present one."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "checkout"
-        subprocess.run(["git", "worktree", "add", "-q", "--detach", folder, commit], cwd=ROOT, check=True)
-        try:
-            yield folder
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", folder], cwd=ROOT, check=True)

@@ -108,7 +108,7 @@ class TrainingTask(Protocol[B]):
     def describe(self) -> dict[str, Any]:
         """Plain values that the checkpoint keeps, and that export and model card need.
 
-        `network_settings` has to be among them: a run is gone on with only by the same network.
+        `network_settings` has to be among them: only the same network can resume a run.
         """
         ...
 

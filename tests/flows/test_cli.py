@@ -110,3 +110,10 @@ def test_mistakes_are_explained_not_traced(
     assert code == 1
     assert err.startswith(f"ldp: {message}")
     assert "Traceback" not in err
+
+
+def test_a_demo_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, error = run("demo", tmp_path / "file" / "demo")
+    assert code == 1
+    assert error.startswith("ldp: [storage] ")

@@ -1,4 +1,4 @@
-"""Errors end a command with a code; an interruption is heeded even where Python would forget it."""
+"""Errors end a command with a code; an interruption is raised even where Python would forget it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import pytest
 import typer
 
-from flows.exits import exits, heed_interrupt, noting_interrupts
+from flows.exits import exits, noting_interrupts, raise_lost_interrupt
 from ldp_core.errors import SettingsError, TooManyBadItemsError
 
 
@@ -22,12 +22,12 @@ class Careless:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_interruption_that_python_forgets_is_heeded() -> None:
+def test_an_interruption_that_python_forgets_is_raised() -> None:
     with noting_interrupts():
         Careless()
         with pytest.raises(KeyboardInterrupt):
-            heed_interrupt()
-    heed_interrupt()
+            raise_lost_interrupt()
+    raise_lost_interrupt()
 
 
 def test_others_are_raised_where_they_arrive() -> None:

@@ -129,6 +129,7 @@ def test_records_of_earlier_versions_are_read(archive: Path) -> None:
     del summary["state"]
     (folder / "summary.json").write_text(json.dumps(summary))
     assert state_of(archive, FIRST) is RunState.FINISHED
+    assert "1 runs without digests; their records can be read" in run("verify", archive, "--workers", "1")[1]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The house stands as its plan says: imports run one way, doors are single, errors are drawn as they are."""
+"""Layers: imports run one way, and a package is imported only where it may be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [path for layer in ("flows", "tasks", "ldp_core") for path in (ROOT / layer).rglob("*.py")]
 
-DOORS = {
+ONLY_USERS = {
     "zarr": {"ldp_core/archive/encoding.py"},
     "fsspec": {"ldp_core/storage.py", "ldp_core/s3.py"},
     "imagecodecs": {"ldp_core/images/"},
@@ -37,11 +37,11 @@ def test_imports_run_one_way() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("package", DOORS)
-def test_each_door_is_the_only_one(package: str) -> None:
+@pytest.mark.parametrize("package", ONLY_USERS)
+def test_a_package_is_imported_only_where_it_may_be(package: str) -> None:
     users = {path.relative_to(ROOT).as_posix() for path in SOURCES if package in imported_packages(path)}
     assert users, f"nothing imports {package}"
-    assert all(any(user.startswith(door) for door in DOORS[package]) for user in users), users
+    assert all(any(user.startswith(place) for place in ONLY_USERS[package]) for user in users), users
 
 
 def test_infra_is_imported_by_nothing() -> None:

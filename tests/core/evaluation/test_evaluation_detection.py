@@ -1,4 +1,4 @@
-"""A detector over masked photographs: the table, the floors, the gate."""
+"""A detector over masked photographs: the table, the baselines, the gate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def photographs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_good_detector_beside_the_floors(photographs: Path) -> None:
+def test_a_good_detector_beside_the_baselines(photographs: Path) -> None:
     report = evaluate_detection(iterate_masked(photographs), see_brightness)
     assert report.images == 11
     assert report.images_per_second > 0
@@ -42,10 +42,10 @@ def test_a_good_detector_beside_the_floors(photographs: Path) -> None:
     assert mae is not None
     assert mae.mean == pytest.approx(0.1)
     sharp = [photograph.in_focus.mean() for photograph in iterate_masked(photographs)]
-    floor = report.methods["all blurred"].means["mae"]
-    assert floor is not None
-    assert floor.mean == pytest.approx(np.mean(sharp))
-    assert floor.low < floor.mean < floor.high
+    baseline = report.methods["all blurred"].means["mae"]
+    assert baseline is not None
+    assert baseline.mean == pytest.approx(np.mean(sharp))
+    assert baseline.low < baseline.mean < baseline.high
     assert report.methods["all in focus"].means["auroc"] == (0.5, 0.5, 0.5)
     assert list(detector.rules["blur"]) == list(ThresholdRule)
     assert not report.upside_down

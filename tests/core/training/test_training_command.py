@@ -14,23 +14,14 @@ import torch
 from network_samples import render_frames
 
 from ldp_core.deblur import make_deblurrer
-from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.training.__main__ import build_parser, main
-from ldp_core.training.frames import FrameCache, FrameSettings
-from ldp_core.training.ldp import (
-    LdpBatchSettings,
-)
+from ldp_core.training.frames import FrameCache
 from ldp_core.training.registry import NETWORKS, STEPS, find_command
-from ldp_core.training.scenes import SceneSettings
 from ldp_core.training.session import RunFolder
 from ldp_core.types import Pair
 from ldp_core.weights import open_weights
 
 ROOT = Path(__file__).resolve().parents[3]
-TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
-SCENES = SceneSettings(height=64, width=96, slices=6)
-FRAMES = FrameSettings(scene=SCENES)
-BATCHES = LdpBatchSettings(batch=2, crop_px=32)
 
 
 @pytest.fixture(scope="module")

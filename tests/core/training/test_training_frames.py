@@ -11,7 +11,6 @@ import pytest
 import torch
 from network_samples import render_frames
 
-from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.errors import CatalogueError, SettingsError
 from ldp_core.optics.kernels import KernelFamily
 from ldp_core.training.frames import CameraSettings, FrameCache, FrameSettings
@@ -23,7 +22,6 @@ from ldp_core.training.ldp import (
 from ldp_core.training.scenes import LensSettings, SceneSettings, draw_kernel, draw_scene, render_scene
 from ldp_core.training.sources import Sources, find_sources, read_nearness
 
-TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
 SCENES = SceneSettings(height=64, width=96, slices=6)
 FRAMES = FrameSettings(scene=SCENES)
 BATCHES = LdpBatchSettings(batch=2, crop_px=32)
