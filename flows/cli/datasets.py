@@ -220,16 +220,17 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
 def _print_plan(preview: Mapping[str, Any]) -> None:
     """A plan: what there is, what is archived, what a run would read, write and take."""
     memory = preview["memory"]
-    singles = f" and {preview['single_views']} single views" if preview["single_views"] else ""
+    kinds = {"pairs": preview["pairs"], "single views": preview["single_views"]}
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "none"
     console.show_facts(
         [
             ("dataset", preview["dataset"]),
-            ("pairs", f"{preview['pairs']}{singles}, {preview['to_do']} to do"),
+            ("items", f"{listed}; {preview['to_do']} to do"),
             ("archived", ", ".join(f"{stage} {n}" for stage, n in preview["done"].items())),
             ("read", console.format_size(preview["bytes_in"])),
             ("write", f"at most {console.format_size(preview['bytes_out_at_most'])}"),
             *(
-                ("memory", f"{console.format_size(needed)} for a pair of {size}")
+                ("memory", f"{console.format_size(needed)} for an item of {size}")
                 for size, needed in islice(memory["bytes_by_size"].items(), _SIZES_SHOWN)
             ),
             ("", f"each worker may take {console.format_size(memory['worker_bytes'])}"),
@@ -237,7 +238,7 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
         ]
     )
     if too_large := memory["too_large"]:
-        console.show(f"[memory_short] {len(too_large)} pairs need more memory than a worker has")
+        console.show(f"[memory_short] {len(too_large)} items need more memory than a worker has")
     for problem in preview["problems"]:
         console.show(f"[{problem['kind']}] {problem['where']}: {problem['message']}")
 

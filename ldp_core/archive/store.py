@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +177,10 @@ class Archive:
     def __getitem__(self, item: str) -> xarray.DataArray:
         """The frames of an item: all its views, verified, as ``open_dataarray`` gives them."""
         return self.open_dataarray("frames", "", item)
+
+    def __iter__(self) -> Iterator[str]:
+        """Keys of all items whose frames are whole, in order: one listing."""
+        return iter(sorted(self.list_items("frames")))
 
     def run_url(self, run_id: str) -> str:
         """The folder of a run: its record, table of scores, quarantine and report."""

@@ -226,7 +226,7 @@ class BdirOptions(BdirLossSettings, BdirBatchSettings, TrainOptions):
     """Cache of other frames to measure on; may be repeated."""
     measure: tuple[str, ...] = ()
     """Real pictures to measure on, never trained on, as globs of equal order: INPUTS:TRUTHS, or
-    INPUTS:TRUTHS:TOP (first row that counts); may be repeated."""
+    INPUTS:TRUTHS:ROW (first row that counts); may be repeated."""
     size: Literal["light", "small"] = "light"
     """Shape of the networks; `light` is the one that ships."""
     # 500 steps from LDP's weights gained .59 dB on simulated views; another form, from nothing, gained .13 in

@@ -65,7 +65,7 @@ class MeasureOptions(OptionGroup):
     heading = "Validation"
 
     measure: tuple[str, ...] = ()
-    """Real pairs NAME_{l,r,gt}.png, as FOLDER, FOLDER:TOP (first row that counts) or FOLDER:TOP:align (the
+    """Real pairs NAME_{l,r,gt}.png, as FOLDER, FOLDER:ROW (first row that counts) or FOLDER:ROW:align (the
     truth may be displaced by 4 px); may be repeated."""
     hold_out: tuple[Path, ...] = ()
     """Cache of other frames; may be repeated."""

@@ -94,7 +94,7 @@ def single_sample(name: str, view: Tensor, sharp: Tensor, *, top: int = 0) -> Va
 
 
 def read_pairs(text: str) -> tuple[str, list[ValidationSample]]:
-    """Pairs of `FOLDER`, `FOLDER:TOP` (first row that counts) or `FOLDER:TOP:align`, and the folder's name.
+    """Pairs of `FOLDER`, `FOLDER:ROW` (first row that counts) or `FOLDER:ROW:align`, and the folder's name.
 
     A folder holds `NAME_l.png`, `NAME_r.png` and `NAME_gt.png` of each.
 
@@ -104,7 +104,7 @@ def read_pairs(text: str) -> tuple[str, list[ValidationSample]]:
     """
     folder, *rest = text.split(":")
     if len(rest) > 2 or rest[1:] not in ([], ["align"]):
-        raise _malformed(text, expected="FOLDER, FOLDER:TOP or FOLDER:TOP:align")
+        raise _malformed(text, expected="FOLDER, FOLDER:ROW or FOLDER:ROW:align")
     region, aligned = Region(top=_parse_row(rest[:1], text)), rest[1:] == ["align"]
     names = sorted(path.name.removesuffix("_gt.png") for path in Path(folder).glob("*_gt.png"))
     if not names:
@@ -113,7 +113,7 @@ def read_pairs(text: str) -> tuple[str, list[ValidationSample]]:
 
 
 def read_singles(text: str) -> tuple[str, list[ValidationSample]]:
-    """Single views of `INPUTS:TRUTHS` or `INPUTS:TRUTHS:TOP`, globs whose sorted files pair one to one.
+    """Single views of `INPUTS:TRUTHS` or `INPUTS:TRUTHS:ROW`, globs whose sorted files pair one to one.
 
     Raises:
         CatalogueError: a glob finds nothing, or the two find different numbers of files.
@@ -121,7 +121,7 @@ def read_singles(text: str) -> tuple[str, list[ValidationSample]]:
     """
     inputs, *rest = text.split(":")
     if not 1 <= len(rest) <= 2:
-        raise _malformed(text, expected="INPUTS:TRUTHS or INPUTS:TRUTHS:TOP")
+        raise _malformed(text, expected="INPUTS:TRUTHS or INPUTS:TRUTHS:ROW")
     found = [sorted(Path(glob).parent.glob(Path(glob).name)) for glob in (inputs, rest[0])]
     if not found[0] or len(found[0]) != len(found[1]):
         raise CatalogueError(

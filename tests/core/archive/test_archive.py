@@ -66,6 +66,7 @@ def test_a_blur_map_without_confidence_stays_without(archive: Archive) -> None:
     archive.write_blur_map(KEY, "set/one", replace(make_map(), confidence=None))
     assert archive.read_blur_map(KEY, "set/one").confidence is None
     assert archive.list_items("confidence", KEY) == set()
+    assert list(archive) == sorted(archive.list_items("frames"))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
