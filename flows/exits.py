@@ -17,7 +17,9 @@ import typer
 from ldp_core.errors import LdpError, TooManyBadItemsError
 
 EXIT_ERROR, EXIT_BAD_ITEMS, EXIT_STOPPED, EXIT_INTERRUPTED = 1, 3, 4, 130
-EXIT_CODES = "Exit codes: 0 done, 1 error, 2 usage, 3 done with bad items, 4 too many bad items, 130 interrupted."
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 error, 2 usage, 3 done with bad items, 4 too many bad items, 130 interrupted."
+)
 
 _asked = threading.Event()
 
