@@ -35,7 +35,7 @@ class RunArtifacts:
         report = f"\n\nReport: `{summary.report}`" if summary.report else ""
         create_markdown_artifact(
             f"**{counts.computed}** computed, **{counts.skipped}** already there, "
-            f"**{counts.quarantined}** set aside, of {counts.total}.{report}",
+            f"**{counts.quarantined}** quarantined, of {counts.total}.{report}",
             key=f"{self._verb}-report",
             description=f"run {summary.run_id}",
         )

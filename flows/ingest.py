@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from time import perf_counter
 from typing import Any
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.artifacts import RunArtifacts
-from flows.feed import BATCHES_AT_ONCE, feed_batches
+from flows.dataset_run import BATCHES_AT_ONCE, record_run
 from ldp_core.storage import shared_url
-from tasks.batches import ingest_batch
+from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
-from tasks.heartbeat import beating
-from tasks.job import Job
-from tasks.prepare import prepare_run
+from tasks.plan import Plan
 from tasks.progress import expect
-from tasks.runs import new_run_id, write_end, write_start
-from tasks.summary import summarise_run
-from tasks.tally import Tally
+from tasks.stage import PipelineConfig
 
 
 @flow(
@@ -53,25 +47,12 @@ def ingest_dataset(
     Raises:
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
-    begin = perf_counter()
-    job = Job(shared_url(archive))
+    config = PipelineConfig(shared_url(archive))
     with open_workers(cluster, processes=processes) as workers:
-        plan = prepare_run(job, shared_url(source), layout, dataset).plan
-        run_id = new_run_id()
-        write_start(job, run_id, plan.catalogue, stages=())
-        artifacts = RunArtifacts(run_id, verb="ingest")
-        tally = Tally(plan.catalogue, max_bad=max_bad)
+        plan: Plan = plan_run(unvisited(config), shared_url(source), layout, dataset).unquote()
         expect("ingest", len(plan.catalogue.items))
-        with beating(job.archive, run_id):
-            stopped = feed_batches(
-                plan.catalogue.items,
-                lambda batch: (ingest_batch.submit(job, batch, plan.done, in_flight=workers.processes + 1),),
-                tally=tally,
-                artifacts=artifacts,
+        with record_run("ingest", plan, {}, max_bad=max_bad) as run:
+            run.run_batches(
+                lambda batch: [ingest_batch.submit(unvisited(plan), batch, in_flight=workers.processes + 1)]
             )
-    summary = summarise_run(run_id, plan.catalogue, tally, seconds=perf_counter() - begin)
-    write_end(job, summary, tally.items)
-    artifacts.publish(summary)
-    if stopped is not None:
-        raise stopped
-    return asdict(summary)
+    return asdict(run.finished_summary)

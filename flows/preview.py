@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ldp_core.storage import absolute_url
 from tasks.cluster import embedded_memory_bytes, usable_bytes
-from tasks.job import STAGES, Choice, Settings, make_job
-from tasks.memory import declare_memory
-from tasks.plan import Done, Plan, estimate_seconds, make_plan
+from tasks.pipeline import Choice, make_config
+from tasks.plan import Plan, declare_memory, estimate_seconds, make_plan
 
 
 def preview_run(
@@ -23,28 +22,26 @@ def preview_run(
     estimator: Choice,
     deblurrer: Choice,
     processes: int | None,
-    single_settings: Settings = (None, None),
+    single_settings: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
     baselines: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time."""
-    job = make_job(
+    config = make_config(
         absolute_url(archive),
         estimator=estimator,
         deblurrer=deblurrer,
         single_settings=single_settings,
         baselines=baselines,
-        torch_threads=1,
     )
-    plan = make_plan(job, absolute_url(source), layout=layout, dataset=dataset)
-    ids = {item.id for item in plan.catalogue.items}
+    plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset)
+    pairs = sum(item.has_both_views for item in plan.catalogue.items)
     return {
         "dataset": plan.catalogue.dataset,
-        "pairs": sum(item.has_both_views for item in plan.catalogue.items),
-        "single_views": sum(not item.has_both_views for item in plan.catalogue.items),
+        "pairs": pairs,
+        "single_views": len(plan.catalogue.items) - pairs,
         "to_do": len(plan.to_do),
-        "done": _count_done(plan.done, ids),
-        "stage_keys": asdict(plan.keys) if plan.keys else {},
-        "single_stage_keys": asdict(plan.single_keys) if plan.single_keys else {},
+        "done": plan.count_done(),
+        "stage_keys": {name: pipeline.keys for name, pipeline in plan.pipelines.items()},
         "bytes_in": plan.bytes_in,
         "bytes_out_at_most": plan.bytes_out,
         "memory": _preview_memory(plan, processes),
@@ -53,14 +50,9 @@ def preview_run(
     }
 
 
-def _count_done(done: Done, ids: Collection[str]) -> dict[str, int]:
-    stages = {stage: getattr(done, stage) for stage in ("ingest", *STAGES)}
-    return {stage: len(there & {*ids}) for stage, there in (stages | {**done.baselines}).items()}
-
-
 def _preview_memory(plan: Plan, processes: int | None) -> dict[str, Any]:
     """Bytes a worker needs for the items of each size, and what an embedded worker may take."""
-    needs = declare_memory(plan.to_do, plan.job)
+    needs = declare_memory(plan.to_do, plan.config)
     usable = usable_bytes(embedded_memory_bytes(processes))
     by_size = {f"{need.width}x{need.height}": need for need in reversed(needs)}
     return {

@@ -7,13 +7,13 @@ from dataclasses import replace
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.draw import draw_pictures
+from flows.dataset_run import draw_pictures
 from ldp_core.errors import ItemMissingError
 from ldp_core.storage import join, shared_url
 from ldp_core.types import RunSummary
 from tasks.cluster import open_workers
 from tasks.reports import publish_report, report_url_of, worst_first
-from tasks.runs import read_end, read_start
+from tasks.run import Run
 
 
 @flow(
@@ -34,13 +34,13 @@ def report_dataset(
         ItemMissingError: the archive holds no such run, it did not come to its end, or it only archived.
     """
     archive = shared_url(archive)
-    job, catalogue = read_start(archive, run_id)
-    summary, items = read_end(archive, run_id)
+    run = Run(archive, run_id)
+    catalogue, items, summary = run.catalogue, run.items, run.summary
     _refuse_unrestored(summary)
     report_url = report_url_of(archive, run_id)
     with open_workers(cluster, processes=processes) as workers:
         shown = worst_first(items)[:report_items]
-        drawn = draw_pictures(job, catalogue, shown, report_url, workers)
+        drawn = draw_pictures(run.config, catalogue, shown, report_url, workers)
     summary = replace(summary, report=join(report_url, "index.html"))
     return publish_report(summary, items, drawn, catalogue=catalogue)
 

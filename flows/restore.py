@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.artifacts import RunArtifacts
-from flows.draw import draw_pictures
-from flows.feed import BATCHES_AT_ONCE, feed_batches
-from ldp_core.storage import join, shared_url
-from tasks.batches import Batch, BatchResult, ingest_batch, restore_batch
-from tasks.cluster import open_workers
-from tasks.heartbeat import beating
-from tasks.job import make_job, stages_for
-from tasks.memory import declare_memory, require_memory
-from tasks.plan import Plan
-from tasks.prepare import prepare_run
+from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, draw_pictures, record_run
+from ldp_core.storage import shared_url
+from tasks.batches import (
+    Batch,
+    BatchResult,
+    awaited,
+    ingest_batch,
+    plan_run,
+    restore_batch,
+    unvisited,
+)
+from tasks.cluster import Workers, open_workers
+from tasks.pipeline import make_config
+from tasks.plan import Plan, declare_memory, require_memory
 from tasks.progress import expect
-from tasks.reports import publish_report, report_url_of, worst_first
-from tasks.runs import new_run_id, write_end, write_start
-from tasks.summary import summarise_run
-from tasks.tally import Tally
+from tasks.reports import report_url_of, worst_first
 
 
 @flow(
@@ -72,57 +71,37 @@ def restore_dataset(
     Raises:
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
-    begin = perf_counter()
     source, archive = shared_url(source), shared_url(archive)
     with open_workers(cluster, processes=processes) as workers:
-        job = make_job(
+        config = make_config(
             archive,
             estimator=(estimator, estimator_settings),
             deblurrer=(deblurrer, deblurrer_settings),
             single_settings=(single_estimator_settings, single_deblurrer_settings),
             baselines=baselines,
-            torch_threads=workers.torch_threads,
         )
-        plan = prepare_run(job, source, layout, dataset).plan
-        require_memory(declare_memory(plan.to_do, job), workers)
-        run_id = new_run_id()
-        stages, single_stages = stages_for(job, plan.catalogue.items)
-        write_start(job, run_id, plan.catalogue, stages=stages, single_stages=single_stages)
-        artifacts = RunArtifacts(run_id, verb="restore")
-        tally = Tally(plan.catalogue, max_bad=max_bad)
+        plan: Plan = plan_run(unvisited(config), source, layout, dataset).unquote()
+        require_memory(declare_memory(plan.to_do, config), workers)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))
-        with beating(archive, run_id):
-            stopped = feed_batches(
-                plan.catalogue.items,
-                lambda batch: _submit_batch(plan, batch, workers.processes + 1),
-                tally=tally,
-                artifacts=artifacts,
-            )
-            report_url = report_url_of(archive, run_id)
-            shown = worst_first(tally.items)[:report_items]
-            drawn = draw_pictures(job, plan.catalogue, shown, report_url, workers)
-    for result in drawn:
-        tally.add(result)
-    summary = summarise_run(
-        run_id,
-        plan.catalogue,
-        tally,
-        seconds=perf_counter() - begin,
-        stages=stages,
-        single_stages=single_stages,
-        report=join(report_url, "index.html"),
-    )
-    publish_report(summary, tally.items, drawn, catalogue=plan.catalogue)
-    write_end(job, summary, tally.items)
-    artifacts.publish(summary)
-    if stopped is not None:
-        raise stopped
-    return asdict(summary)
+        with record_run(
+            "restore",
+            plan,
+            plan.pipelines,
+            max_bad=max_bad,
+            draw=lambda run: _draw_worst(run, workers, report_items),
+        ) as run:
+            run.run_batches(lambda batch: _submit_batch(plan, batch, workers.processes + 1))
+    return asdict(run.finished_summary)
 
 
 def _submit_batch(plan: Plan, batch: Batch, in_flight: int) -> tuple[PrefectFuture[BatchResult], ...]:
-    ingested = ingest_batch.submit(plan.job, batch, plan.done, in_flight=in_flight)
-    awaited = cast(BatchResult, ingested)  # Prefect hands the task the result
-    restored = restore_batch.submit(plan.job, batch, plan.done, ingested=awaited, in_flight=in_flight)
+    ingested = ingest_batch.submit(unvisited(plan), batch, in_flight=in_flight)
+    restored = restore_batch.submit(unvisited(plan), batch, ingested=awaited(ingested), in_flight=in_flight)
     return ingested, restored
+
+
+def _draw_worst(run: DatasetRun, workers: Workers, count: int) -> list[BatchResult]:
+    report_url = report_url_of(run.run.archive, run.run.run_id)
+    shown = worst_first(run.stats.items)[:count]
+    return draw_pictures(run.plan.config, run.plan.catalogue, shown, report_url, workers)

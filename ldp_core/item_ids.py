@@ -11,6 +11,7 @@ import unicodedata
 
 from ldp_core.errors import ItemIdError
 
+# 200 letters: with `.NAME.json.<32 letters>.partial` of a writer a file name stays below the 255 of a disk.
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 _RESERVED = re.compile(r"c(\.0)+|.*\.json")
 """Names of objects that the archive writes: chunks and metadata."""

@@ -7,6 +7,7 @@ reverse, and nothing in a file tells. A folder `in_focus` says it by its name (w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,8 @@ from ldp_core.errors import CatalogueError
 from ldp_core.storage import join, list_folder
 from ldp_core.types import Pixels
 
+_log = logging.getLogger(__name__)
+
 White = Literal["focus", "blur"]
 """What white stands for in a mask."""
 Split = Literal["all", "train", "validation"]
@@ -26,6 +29,10 @@ Split = Literal["all", "train", "validation"]
 VALIDATION_EVERY: Final = 10
 """Every tenth photograph, by name, is kept out of training."""
 _PICTURES: Final = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
+_LOSSY: Final = {".jpg", ".jpeg", ".webp"}
+# Lossy coding moves the values of a uniform mask by some levels of 255. Lossless ones are held exactly.
+_LOSSY_SHARE: Final = 1 / 16
+_END_SHARE: Final = 1 / 8  # soft masks often stop short of an end; at 1/2 every grey picture would pass
 IN_FOCUS: Final = "in_focus"
 _MASKS: Final[dict[str, White | None]] = {IN_FOCUS: "focus", "gt": None}
 """Folders of masks, the first that is there counts, and what white means in them where the name tells."""
@@ -88,7 +95,8 @@ def read_masked(ref: MaskedRef) -> Masked:
     """One photograph with its mask; grey pictures as RGB of three equal channels.
 
     Raises:
-        CatalogueError: the two have different sizes, or the picture is not of 8 bit.
+        CatalogueError: the two have different sizes, the picture is not of 8 bit, or nothing tells black from
+            white in the mask.
         ImageError: one of them cannot be read.
     """
     image, mask = _read(ref.image), _read(ref.mask)
@@ -100,7 +108,7 @@ def read_masked(ref: MaskedRef) -> Masked:
             got=f"{mask.shape[:2]}",
             remedy="give the mask at the size of its picture",
         )
-    is_white = mask.mean(axis=2) > np.iinfo(mask.dtype).max / 2
+    is_white = _find_white(mask, where=ref.mask)
     return Masked(ref.name, _require_rgb(image, where=ref.image), is_white == (ref.white == "focus"))
 
 
@@ -148,14 +156,42 @@ def _read(url: str) -> Pixels:
     return read_image(url)
 
 
+def _find_white(mask: Pixels, *, where: str) -> NDArray[np.bool_]:
+    """Where a mask is white, `(h, w)`: above half of its range.
+
+    Masks of 0 and one other value, such as 0/1, are read by their two values. Others must have values on both
+    sides of the middle and reach an end, or lie at one end all over.
+    """
+    grey = mask.mean(axis=2)
+    peak = float(np.iinfo(mask.dtype).max)
+    low, high = float(grey.min()), float(grey.max())
+    near = peak * (_LOSSY_SHARE if PurePosixPath(where).suffix.lower() in _LOSSY else 0)
+    at_low, at_high = low <= max(near, peak * _END_SHARE), high >= peak - max(near, peak * _END_SHARE)
+    if low <= peak / 2 < high and (at_low or at_high):
+        return np.asarray(grey > peak / 2)
+    if high <= near or low >= peak - near:
+        return np.full(grey.shape, low > peak / 2)
+    if low == 0 and bool(((grey == 0) | (grey == high)).all()):
+        _log.warning("%s: a mask of 0 and %g; %g is read as white", where, high, high)
+        return np.asarray(grey == high)
+    raise CatalogueError(
+        "nothing tells black from white in this mask",
+        where=where,
+        expected=f"black and white as 0 and {peak:.0f}, one of them all over, or 0 and one other value",
+        got=f"values from {low:g} to {high:g}",
+        remedy=f"store the mask with 0 for black and {peak:.0f} for white",
+    )
+
+
 def _belongs(place: int, split: Split) -> bool:
     validates = place % VALIDATION_EVERY == VALIDATION_EVERY - 1
     return split == "all" or validates == (split == "validation")
 
 
 def _list_pictures(folder: str) -> list[str]:
+    """Pictures directly in a folder, by name; hidden files (`._a.png` of macOS) are none."""
     found = [file for file in list_folder(folder).objects if PurePosixPath(file).suffix.lower() in _PICTURES]
-    return [join(folder, file) for file in found]
+    return [join(folder, file) for file in found if not file.startswith(".")]
 
 
 def _require_rgb(image: Pixels, *, where: str) -> NDArray[np.uint8]:

@@ -1,33 +1,30 @@
 """S3 as objects are read and written here: one bounded layer of retries, nothing cached, typed content.
 
 Endpoint, credentials and region come from the environment and files of the AWS tools, or from fsspec's
-configuration (``infra/docs/object-storage.md``). botocore repeats a request that fails, at most
-`ATTEMPTS` times; a download that breaks off midway is started again by `persist`. s3fs would repeat
-both once more, each five times, which turns one silent server into half an hour of waiting.
+configuration (``infra/docs/object-storage.md``). botocore makes a request that fails again, `ATTEMPTS`
+times in all; a download that breaks off midway is started again here. s3fs would repeat both once more,
+each five times: with a silent server half an hour would pass before an error.
 """
 
 from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import Callable
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import fsspec
 
-T = TypeVar("T")
+ATTEMPTS: Final = 4
+CONNECT_TIMEOUT_S: Final = 5
+READ_TIMEOUT_S: Final = 15
+"""Longest silence of a server; a slow transfer is no silence. `ATTEMPTS` of them are a minute."""
+RESTART_WITHIN_S: Final = 30
+"""After this time a download that broke off is not started again: it would take as long each time."""
 
-ATTEMPTS = 4
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 15
-"""Longest silence of a server; a slow transfer is no silence."""
-PATIENCE_S = 30
-"""After this time a download that broke off is not started again."""
-
-_BREAKS = {"ResponseStreamingError", "ReadTimeoutError", "IncompleteReadError", "ClientPayloadError"}
-_PAUSE_S = 0.1
-_CONNECTIONS = 32
+_BREAKS: Final = {"ResponseStreamingError", "ReadTimeoutError", "IncompleteReadError", "ClientPayloadError"}
+_PAUSE_S: Final = 0.1  # doubled with each attempt: .2, .4, .8 s
+_CONNECTIONS: Final = 32  # twice the threads that read headers, which wait for botocore's usual 10
 
 
 def is_s3(url: str) -> bool:
@@ -45,7 +42,15 @@ def open_s3(url: str) -> tuple[Any, str]:
 
 def read_s3(fs: Any, path: str, *, start: int | None, end: int | None) -> bytes:
     """An object or a range of it: one request, and more only where the transfer breaks off."""
-    return persist(lambda: bytes(fs.cat_file(path, start=start, end=end, max_concurrency=1)))
+    begin = monotonic()
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return _read(fs, path, start, end)
+        except Exception as error:
+            if not _broke_off(error) or monotonic() - begin > RESTART_WITHIN_S:
+                raise
+            sleep(_PAUSE_S * 2**attempt)
+    return _read(fs, path, start, end)
 
 
 def write_s3(fs: Any, path: str, content: bytes) -> None:
@@ -54,17 +59,8 @@ def write_s3(fs: Any, path: str, content: bytes) -> None:
     fs.pipe_file(path, content, **({"ContentType": kind} if kind else {}))
 
 
-def persist(transfer: Callable[[], T]) -> T:
-    """The result of a transfer, started again where it broke off: `ATTEMPTS` times, `PATIENCE_S` long."""
-    begin = monotonic()
-    for attempt in range(1, ATTEMPTS):
-        try:
-            return transfer()
-        except Exception as error:
-            if not _broke_off(error) or monotonic() - begin > PATIENCE_S:
-                raise
-            sleep(_PAUSE_S * 2**attempt)
-    return transfer()
+def _read(fs: Any, path: str, start: int | None, end: int | None) -> bytes:
+    return bytes(fs.cat_file(path, start=start, end=end, max_concurrency=1))
 
 
 def _client_config() -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ldp_core.errors import SettingsError
+from ldp_core.errors import SettingsError, suggest
 
 
 class Settings(BaseModel):
@@ -26,14 +27,28 @@ class Settings(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise SettingsError(
-                f"{error.error_count()} of the settings are not valid",
+                "a setting is not valid"
+                if error.error_count() == 1
+                else f"{error.error_count()} settings are not valid",
                 where=cls.__name__,
                 expected=", ".join(cls.model_fields) or "no settings",
                 got="; ".join(_describe(fault) for fault in error.errors()),
-                remedy="correct or remove the named settings",
+                remedy=_find_remedy(error.errors(), cls.model_fields),
             ) from error
 
 
 def _describe(fault: Mapping[str, Any]) -> str:
     name = ".".join(str(part) for part in fault["loc"]) or "value"
-    return f"{name}={fault.get('input')!r}: {fault['msg']}"
+    unknown = fault["type"] == "extra_forbidden"
+    return f"{name}={fault.get('input')!r}: {'there is no such setting' if unknown else fault['msg']}"
+
+
+def _find_remedy(faults: Iterable[Mapping[str, Any]], names: Iterable[str]) -> str:
+    """What misspelt names, and misspelt values of those that are chosen from a few, were meant to be."""
+    near = []
+    for fault in faults:
+        if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
+            near.append(suggest(str(fault["loc"][0]), names))
+        elif fault["type"] in ("literal_error", "enum"):
+            near.append(suggest(str(fault["input"]), re.findall("'([^']+)'", fault["ctx"]["expected"])))
+    return "; ".join(filter(None, near)) or "correct or remove the named settings"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ldp_core.types import Pair, Pixels
 
@@ -16,9 +14,3 @@ def input_image(pair: Pair) -> Pixels:
     total = pair.left.astype(np.uint32) + pair.right
     half = (total + (total >> 1 & 1)) >> 1
     return half.astype(np.uint8) if pair.bit_depth == 8 else half.astype(np.uint16)
-
-
-def to_rgb(picture: Pixels) -> Tensor:
-    """(3, h, w) float32 in 0..1 of integer pixels (h, w, c); one grey plane is repeated."""
-    scaled = torch.from_numpy(picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max))
-    return scaled.permute(2, 0, 1).expand(3, -1, -1).contiguous()

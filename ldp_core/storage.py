@@ -6,7 +6,11 @@ under a temporary name, flushed and renamed. What is special to S3 is in `ldp_co
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import re
+import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,11 +24,22 @@ from fsspec.implementations.local import LocalFileSystem
 
 from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError
 from ldp_core.s3 import is_s3, open_s3, read_s3, write_s3
-from ldp_core.store_faults import explain_fault
 
 _PARTIAL = ".partial"
+_MD5 = re.compile("[0-9a-f]{32}")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 """Where the listings of fsspec's stores say when an object was written."""
+
+# By name, so that botocore and aiohttp are imported only where an archive lies on S3.
+_NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError"}
+_NO_ANSWER = {"ConnectionError", "HTTPClientError", "ClientError", "TimeoutError"}
+_BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}
+_CHECK_ADDRESS = "check the address, and for a local one the disk"
+_CHECK_ACCESS = "check the credentials (for S3 AWS_ACCESS_KEY_ID ...) and what they may do at this address"
+_CHECK_ENDPOINT = "check the network and the endpoint (for S3 AWS_ENDPOINT_URL), then give the command again"
+_GIVE_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, here and on the workers"
+_LATER = "give the same command again later; what is archived is not lost"
+_MAKE_BUCKET = "make the bucket, or check its name and the endpoint (AWS_ENDPOINT_URL)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +106,10 @@ def read_bytes(url: str, *, start: int | None = None, end: int | None = None) ->
         fs, path = _open(url)
         if is_s3(url):
             return read_s3(fs, path, start=start, end=end)
-        return bytes(fs.cat_file(path, start=start, end=end))
+        content = bytes(fs.cat_file(path, start=start, end=end))
+    if start is not None and end is not None and 0 <= start <= end and len(content) > end - start:
+        return content[start:end]  # HTTP servers may ignore a range and send the whole object
+    return content
 
 
 def write_bytes(url: str, content: bytes) -> None:
@@ -108,6 +126,23 @@ def write_bytes(url: str, content: bytes) -> None:
             write_s3(fs, path, content)
         else:
             fs.pipe_file(path, content)
+
+
+def holds(url: str, content: bytes) -> bool:
+    """Whether an object is there and has just this content.
+
+    A store whose ETag is the MD5 of the content is asked for that alone.
+    """
+    try:
+        with _translated(url):
+            if is_s3(url):
+                fs, path = _open(url)
+                tag = str(fs.info(path).get("ETag", "")).strip('"')
+                if _MD5.fullmatch(tag) and tag == hashlib.md5(content, usedforsecurity=False).hexdigest():
+                    return True
+        return read_bytes(url) == content
+    except ObjectMissingError:
+        return False
 
 
 def delete(url: str) -> None:
@@ -138,32 +173,24 @@ def size_of(url: str) -> int:
 
 
 def list_objects(url: str) -> Iterator[str]:
-    """Paths of all objects below a URL, relative to it, sorted; none when there is no such folder."""
+    """Paths of all objects below a URL, relative to it, sorted; none when there is no such folder.
+
+    Symbolic links to folders are followed, but for those to a folder that they lie in.
+
+    Raises:
+        StorageError: a folder below the URL cannot be listed.
+    """
     yield from list_sizes(url)
 
 
 def list_sizes(url: str) -> dict[str, int]:
     """Sizes in bytes of all objects below a URL, by path as `list_objects` gives it, sorted by path."""
-    with _translated(url):
-        fs, root = _open(url)
-        fs.invalidate_cache()
-        found = fs.find(root, detail=True)
-    prefix = root.rstrip("/") + "/"
-    return {
-        path.removeprefix(prefix): int(found[path]["size"] or 0)
-        for path in sorted(found)
-        if path.startswith(prefix) and not path.endswith(_PARTIAL)
-    }
+    return {path: int(row["size"] or 0) for path, row in _find(url).items() if not is_partial(path)}
 
 
 def list_entries(url: str) -> dict[str, Entry]:
     """All objects below a URL with size and time, by relative path; those of stopped writers too."""
-    with _translated(url):
-        fs, root = _open(url)
-        fs.invalidate_cache()
-        found = fs.find(root, detail=True)
-    prefix = root.rstrip("/") + "/"
-    return {path.removeprefix(prefix): _entry(found[path]) for path in sorted(found) if path != root}
+    return {path: _entry(row) for path, row in _find(url).items()}
 
 
 def list_folder(url: str) -> Folder:
@@ -173,9 +200,9 @@ def list_folder(url: str) -> Folder:
             fs, root = _open(url)
             fs.invalidate_cache()
             found = {row["name"].rstrip("/").rpartition("/")[2]: row for row in fs.ls(root, detail=True)}
+            folders = sorted(name for name, row in found.items() if _is_folder(row))
     except ObjectMissingError:
         return Folder((), {})
-    folders = sorted(name for name, row in found.items() if row["type"] == "directory")
     objects = {name: _entry(found[name]) for name in sorted(set(found) - set(folders))}
     return Folder(tuple(folders), objects)
 
@@ -183,6 +210,60 @@ def list_folder(url: str) -> Folder:
 def is_partial(path: str) -> bool:
     """Whether a path is the temporary name of an object whose writer was stopped, or still writes."""
     return path.endswith(_PARTIAL)
+
+
+def _find(url: str) -> dict[str, Mapping[str, Any]]:
+    """What a store says of each object below a URL, by relative path, sorted."""
+    with _translated(url):
+        fs, root = _open(url)
+        fs.invalidate_cache()
+        if isinstance(fs, LocalFileSystem):
+            return dict(sorted(_walk_local(root)))
+        found = fs.find(root, detail=True)
+    prefix = root.rstrip("/") + "/"
+    return {path.removeprefix(prefix): found[path] for path in sorted(found) if path.startswith(prefix)}
+
+
+def _walk_local(root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """As `_find`, unsorted. fsspec's own walk takes a folder that it cannot list for an empty one.
+
+    A folder or file that is removed during the walk is left out.
+    """
+    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    while pending:
+        folder, above = pending.pop()
+        path = Path(root, folder)
+        try:
+            itself = path.stat()
+            with os.scandir(path) as listing:
+                entries = list(listing)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        identity = (itself.st_dev, itself.st_ino)
+        if identity in above:  # a link to a folder it lies in: what is there is listed already
+            continue
+        for entry in entries:
+            found = _stat(entry)
+            if found and stat.S_ISDIR(found.st_mode):
+                pending.append((f"{folder}{entry.name}/", above | {identity}))
+            elif found:
+                size = 0 if stat.S_ISLNK(found.st_mode) else found.st_size
+                yield f"{folder}{entry.name}", {"size": size, "mtime": found.st_mtime}
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """What an entry is, or where it is a link leads to; the link itself where nothing is there."""
+    try:
+        return entry.stat()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+            raise
+    return entry.stat(follow_symlinks=False) if entry.is_symlink() else None
+
+
+def _is_folder(row: Mapping[str, Any]) -> bool:
+    """Whether a row of a listing is a folder, or a link to one."""
+    return row["type"] == "directory" or bool(row.get("islink") and Path(row["name"]).is_dir())
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
@@ -218,4 +299,30 @@ def _translated(url: str) -> Iterator[None]:
     except (LdpError, MemoryError):
         raise
     except Exception as error:
-        raise explain_fault(error, url=url) from error
+        raise _explain_fault(error, url=url) from error
+
+
+def _explain_fault(error: Exception, *, url: str) -> StorageError:
+    """The error to raise for whatever fsspec, botocore or aiohttp raised at an address."""
+    if isinstance(error, FileNotFoundError):
+        return _explain_absence(error, url=url)
+    if isinstance(error, PermissionError):
+        return _refuse("the store refused access", error, url=url, remedy=_CHECK_ACCESS)
+    if isinstance(error, OSError) and error.errno in _BUSY:
+        return _refuse("the store is busy or failing", error, url=url, remedy=_LATER)
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & _NO_CREDENTIALS:
+        return _refuse("no credentials were found", error, url=url, remedy=_GIVE_CREDENTIALS)
+    if names & _NO_ANSWER:
+        return _refuse("the store does not answer", error, url=url, remedy=_CHECK_ENDPOINT)
+    return _refuse("the store cannot be used", error, url=url, remedy=_CHECK_ADDRESS)
+
+
+def _explain_absence(error: FileNotFoundError, *, url: str) -> StorageError:
+    if type(error.__cause__).__name__ == "NoSuchBucket":
+        return _refuse("there is no such bucket", error, url=url, remedy=_MAKE_BUCKET)
+    return ObjectMissingError("there is no such object", where=url, remedy="check the address")
+
+
+def _refuse(what: str, error: Exception, *, url: str, remedy: str) -> StorageError:
+    return StorageError(what, where=url, got=f"{type(error).__name__}: {error}", remedy=remedy)

@@ -8,15 +8,20 @@ result in tiles as on the whole picture, and one that reaches a little farther s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from ldp_core.errors import SettingsError
+from ldp_core.tensors import autocast
 
-__all__ = ["Tile", "apply_tiled", "plan_tiles"]
+__all__ = ["Tile", "apply_network", "apply_tiled", "plan_tiles"]
+
+# On a CPU a stack of tiles leaves the cache: one at a time is fastest.
+_TILES_AT_ONCE: Final = {"cpu": 1, "cuda": 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,43 @@ def apply_tiled(
             total[(..., *tile.slices)] += part * mask
             weight[tile.slices] += mask
     return total.div_(weight)
+
+
+def apply_network(
+    network: Callable[..., Tensor],
+    arrays: Mapping[str, Tensor],
+    *,
+    device: torch.device,
+    tile_px: int,
+    overlap_px: int,
+) -> Tensor:
+    """Apply a network tile by tile, without gradients, in the precision of its device.
+
+    Args:
+        network: takes stacks (n, c, th, tw) by the names of `arrays`, on `device` and with channels last.
+        arrays: tensors (c, h, w) of one height and width.
+
+    Returns:
+        (..., h, w) float32 on the CPU, of what `network` returns.
+
+    Raises:
+        SettingsError: the overlap leaves no room in a tile.
+    """
+
+    @torch.inference_mode()
+    def apply(*stacks: Tensor) -> Tensor:
+        placed = (stack.to(device).contiguous(memory_format=torch.channels_last) for stack in stacks)
+        with autocast(device):
+            found = network(**dict(zip(arrays, placed, strict=True)))
+        return found.float().cpu()
+
+    return apply_tiled(
+        apply,
+        list(arrays.values()),
+        tile_px=tile_px,
+        overlap_px=overlap_px,
+        at_once=_TILES_AT_ONCE.get(device.type, 1),
+    )
 
 
 def plan_tiles(height: int, width: int, *, tile_px: int, overlap_px: int) -> Iterator[Tile]:

@@ -178,6 +178,7 @@ class Pair:
     aligned: bool = True
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED
     dp_axis: DpAxis = DpAxis.X
+    version: int = 1
 
     def __post_init__(self) -> None:
         for name, view in self.views.items():
@@ -195,6 +196,11 @@ class Pair:
                 where=self.id,
                 got=str(self.left.shape),
             )
+
+    @property
+    def key(self) -> str:
+        """Id and version as one text, as of its item."""
+        return make_item_key(self.id, self.version)
 
     @property
     def views(self) -> dict[str, Pixels]:
@@ -331,7 +337,7 @@ class StageSpec:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineRecord:
-    """Why an item was set aside: the stage it failed in, the error's kind and text, and a way out."""
+    """Why an item was quarantined: the stage it failed in, the error's kind and text, and a way out."""
 
     item: str
     stage: str
@@ -357,6 +363,7 @@ class RunSummary:
     ``stages`` are those of pairs, ``single_stages`` those of items whose second view is missing; each
     is empty where the run had no such items.
     ``seconds``: by stage, summed over workers; ``total`` is the wall clock of the whole run.
+    ``state`` is ``stopped`` where too many items were bad, else ``finished``.
     """
 
     run_id: str
@@ -373,3 +380,4 @@ class RunSummary:
     quarantine: tuple[QuarantineRecord, ...] = ()
     problems: tuple[Problem, ...] = ()
     single_stages: tuple[StageSpec, ...] = ()
+    state: str = "finished"

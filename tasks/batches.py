@@ -1,37 +1,52 @@
-"""Prefect tasks: one run per stage and batch. Pixels stay with the workers; records come back."""
+"""Prefect tasks: one run per kind of work and batch. Pixels stay with the workers; records come back.
+
+Prefect walks through what it is given and what it hands on, item by item, unless it is told not to; batches
+and their results are plain classes, which it leaves alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from distributed import Future, default_client
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.utilities.annotations import opaque, quote
 
 from ldp_core.types import Item, QuarantineRecord
 from tasks.cluster import stream
-from tasks.job import Job
-from tasks.plan import Done
-from tasks.progress import advance
-from tasks.stages import (
-    Drawn,
+from tasks.items import (
+    DrawnItem,
     Failed,
-    Outcome,
-    Work,
-    chain_of,
-    conclude_item,
-    confirm_item,
+    ItemResult,
+    check_source_unchanged,
     draw_item,
     ingest_item,
-    recall_item,
+    load_archived,
+    restore_item,
 )
+from tasks.pipeline import pipeline_for
+from tasks.plan import Plan, make_plan
+from tasks.progress import advance
+from tasks.stage import PipelineConfig
 
-Result = Outcome | Drawn | Failed
+T = TypeVar("T")
+
+
+def unvisited(value: T) -> T:
+    """A value that Prefect hands to a task without walking through it."""
+    return cast(T, quote(value))
+
+
+def awaited(future: PrefectFuture[T]) -> T:
+    """What Prefect hands to a task once a future has it, without walking through it."""
+    return cast(T, opaque(future))
 
 
 class Batch:
-    """Some items of a run. A plain class: Prefect walks through collections, but not through this."""
+    """Some items of a run."""
 
     def __init__(self, number: int, items: tuple[Item, ...]) -> None:
         self.number = number
@@ -39,79 +54,71 @@ class Batch:
 
 
 class BatchResult:
-    """What became of a batch: for each item an outcome, or the reason why it was set aside."""
+    """What became of a batch: for each item a result or its pictures, or the reason why it is quarantined."""
 
-    def __init__(self, results: Iterable[Result]) -> None:
-        self.results = tuple(results)
+    def __init__(self, outcomes: Iterable[ItemResult | DrawnItem | Failed]) -> None:
+        found = tuple(outcomes)
+        self.results = tuple(one for one in found if isinstance(one, ItemResult))
+        self.drawn = tuple(one for one in found if isinstance(one, DrawnItem))
+        self.quarantine: tuple[QuarantineRecord, ...] = tuple(
+            one.record for one in found if isinstance(one, Failed)
+        )
 
-    @property
-    def outcomes(self) -> tuple[Outcome, ...]:
-        return tuple(result for result in self.results if isinstance(result, Outcome))
 
-    @property
-    def drawn(self) -> tuple[Drawn, ...]:
-        return tuple(result for result in self.results if isinstance(result, Drawn))
-
-    @property
-    def quarantine(self) -> tuple[QuarantineRecord, ...]:
-        return tuple(result.record for result in self.results if isinstance(result, Failed))
+@task(cache_policy=NO_CACHE, persist_result=False)
+def plan_run(config: PipelineConfig, source: str, layout: str, dataset: str | None) -> quote:
+    """Catalogue a source and plan what is left to do for it; the plan, quoted."""
+    return quote(make_plan(config, source, layout=layout, dataset=dataset))
 
 
 @task(task_run_name="ingest-{batch.number}", cache_policy=NO_CACHE, persist_result=False)
-def ingest_batch(job: Job, batch: Batch, done: Done, *, in_flight: int) -> BatchResult:
+def ingest_batch(plan: Plan, batch: Batch, *, in_flight: int) -> BatchResult:
     """Archive the frames of a batch; those that are there are compared with their source."""
-    client = default_client()
+    config, frames = plan.config, plan.completed.frames
 
     def submit(item: Item) -> Future[Any]:
-        return _submit(client, confirm_item if item.id in done.ingest else ingest_item, job, item)
+        work = check_source_unchanged if item.key in frames else ingest_item
+        return _submit(work, config, item)
 
     return _run("ingest", batch.items, submit, in_flight)
 
 
 @task(task_run_name="restore-{batch.number}", cache_policy=NO_CACHE, persist_result=False)
-def restore_batch(
-    job: Job, batch: Batch, done: Done, *, ingested: BatchResult, in_flight: int
-) -> BatchResult:
-    """Blur maps, restored images and scores of a batch; what is archived is recalled."""
-    client = default_client()
+def restore_batch(plan: Plan, batch: Batch, *, ingested: BatchResult, in_flight: int) -> BatchResult:
+    """All products of a batch; those that are archived are read."""
+    config, completed = plan.config, plan.completed
     bad = {record.item for record in ingested.quarantine}
-    chain = chain_of(job)
 
     def submit(item: Item) -> Future[Any]:
-        if item.id in done.items:
-            return _submit(client, recall_item, job, item)
-        work: Any = Work(item, done.stages(item.id))
-        for stage in chain:
-            work = _submit(client, stage, job, work)
-        return _submit(client, conclude_item, work)
+        pipeline = pipeline_for(config, item)
+        if completed.holds_all(pipeline, item):
+            return _submit(load_archived, config, item)
+        return _submit(restore_item, config, item, completed.labels(pipeline, item))
 
     return _run("restore", [item for item in batch.items if item.id not in bad], submit, in_flight)
 
 
 @task(task_run_name="draw-{batch.number}", cache_policy=NO_CACHE, persist_result=False)
-def draw_batch(job: Job, batch: Batch, report_url: str, *, in_flight: int) -> BatchResult:
+def draw_batch(config: PipelineConfig, batch: Batch, report_url: str, *, in_flight: int) -> BatchResult:
     """Pictures of a batch for the report."""
-    client = default_client()
-    return _run(
-        "draw", batch.items, lambda item: _submit(client, draw_item, job, report_url, item), in_flight
-    )
+    return _run("draw", batch.items, lambda item: _submit(draw_item, config, report_url, item), in_flight)
 
 
-def _submit(client: Any, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    future: Future[Any] = client.submit(function, *arguments, pure=False)
+def _submit(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    future: Future[Any] = default_client().submit(function, *arguments, pure=False)
     return future
 
 
 def _run(
     stage: str, items: Iterable[Item], submit: Callable[[Item], Future[Any]], in_flight: int
 ) -> BatchResult:
-    results: list[Result] = []
-    for item, result in stream(submit, items, in_flight=in_flight):
-        if isinstance(result, Exception):
-            result = _lost(item.id, stage, result)
-        results.append(result)
-        advance(stage, bad=isinstance(result, Failed))
-    return BatchResult(results)
+    outcomes = []
+    for item, outcome in stream(submit, items, in_flight=in_flight):
+        if isinstance(outcome, Exception):
+            outcome = _lost(item.id, stage, outcome)
+        outcomes.append(outcome)
+        advance(stage, bad=isinstance(outcome, Failed))
+    return BatchResult(outcomes)
 
 
 def _lost(item_id: str, stage: str, error: Exception) -> Failed:

@@ -1,4 +1,4 @@
-"""The one door to Dask: a cluster to work on, and a bounded stream of work through it."""
+"""The one module that opens Dask: a cluster to work on, and a bounded stream of work through it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import dask
 from distributed import Client, Future, LocalCluster, as_completed
 from distributed.system import MEMORY_LIMIT
 
+from ldp_core import __version__
 from ldp_core.errors import ClusterError
 
 T = TypeVar("T")
@@ -30,21 +30,16 @@ KEEP_FREED_MEMORY = {
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """A cluster in use: its client, its worker processes, the torch threads and memory each may take.
+    """A cluster in use: its client, its worker processes, and the memory each may take.
 
-    ``torch_threads`` is 0 where the workers were started by somebody else, who chose it;
-    ``memory_bytes`` is the limit of the smallest worker, 0 where it has none.
+    ``embedded``: they were started by this process. ``memory_bytes`` is the limit of the smallest worker, 0
+    where it has none.
     """
 
     client: Client
     processes: int
-    torch_threads: int
+    embedded: bool
     memory_bytes: int = 0
-
-    @property
-    def embedded(self) -> bool:
-        """Whether the workers were started by this process."""
-        return self.torch_threads > 0
 
 
 @contextmanager
@@ -104,6 +99,33 @@ def stream(
         start(1)
 
 
+class RunCalls(Protocol):
+    """Runs ``function(*call)`` for every call; the order of the results is not that of the calls."""
+
+    def __call__(self, function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) -> Iterator[T]: ...
+
+
+def on_workers(workers: Workers) -> RunCalls:
+    """Run calls on workers, a bounded number at once. What a call raises is raised here."""
+
+    def run(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) -> Iterator[T]:
+        def submit(call: tuple[Any, ...]) -> Future[Any]:
+            future: Future[Any] = workers.client.submit(function, *call, pure=False)
+            return future
+
+        for _, result in stream(submit, calls, in_flight=THREADS_PER_WORKER * workers.processes + 1):
+            if isinstance(result, Exception):
+                raise result
+            yield result
+
+    return run
+
+
+def in_process(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) -> Iterator[T]:
+    """Run calls one by one in this process."""
+    return (function(*call) for call in calls)
+
+
 @contextmanager
 def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
@@ -117,9 +139,7 @@ def _embedded(processes: int) -> Iterator[Workers]:
         )
         try:
             with Client(cluster) as client:
-                yield Workers(
-                    client, processes, max(1, _cores() // processes), _smallest_memory_bytes(client)
-                )
+                yield Workers(client, processes, True, _smallest_memory_bytes(client))
         finally:
             with suppress(TimeoutError):  # a worker slow to end is killed; its work is done
                 cluster.close()
@@ -138,13 +158,18 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
         ) from error
     with client:
         processes = _checked(client, address, timeout_s)
-        yield Workers(client, processes, 0, _smallest_memory_bytes(client))
+        yield Workers(client, processes, False, _smallest_memory_bytes(client))
+
+
+def installed_version() -> str:
+    """The version of this package where it is called, such as on a worker."""
+    return __version__
 
 
 def _checked(client: Client, address: str, timeout_s: float) -> int:
     try:
         client.wait_for_workers(1, timeout=timeout_s)
-        versions = client.run(version, "ldp")
+        versions = client.run(installed_version)
     except TimeoutError as error:
         raise ClusterError(
             "the Dask scheduler has no workers", where=address, remedy="start workers and try again"
@@ -154,13 +179,13 @@ def _checked(client: Client, address: str, timeout_s: float) -> int:
             "the workers cannot import this package",
             where=address,
             got=f"{type(error).__name__}: {error}",
-            remedy=f"install ldp {version('ldp')} where the workers run",
+            remedy=f"install dual-pixel-ldp {__version__} where the workers run",
         ) from error
-    if set(versions.values()) != {version("ldp")}:
+    if set(versions.values()) != {__version__}:
         raise ClusterError(
             "the workers run another version",
             where=address,
-            expected=version("ldp"),
+            expected=__version__,
             got=", ".join(sorted(set(versions.values()))),
             remedy="install the same version everywhere, so that stage keys agree",
         )

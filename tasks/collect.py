@@ -6,31 +6,77 @@ starts meanwhile, or that still writes, loses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ldp_core.archive.contents import FRAMES, TRUTHS, Holdings, Section, list_sections, read_section
-from ldp_core.archive.run_records import list_runs
-from ldp_core.storage import Entry, delete, join
-from tasks.references import References, read_references
-from tasks.spread import in_chunks
+from toolz import partition_all
+
+from ldp_core.archive import Section
+from ldp_core.archive.layout import FRAME_SECTION, RUNS, TRUTHS, Listing, list_sections, read_listing
+from ldp_core.archive.run_files import is_unbegun, list_runs
+from ldp_core.errors import ArchiveError
+from ldp_core.storage import Entry, delete, join, list_folder
+from tasks.pipeline import ARCHIVE_KINDS
+from tasks.run import Run
 
 GRACE = timedelta(hours=24)
 _AT_ONCE = 200
+"""Items deleted between two looks at which runs there are."""
+_STARTING = timedelta(hours=1)
+"""No run takes longer to write down what it sets out to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """The runs that were read, every item they list, and their items by section."""
+
+    runs: frozenset[str]
+    items: frozenset[str] = frozenset()
+    results: Mapping[Section, frozenset[str]] = field(default_factory=dict)
+
+    def hold(self, section: Section, item: str) -> bool:
+        """Whether a run refers to an item of a section."""
+        return item in (self.results.get(section, frozenset()) if section.is_result else self.items)
 
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
     """What may go of one section: objects by item, metadata first, and the bytes of them all.
 
-    ``leftovers`` are chunks without metadata that no run refers to, and temporary files.
+    ``leftovers`` are chunks without metadata that no run refers to, temporary files, and empty groups.
     """
 
     section: Section
     items: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     leftovers: tuple[str, ...] = ()
     size_bytes: int = 0
+
+
+def read_references(archive: str) -> References:
+    """All that runs refer to, finished or not: what they listed, under the stage keys they recorded.
+
+    A run that was killed before it had recorded what it set out to do refers to nothing.
+
+    Raises:
+        ItemDamagedError, ItemMissingError: a record cannot be read, so nobody knows what it refers to.
+        ArchiveError: there is no run, so that everything would be left over; or one is just starting.
+    """
+    runs = [Run(archive, run_id) for run_id in list_runs(archive) if not _never_began(archive, run_id)]
+    if not runs:
+        raise ArchiveError(
+            "no run has left a record in this archive",
+            where=archive,
+            expected="at least one runs/<run id>/run.json",
+            remedy="without records nothing can be told from what is left over; delete by hand",
+        )
+    items: set[str] = set()
+    results: dict[Section, frozenset[str]] = {}
+    for run in runs:
+        items |= run.listed_items
+        for section in run.sections:
+            results[section] = results.get(section, frozenset()) | run.listed_items
+    return References(frozenset(run.run_id for run in runs), frozenset(items), results)
 
 
 def find_garbage(archive: str, *, grace: timedelta = GRACE, now: datetime | None = None) -> list[Garbage]:
@@ -41,15 +87,15 @@ def find_garbage(archive: str, *, grace: timedelta = GRACE, now: datetime | None
     """
     held, before = read_references(archive), (now or datetime.now(UTC)) - grace
     found, staying = [], set()
-    for section in reversed(list_sections(archive)):
-        if section in (FRAMES, TRUTHS):
+    for section in reversed(list_sections(archive, ARCHIVE_KINDS)):
+        if section in (FRAME_SECTION, TRUTHS):
             continue
-        holdings = read_section(archive, section)
-        garbage = _sift(section, holdings, held, before)
-        staying |= set(holdings.items) - set(garbage.items)
+        listing = read_listing(archive, section)
+        garbage = _sift(section, listing, held, before)
+        staying |= set(listing.items) - set(garbage.items)
         found.append(garbage)
     of_results = References(held.runs, held.items | staying, held.results)
-    found += [_sift(s, read_section(archive, s), of_results, before) for s in (TRUTHS, FRAMES)]
+    found += [_sift(s, read_listing(archive, s), of_results, before) for s in (TRUTHS, FRAME_SECTION)]
     return [garbage for garbage in found if garbage.size_bytes or garbage.leftovers]
 
 
@@ -63,7 +109,7 @@ def collect(archive: str, garbage: Iterable[Garbage]) -> list[Garbage]:
     done = []
     for some in garbage:
         gone: dict[str, tuple[str, ...]] = {}
-        for chunk in in_chunks(some.items.items(), _AT_ONCE):
+        for chunk in partition_all(_AT_ONCE, some.items.items()):
             held = held if frozenset(list_runs(archive)) == held.runs else read_references(archive)
             for item, paths in chunk:
                 if not held.hold(some.section, item):
@@ -74,11 +120,27 @@ def collect(archive: str, garbage: Iterable[Garbage]) -> list[Garbage]:
     return done
 
 
-def _sift(section: Section, holdings: Holdings, held: References, before: datetime) -> Garbage:
-    loose = {i: o for i, o in holdings.items.items() if not held.hold(section, i) and _is_old(o, before)}
-    traces = {**holdings.partial} | {
-        p: e for p, e in holdings.torn.items() if not held.hold(section, _item(section, p))
-    }
+def _never_began(archive: str, run_id: str) -> bool:
+    """Whether a run was stopped before its record was whole, and long ago."""
+    objects = list_folder(join(archive, RUNS, run_id)).objects
+    if not is_unbegun(objects):
+        return False
+    since = datetime.now(UTC) - _STARTING
+    if any(entry.modified is None or entry.modified > since for entry in objects.values()):
+        raise ArchiveError(
+            "a run is just starting; what it refers to is not known yet",
+            where=join(archive, RUNS, run_id),
+            remedy="give the same command again in a minute",
+        )
+    return True
+
+
+def _sift(section: Section, listing: Listing, held: References, before: datetime) -> Garbage:
+    loose = {i: o for i, o in listing.items.items() if not held.hold(section, i) and _is_old(o, before)}
+    traces = dict(listing.partial)
+    traces |= {p: e for p, e in listing.incomplete.items() if not held.hold(section, _item(section, p))}
+    if len(loose) == len(listing.items) and section.is_result and section not in held.results:
+        traces |= listing.groups
     left = {path: entry for path, entry in traces.items() if _is_old({path: entry}, before)}
     entries = [*left.values(), *(entry for objects in loose.values() for entry in objects.values())]
     return Garbage(
@@ -98,8 +160,8 @@ def _is_old(objects: Mapping[str, Entry], before: datetime) -> bool:
     return all(entry.modified is not None and entry.modified < before for entry in objects.values())
 
 
-def _metadata_first(objects: Iterable[str]) -> Iterator[str]:
-    return iter(sorted(objects, key=lambda path: not path.endswith(".json")))
+def _metadata_first(objects: Iterable[str]) -> list[str]:
+    return sorted(objects, key=lambda path: not path.endswith(".json"))
 
 
 def _delete(archive: str, paths: Iterable[str]) -> None:

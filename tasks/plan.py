@@ -1,101 +1,141 @@
-"""What a run would do, before anything runs: which items, which stages, how much, how long."""
+"""What a run would do, before anything runs: which items, which products, how much memory, how long.
+
+A worker computes one item at a time while its other threads read and write others. What it needs at most is
+its program, the working memory of the stage that takes most for the largest item, and the frames of the
+items beside it. The memory models of the default methods cover what a pair of 15 megapixels took
+(``infra/benchmarks/large_image.py``).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
-from ldp_core.archive import Archive
+import torch
+
+from ldp_core.archive import Section
+from ldp_core.archive.layout import FRAME_SECTION, list_whole
 from ldp_core.catalogue import read_catalogue
+from ldp_core.errors import MemoryShortError
 from ldp_core.optics import SimulationSettings, simulate_pair
-from ldp_core.types import BASELINE, Catalogue, Item
-from tasks.job import STAGES, Job, Keys, deblurrer_for, estimator_for, keys_of
+from ldp_core.types import Catalogue, Item
+from tasks.cluster import THREADS_PER_WORKER, Workers, usable_bytes
+from tasks.items import COMPUTING_THREADS
+from tasks.pipeline import Pipeline, pipeline_for, pipeline_of, pipelines_for
+from tasks.stage import ItemTraits, PipelineConfig
+from tasks.stages import SCORE
 
 _MOST_BATCHES = 100
+"""A batch is two Prefect task runs, and bursts of a thousand of them make its server refuse requests."""
 _SMALLEST_BATCH = 8
 _PROBE_PX = 320
+_PROGRAM_BYTES = 700 * 2**20
+"""A worker that has imported everything and keeps what its allocator freed."""
+_COPIES_OF_FRAMES = 4
+"""Of an item that is read, verified and written: encoded, decoded, stacked."""
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """Item ids whose frames and results are in the archive already, by stage; of baselines by name.
+class Completed:
+    """Keys of the items whose frames are in the archive, and of those whose products are, by section."""
 
-    An item counts as done by a baseline that does not serve it: nothing is left to compute.
-    """
+    frames: frozenset[str]
+    products: Mapping[Section, frozenset[str]]
 
-    ingest: frozenset[str]
-    blur: frozenset[str]
-    deblur: frozenset[str]
-    score: frozenset[str]
-    baselines: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    def labels(self, pipeline: Pipeline, item: Item) -> frozenset[str]:
+        """Labels of the products of an item that are archived."""
+        stages = pipeline.stages
+        return frozenset(s.label for s in stages if item.key in self.products.get(s.section, frozenset()))
 
-    def stages(self, item_id: str) -> frozenset[str]:
-        """Which of blur, deblur, score and the baselines are archived for an item."""
-        named = {stage: getattr(self, stage) for stage in STAGES}
-        named |= {f"{BASELINE}:{name}": done for name, done in self.baselines.items()}
-        return frozenset(stage for stage, done in named.items() if item_id in done)
+    def holds_all(self, pipeline: Pipeline, item: Item) -> bool:
+        """Whether nothing of an item is left to compute."""
+        return item.key in self.frames and len(self.labels(pipeline, item)) == len(pipeline.stages)
 
-    @property
-    def items(self) -> frozenset[str]:
-        """Items for which nothing is left to compute."""
-        done = self.ingest & self.blur & self.deblur & self.score
-        return done.intersection(*self.baselines.values())
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """Bytes that a worker needs, its program included, while it computes this item."""
+
+    item_id: str
+    width: int
+    height: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run before it runs. ``bytes_out`` is an upper bound, before compression.
-
-    ``keys`` are those of pairs, ``single_keys`` those of items of a single view; None where there are none.
-    """
+    """A run before it runs. ``pipelines`` are those of its items, by name."""
 
     catalogue: Catalogue
-    job: Job
-    keys: Keys | None
-    done: Done
-    bytes_in: int
-    bytes_out: int
-    single_keys: Keys | None = None
+    config: PipelineConfig
+    pipelines: Mapping[str, Pipeline]
+    completed: Completed
 
     @property
     def to_do(self) -> tuple[Item, ...]:
-        """Items with a stage left to compute."""
-        return tuple(item for item in self.catalogue.items if item.id not in self.done.items)
+        """Items with a product left to make."""
+        return tuple(item for item in self.catalogue.items if not self.is_done(item))
+
+    def is_done(self, item: Item) -> bool:
+        """Whether nothing of an item is left to compute."""
+        return self.completed.holds_all(pipeline_for(self.config, item), item)
+
+    def count_done(self) -> dict[str, int]:
+        """How many items have their frames, and each product of their pipeline."""
+        counts = {"ingest": sum(item.key in self.completed.frames for item in self.catalogue.items)}
+        for label in dict.fromkeys(label for p in self.pipelines.values() for label in p.labels):
+            counts[label] = sum(self._has(item, label) for item in self.catalogue.items)
+        return counts
+
+    def _has(self, item: Item, label: str) -> bool:
+        """Whether a product is archived; one that the item's pipeline does not have is not missing."""
+        pipeline = pipeline_for(self.config, item)
+        return label not in pipeline.labels or label in self.completed.labels(pipeline, item)
 
     @property
-    def refused(self) -> int:
-        """Items the catalogue had to leave out."""
-        return sum(problem.refuses_item for problem in self.catalogue.problems)
+    def bytes_in(self) -> int:
+        """Encoded bytes of the pictures that are still to be read."""
+        there = self.completed.frames
+        return sum(item.size_bytes for item in self.to_do if item.key not in there)
+
+    @property
+    def bytes_out(self) -> int:
+        """An upper bound of what will be written, before compression."""
+        return sum(self._bytes_out(item) for item in self.to_do)
+
+    def _bytes_out(self, item: Item) -> int:
+        pipeline = pipeline_for(self.config, item)
+        there = self.completed.labels(pipeline, item)
+        missing = (stage for stage in pipeline.stages if stage.label not in there)
+        frames = 0 if item.key in self.completed.frames else item.pictures * _view_bytes(item)
+        return frames + sum(stage.definition.bytes_out(item) for stage in missing)
 
 
-def make_plan(job: Job, source: str, *, layout: str, dataset: str | None = None) -> Plan:
+def make_plan(config: PipelineConfig, source: str, *, layout: str, dataset: str | None = None) -> Plan:
     """Catalogue a source and compare it with an archive: headers and a listing per stage key, no pixels.
 
     Raises:
         SettingsError: a method or a setting is unknown.
         CatalogueError: the source cannot be read as a dataset.
     """
-    keys_of(job)  # a method that is unknown is refused before anything is read
+    pipeline_of(config, ItemTraits())  # a method that is unknown is refused before anything is read
     catalogue = read_catalogue(source, layout=layout, dataset=dataset)
-    pairs, singles = (
-        frozenset(i.id for i in catalogue.items if i.has_both_views is w) for w in (True, False)
-    )
-    keys = keys_of(job) if pairs else None
-    single_keys = keys_of(job, single=True) if singles else None
-    done = _list_done(Archive(job.archive), [(keys, pairs), (single_keys, singles)])
-    missing = [item for item in catalogue.items if item.id not in done.items]
-    return Plan(
-        catalogue=catalogue,
-        job=job,
-        keys=keys,
-        done=done,
-        bytes_in=sum(item.size_bytes for item in missing if item.id not in done.ingest),
-        bytes_out=sum(_bytes_out(item, done) for item in missing),
-        single_keys=single_keys,
-    )
+    pipelines = pipelines_for(config, catalogue.items)
+    return Plan(catalogue, config, pipelines, list_completed(config.archive, pipelines.values()))
+
+
+def list_completed(archive: str, pipelines: Iterable[Pipeline]) -> Completed:
+    """What is archived of the products of some pipelines: one listing per section."""
+    sections = dict.fromkeys(stage.section for pipeline in pipelines for stage in pipeline.stages)
+    with ThreadPoolExecutor(1 + len(sections)) as pool:
+        frames = pool.submit(list_whole, archive, FRAME_SECTION)
+        products = pool.map(lambda section: list_whole(archive, section), sections)
+        return Completed(frames.result(), dict(zip(sections, products, strict=True)))
 
 
 def make_batches(items: Iterable[Item]) -> list[tuple[Item, ...]]:
@@ -108,58 +148,83 @@ def make_batches(items: Iterable[Item]) -> list[tuple[Item, ...]]:
 def estimate_seconds(plan: Plan, *, processes: int) -> float:
     """Expected seconds of the run's computation: its methods timed on a small simulated pair."""
     seconds = 0.0
-    for single in (False, True):
-        sizes = (i.left.height * i.left.width for i in plan.to_do if i.has_both_views is not single)
-        if pixels := sum(sizes):
-            seconds += _seconds_per_pixel(plan.job, single=single) * pixels / processes
+    for pipeline in plan.pipelines.values():
+        if pixels := sum(map(_pixels, (i for i in plan.to_do if pipeline_for(plan.config, i) is pipeline))):
+            seconds += _seconds_per_pixel(pipeline) * pixels / processes
     return seconds
 
 
-def _seconds_per_pixel(job: Job, *, single: bool) -> float:
-    job = job.for_views(single=single)
+def declare_memory(items: Iterable[Item], config: PipelineConfig) -> tuple[MemoryNeed, ...]:
+    """What each item needs, most first, while others as large as the largest are in the worker with it."""
+    listed = tuple(items)
+    others = min(THREADS_PER_WORKER, len(listed)) - 1
+    beside = others * max(map(_handling_bytes, listed), default=0)
+    needs = [
+        MemoryNeed(item.id, item.left.width, item.left.height, beside + _bytes_for(item, config))
+        for item in listed
+    ]
+    return tuple(sorted(needs, key=lambda need: (-need.bytes, need.item_id)))
+
+
+def require_memory(needs: Iterable[MemoryNeed], workers: Workers) -> None:
+    """Refuse items that a worker has not the memory for.
+
+    Raises:
+        MemoryShortError: some need more than Dask lets a worker take before it stops giving it work.
+    """
+    allowed = usable_bytes(workers.memory_bytes)
+    too_large = [need for need in needs if allowed and need.bytes > allowed]
+    if too_large:
+        named = [f"{need.item_id} ({need.width}x{need.height})" for need in too_large[:_NAMED]]
+        raise MemoryShortError(
+            f"{len(too_large)} of the items need more memory than a worker has",
+            where=", ".join(named) + (" ..." if too_large[_NAMED:] else ""),
+            expected=f"at most {_show(allowed)}, of {_show(workers.memory_bytes)} of a worker",
+            got=_show(too_large[0].bytes),
+            remedy=_suggest(too_large[0].bytes, workers),
+        )
+
+
+def _seconds_per_pixel(pipeline: Pipeline) -> float:
+    """Of its stages but for scoring, whose time depends on what there is to compare with."""
     pair = simulate_pair(0, SimulationSettings(height=_PROBE_PX, width=_PROBE_PX))
-    pair = replace(pair, right=None) if single else pair
-    estimator = estimator_for(job.estimator)
-    deblurrers = [deblurrer_for(method) for method in (job.deblurrer, *job.baselines)]
+    pair = replace(pair, right=None) if pipeline.traits.views == 1 else pair
+    products: dict[str, Any] = {}
+    torch.set_num_threads(COMPUTING_THREADS)  # as in workers, or the estimate is too low
     begin = perf_counter()
-    blur_map = estimator.estimate(pair)
-    for deblurrer in deblurrers:
-        deblurrer.restore(pair, blur_map)
+    for stage in pipeline.stages:
+        if stage.label != SCORE:
+            inputs = {label: products[label] for label in stage.inputs}
+            products[stage.label] = stage.definition.run(stage, pair, inputs)
     return (perf_counter() - begin) / _PROBE_PX**2
 
 
-def _list_done(archive: Archive, wanted: Sequence[tuple[Keys | None, frozenset[str]]]) -> Done:
-    """What is archived of some items, each under the keys that serve it: one listing per key."""
-    served = [(keys, ids) for keys, ids in wanted if keys is not None]
-    sections = {("frames", "")} | {section for keys, _ in served for section in _sections(keys).values()}
-    with ThreadPoolExecutor(len(sections)) as pool:
-        listed = zip(sections, pool.map(lambda section: archive.list_items(*section), sections), strict=True)
-    found = dict(listed)
-
-    def done(stage: str) -> frozenset[str]:
-        parts = (ids & found[_sections(k)[stage]] if stage in _sections(k) else ids for k, ids in served)
-        return frozenset().union(*parts)
-
-    names = dict.fromkeys(name for keys, _ in served for name in keys.baselines)
-    baselines = {name: done(f"{BASELINE}:{name}") for name in names}
-    frames = frozenset(found["frames", ""])
-    return Done(frames, done("blur"), done("deblur"), done("score"), baselines)
+def _bytes_for(item: Item, config: PipelineConfig) -> int:
+    pixels, stages = _pixels(item), pipeline_for(config, item).stages
+    computing = max(stage.definition.memory(stage, item).bytes_for(pixels) for stage in stages)
+    results = sum(stage.definition.bytes_per_pixel for stage in stages) * pixels
+    return _PROGRAM_BYTES + _handling_bytes(item) + results + computing
 
 
-def _sections(keys: Keys) -> dict[str, tuple[str, str]]:
-    """Kind and stage key by the name of the stage."""
-    own = {
-        "blur": ("blur", keys.blur),
-        "deblur": ("restored", keys.restored),
-        "score": ("scores", keys.scores),
-    }
-    return own | {f"{BASELINE}:{name}": ("restored", key) for name, key in keys.baselines.items()}
+def _handling_bytes(item: Item) -> int:
+    return _COPIES_OF_FRAMES * item.pictures * _view_bytes(item)
 
 
-def _bytes_out(item: Item, done: Done) -> int:
-    pixels = item.left.height * item.left.width
-    view = pixels * item.left.channels * item.left.bit_depth // 8
-    frames = 0 if item.id in done.ingest else item.pictures * view
-    blur = 0 if item.id in done.blur else 2 * 4 * pixels
-    restored = sum(item.id not in there for there in (done.deblur, *done.baselines.values()))
-    return frames + blur + restored * view
+def _view_bytes(item: Item) -> int:
+    return _pixels(item) * item.left.channels * item.left.bit_depth // 8
+
+
+def _pixels(item: Item) -> int:
+    return item.left.width * item.left.height
+
+
+def _suggest(needed: int, workers: Workers) -> str:
+    total = workers.processes * usable_bytes(workers.memory_bytes)
+    if workers.embedded and total >= needed:
+        return f"take fewer workers, each has more memory then: --workers {total // needed}"
+    where = "a machine" if workers.embedded else "workers (dask worker --memory-limit)"
+    return f"take {where} with more memory, or leave these items out"
+
+
+def _show(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"

@@ -15,7 +15,7 @@ class Listener(Protocol):
         """``total`` items are going through a stage."""
 
     def advance(self, stage: str, done: int, bad: int) -> None:
-        """``done`` more items have finished a stage, ``bad`` of them set aside."""
+        """``done`` more items have finished a stage, ``bad`` of them quarantined."""
 
 
 _listener: ContextVar[Listener | None] = ContextVar("progress_listener", default=None)

@@ -1,166 +1,327 @@
-"""Make rotten items again: frames from their source, results from intact frames by the recorded methods."""
+"""Make corrupt things again: frames from their source, results from intact frames by the recorded methods.
+
+Files of a run's record count only when their recorded digest is met.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
-from ldp_core.archive import Archive
-from ldp_core.archive.addresses import Address, ItemKind
-from ldp_core.archive.audit import Damage, Rot, audit_item
-from ldp_core.archive.contents import address_of, object_paths
-from ldp_core.archive.repair import is_same, mend_confidence, mend_pair, read_remains, set_aside
-from ldp_core.catalogue import load_pair
+from ldp_core.archive import Address, Archive, Section
+from ldp_core.archive.audit import (
+    Corruption,
+    Damage,
+    audit_group,
+    audit_item,
+    is_same,
+    move_corrupt,
+    read_remains,
+    repair_group,
+    repair_pair,
+    repair_sidecar,
+)
+from ldp_core.archive.layout import FRAME_SECTION, METADATA_NAME, RUNS, TRUTHS, address_of
+from ldp_core.archive.run_files import list_runs
+from ldp_core.catalogue import catalogue_to_jsonl, load_pair, read_catalogue
 from ldp_core.errors import ItemDamagedError, ItemMissingError, LdpError
-from tasks.job import Job, all_stages, estimator_for
+from ldp_core.metrics.summary import scores_table
+from ldp_core.storage import join, write_bytes
+from ldp_core.types import Item, Score
+from tasks.cluster import RunCalls
+from tasks.items import Failed, provenance_of, restore_item
+from tasks.pipeline import ARCHIVE_KINDS, Pipeline, pipeline_for, pipelines_for
 from tasks.progress import advance, expect
-from tasks.recipes import Recipe, find_recipes
-from tasks.spread import Spread
-from tasks.stages import Failed, Work, provenance_of, restore_item
+from tasks.run import Run, to_lines
+from tasks.stage import PipelineConfig, Stage
+from tasks.stages import SCORE
 
 
-class Outcome(StrEnum):
-    """What became of something rotten."""
+class RepairOutcome(StrEnum):
+    """What became of something corrupt."""
 
     IDENTICAL = "identical"
     """Made again; its recorded digest was met."""
     REMADE = "remade"
     """Made again by its stage key; nothing recorded its digest any more, or it came out different."""
-    NOT_MENDED = "not_mended"
+    NOT_REPAIRED = "not_repaired"
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
-    """What became of one rotten path, and why not where it could not be mended."""
+class Repair:
+    """What became of one corrupt path, and why not where it could not be repaired."""
 
     path: str
-    outcome: Outcome
+    outcome: RepairOutcome
     reason: str = ""
 
 
-def repair_items(archive: str, rotten: Iterable[Rot], spread: Spread, *, when: str) -> list[Mended]:
-    """Make again what can be made again, item by item. Runs' records are not among it."""
-    by_address = {address: rot for rot in rotten if (address := address_of(rot.path)) is not None}
-    recipes = find_recipes(archive, by_address)
-    expect("repair", len(recipes))
-    calls = ((archive, r, {a: by_address[a].damage for a in r.addresses}, when) for r in recipes.values())
-    mended: list[Mended] = []
-    for outcomes in spread(mend_item, calls):
-        mended += outcomes
-        advance("repair", bad=any(one.outcome is Outcome.NOT_MENDED for one in outcomes))
-    return sorted(mended, key=lambda one: one.path)
+@dataclass(slots=True)
+class RebuildPlan:
+    """One item with what is corrupt of it: where it came from, and the configuration that makes each result.
+
+    ``refusals``: why a result cannot be made again, by its stage key. ``sections``: wherever runs left
+    results of this item.
+    """
+
+    corrupt: dict[Address, Damage] = field(default_factory=dict)
+    item: Item | None = None
+    configs: dict[str, PipelineConfig] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
+    sections: set[Section] = field(default_factory=set)
+
+    @property
+    def of_pair(self) -> list[Address]:
+        """What is corrupt of the frames and their measured map."""
+        return [address for address in self.corrupt if address.section in (FRAME_SECTION, TRUTHS)]
+
+    @property
+    def of_results(self) -> list[Address]:
+        """What is corrupt of the results."""
+        return [address for address in self.corrupt if address.section.is_result]
 
 
-def mend_item(archive: str, recipe: Recipe, damage: dict[Address, Damage], when: str) -> list[Mended]:
-    """Mend all that is rotten of one item, its frames first."""
-    mended: list[Mended] = []
-    if recipe.rotten_pair:
-        mended += _mend_pair(archive, recipe, damage, when)
-    if any(one.outcome is Outcome.NOT_MENDED for one in mended):
-        return mended + [_not(a, "its frames are rotten") for a in recipe.rotten_results]
-    for job, addresses in _by_job(recipe):
-        mended += _mend_results(job, recipe, addresses, when)
-    covered = {one.path for one in mended}
-    for address in recipe.rotten_results:
-        if address.path not in covered:
-            mended.append(_not(address, recipe.refusals.get(address.stage_key, "no run's record names it")))
-    return mended
+def repair_archive(
+    archive: str, corrupt: Iterable[Corruption], run_calls: RunCalls, *, when: str
+) -> dict[str, Repair]:
+    """Make again what can be made again, by path: groups, items, then the records, which draw on them."""
+    found = tuple(corrupt)
+    repairs = [*_repair_groups(archive, found, when), *_repair_items(archive, found, run_calls, when)]
+    repairs += _repair_runs(archive, found, when)
+    return {repair.path: repair for repair in repairs}
 
 
-def _mend_pair(archive: str, recipe: Recipe, damage: dict[Address, Damage], when: str) -> list[Mended]:
-    addresses = recipe.rotten_pair
-    if recipe.item is None:
-        return [_not(address, "no run's record says where it came from") for address in addresses]
-    try:
-        item_id = recipe.item.id
-        known = [
-            *_remains_of_frames(archive, item_id, damage),
-            *_recorded_inputs(archive, item_id, recipe.keys),
-        ]
-        pair, provenance = load_pair(recipe.item), provenance_of(recipe.item)
-        mend_pair(archive, pair, addresses, known=known, provenance=provenance, when=when)
-    except LdpError as error:
-        return [_not(address, _describe(error)) for address in addresses]
-    return [_check(archive, address, Outcome.IDENTICAL) for address in addresses]
+def _repair_groups(archive: str, corrupt: Iterable[Corruption], when: str) -> Iterator[Repair]:
+    for one in corrupt:
+        if one.path.rpartition("/")[2] == METADATA_NAME:
+            repair_group(archive, one.path, when=when)
+            still = audit_group(archive, one.path)
+            yield _not(one.path, "still altered") if still else Repair(one.path, RepairOutcome.IDENTICAL)
 
 
-def _remains_of_frames(archive: str, item_id: str, damage: dict[Address, Damage]) -> Iterator[str]:
-    """What the metadata of the frames says, unless they are another item's."""
-    frames = Address(ItemKind.FRAMES, "", item_id)
-    if damage.get(frames) is not Damage.MISPLACED:
-        yield read_remains(archive, frames).decode(errors="replace")
+def _repair_items(
+    archive: str, corrupt: Iterable[Corruption], run_calls: RunCalls, when: str
+) -> list[Repair]:
+    plans = plan_rebuilding(archive, corrupt)
+    expect("repair", len(plans))
+    repairs: list[Repair] = []
+    for outcomes in run_calls(rebuild_item, ((archive, plan, when) for plan in plans)):
+        repairs += outcomes
+        advance("repair", bad=any(one.outcome is RepairOutcome.NOT_REPAIRED for one in outcomes))
+    return sorted(repairs, key=lambda one: one.path)
 
 
-def _recorded_inputs(archive: str, item_id: str, keys: Iterable[tuple[ItemKind, str]]) -> Iterator[str]:
-    """Digests of the pair that intact results were made from."""
-    for kind, key in keys:
+def plan_rebuilding(archive: str, corrupt: Iterable[Corruption]) -> list[RebuildPlan]:
+    """How the corrupt items can be made again, from the records of the archive's runs, the newest first."""
+    plans: dict[str, RebuildPlan] = {}
+    for one in corrupt:
+        if (address := address_of(one.path, ARCHIVE_KINDS)) is not None:
+            plans.setdefault(address.item, RebuildPlan()).corrupt[address] = one.damage
+    for run_id in list_runs(archive) if plans else ():
         try:
-            yield str(Archive(archive).read_attributes(kind, key, item_id)["input"])
+            run = Run(archive, run_id)
+            items, refusal = run.catalogue.items, _refuse(run)
+            for item in items:
+                if (plan := plans.get(item.key)) is not None:
+                    _add(plan, item, run, refusal)
+        except (ItemMissingError, ItemDamagedError):
+            continue
+    return list(plans.values())
+
+
+def _add(plan: RebuildPlan, item: Item, run: Run, refusal: str) -> None:
+    plan.item = plan.item or item
+    plan.sections.update(run.sections)
+    if refusal:
+        for section in run.sections:
+            plan.refusals.setdefault(section.stage_key, refusal)
+    else:
+        for key in pipeline_for(run.config, item).keys.values():
+            plan.configs.setdefault(key, run.config)
+
+
+def _refuse(run: Run) -> str:
+    """Why this installation cannot repeat a run, or nothing where it can."""
+    if not run.specs:
+        return ""
+    try:
+        pipelines = pipelines_for(run.config, run.catalogue.items)
+    except LdpError as error:
+        return _describe(error)
+    if {name: pipeline.specs for name, pipeline in pipelines.items()} == run.specs:
+        return ""
+    written = run.environment.get("ldp", "another version")
+    return f"this installation makes other results than the ldp {written} of {run.run_id}"
+
+
+def rebuild_item(archive: str, plan: RebuildPlan, when: str) -> list[Repair]:
+    """Make again all that is corrupt of one item, its frames first."""
+    repairs = _rebuild_pair(archive, plan, when) if plan.of_pair else []
+    if any(one.outcome is RepairOutcome.NOT_REPAIRED for one in repairs):
+        return repairs + [_not(address.path, "its frames are corrupt") for address in plan.of_results]
+    for config, addresses in _by_config(plan):
+        repairs += _rebuild_results(config, plan, addresses, when)
+    covered = {one.path for one in repairs}
+    return repairs + [
+        _not(address.path, plan.refusals.get(address.stage_key, "no run's record names it"))
+        for address in plan.of_results
+        if address.path not in covered
+    ]
+
+
+def _rebuild_pair(archive: str, plan: RebuildPlan, when: str) -> list[Repair]:
+    if plan.item is None:
+        return [_not(address.path, "no run's record says where it came from") for address in plan.of_pair]
+    try:
+        known = [*_remains_of_frames(archive, plan), *_recorded_inputs(archive, plan)]
+        pair, provenance = load_pair(plan.item), provenance_of(plan.item)
+        repair_pair(archive, pair, plan.of_pair, known=known, provenance=provenance, when=when)
+    except LdpError as error:
+        return [_not(address.path, _describe(error)) for address in plan.of_pair]
+    return [_check(archive, address, RepairOutcome.IDENTICAL) for address in plan.of_pair]
+
+
+def _remains_of_frames(archive: str, plan: RebuildPlan) -> Iterator[str]:
+    """What the metadata of the frames says, unless they are another item's."""
+    for address in plan.of_pair[:1]:
+        frames = Address(FRAME_SECTION, address.item)
+        if plan.corrupt.get(frames) is not Damage.MISPLACED:
+            yield read_remains(archive, frames).decode(errors="replace")
+
+
+def _recorded_inputs(archive: str, plan: RebuildPlan) -> Iterator[str]:
+    """Digests of the pair that intact results were made from."""
+    if plan.item is None:
+        return
+    for section in plan.sections:
+        try:
+            record = Archive(archive).read_attributes(section.kind, section.stage_key, plan.item.key)
+            yield str(record["input"])
         except (ItemMissingError, ItemDamagedError):
             continue
 
 
-def _by_job(recipe: Recipe) -> Iterator[tuple[Job, list[Address]]]:
-    groups: dict[Job, list[Address]] = {}
-    for address in recipe.rotten_results:
-        if (job := recipe.jobs.get(address.stage_key)) is not None:
-            groups.setdefault(job, []).append(address)
+def _by_config(plan: RebuildPlan) -> Iterator[tuple[PipelineConfig, list[Address]]]:
+    groups: dict[PipelineConfig, list[Address]] = {}
+    for address in plan.of_results:
+        if (config := plan.configs.get(address.stage_key)) is not None:
+            groups.setdefault(config, []).append(address)
     yield from groups.items()
 
 
-def _mend_results(job: Job, recipe: Recipe, addresses: list[Address], when: str) -> list[Mended]:
-    """Set rotten results aside and send the item through the stages again; intact ones are only read."""
-    if recipe.item is None:
+def _rebuild_results(
+    config: PipelineConfig, plan: RebuildPlan, addresses: list[Address], when: str
+) -> list[Repair]:
+    """Move corrupt results away and send the item through its pipeline again; intact ones are only read."""
+    if plan.item is None:
         return []
-    maps = {a.stage_key for a in addresses if a.kind is ItemKind.BLUR}
-    alone = [a for a in addresses if a.kind is ItemKind.CONFIDENCE and a.stage_key not in maps]
-    mended = [_mend_confidence(job.for_item(recipe.item), address, when) for address in alone]
+    pipeline = pipeline_for(config, plan.item)
+    whole = {address.stage_key for address in addresses if not address.kind.owner}
+    alone = [a for a in addresses if a.kind.owner and a.stage_key not in whole]
+    repairs = [_rebuild_sidecar(config, pipeline, address, when) for address in alone]
     rest = [address for address in addresses if address not in alone]
     if not rest:
-        return mended
-    remains = {address: read_remains(job.archive, address) for address in rest}
+        return repairs
+    remains = {address: read_remains(config.archive, address) for address in rest}
     for address in rest:
-        set_aside(job.archive, _paths_of(address), when=when)
-    result = restore_item(job, Work(recipe.item, all_stages(job)))
+        move_corrupt(config.archive, _with_sidecars(address), when=when)
+    result = restore_item(config, plan.item, pipeline.labels)
     if isinstance(result, Failed):
-        return mended + [_not(address, f"set aside; {result.record.message}") for address in rest]
-    return mended + [_compare(job.archive, address, remains[address]) for address in rest]
+        return repairs + [_not(address.path, f"moved away; {result.record.message}") for address in rest]
+    return repairs + [_compare(config.archive, address, remains[address]) for address in rest]
 
 
-def _paths_of(address: Address) -> tuple[str, ...]:
-    """The objects of a result, with those of its confidence, which is written with its map."""
-    if address.kind is not ItemKind.BLUR:
-        return object_paths(address)
-    confidence = Address(ItemKind.CONFIDENCE, address.stage_key, address.item_id)
-    return (*object_paths(address), *object_paths(confidence))
+def _with_sidecars(address: Address) -> tuple[str, ...]:
+    """The objects of a result, with those of its sidecars, which are written with it."""
+    owned = (kind for kind in ARCHIVE_KINDS if kind.owner == address.kind.name)
+    sidecars = (path for kind in owned for path in address.sidecar(kind).object_paths)
+    return (*address.object_paths, *sidecars)
 
 
-def _mend_confidence(job: Job, address: Address, when: str) -> Mended:
+def _rebuild_sidecar(config: PipelineConfig, pipeline: Pipeline, address: Address, when: str) -> Repair:
+    """Make a product again for its sidecar alone, from the archived products it is made of."""
+    archive = Archive(config.archive)
     try:
-        blur_map = estimator_for(job.estimator).estimate(Archive(job.archive).read_pair(address.item_id))
-        mend_confidence(job.archive, address, blur_map, when=when)
+        stage = next(stage for stage in pipeline.stages if stage.key == address.stage_key)
+        pair, inputs = archive.read_pair(address.item), _read_inputs(archive, pipeline, stage, address.item)
+        pixels = stage.definition.sidecar(stage.definition.run(stage, pair, inputs), address.kind)
+        owner = Address(stage.section, address.item)
+        repair_sidecar(config.archive, address, owner, pixels, when=when)
     except LdpError as error:
-        return _not(address, _describe(error))
-    return _check(job.archive, address, Outcome.IDENTICAL)
+        return _not(address.path, _describe(error))
+    return _check(config.archive, address, RepairOutcome.IDENTICAL)
 
 
-def _compare(archive: str, address: Address, remains: bytes) -> Mended:
+def _read_inputs(archive: Archive, pipeline: Pipeline, stage: Stage, item: str) -> dict[str, object]:
+    stages = {label: pipeline[label] for label in stage.inputs}
+    return {label: one.definition.read(archive, one, item) for label, one in stages.items()}
+
+
+def _compare(archive: str, address: Address, remains: bytes) -> Repair:
     try:
         same = is_same(archive, address, remains)
     except (ItemMissingError, ItemDamagedError) as error:
-        return _not(address, _describe(error))
-    return _check(archive, address, Outcome.IDENTICAL if same else Outcome.REMADE)
+        return _not(address.path, _describe(error))
+    return _check(archive, address, RepairOutcome.IDENTICAL if same else RepairOutcome.REMADE)
 
 
-def _check(archive: str, address: Address, outcome: Outcome) -> Mended:
+def _check(archive: str, address: Address, outcome: RepairOutcome) -> Repair:
     """The outcome, once the item has been hashed again."""
-    rots = [rot for rot in audit_item(archive, address) if rot.path == address.path]
-    return _not(address, f"still {rots[0].damage}") if rots else Mended(address.path, outcome)
+    found = [one for one in audit_item(archive, address, ARCHIVE_KINDS) if one.path == address.path]
+    return _not(address.path, f"still {found[0].damage}") if found else Repair(address.path, outcome)
 
 
-def _not(address: Address, reason: str) -> Mended:
-    return Mended(address.path, Outcome.NOT_MENDED, reason)
+def _repair_runs(archive: str, corrupt: Iterable[Corruption], when: str) -> list[Repair]:
+    """What became of each corrupt file of a run's record; those that others need come first."""
+    of_runs = [one for one in corrupt if one.path.startswith(f"{RUNS}/")]
+    return [_repair_run_file(archive, one, when) for one in sorted(of_runs, key=lambda one: one.path)]
+
+
+def _repair_run_file(archive: str, corrupt: Corruption, when: str) -> Repair:
+    _, run_id, name = corrupt.path.split("/")
+    make = _MAKERS.get(name)
+    if make is None or not corrupt.expected:
+        return _not(corrupt.path, "nothing else holds what it says")
+    try:
+        content = make(Run(archive, run_id))
+    except LdpError as error:
+        return _not(corrupt.path, f"{type(error).__name__}: {_describe(error)}")
+    found = hashlib.sha256(content).hexdigest()
+    if found != corrupt.expected:
+        return _not(corrupt.path, f"made again, it comes out different: {found}")
+    move_corrupt(archive, [corrupt.path], when=when)
+    write_bytes(join(archive, corrupt.path), content)
+    return Repair(corrupt.path, RepairOutcome.IDENTICAL)
+
+
+def _make_catalogue(run: Run) -> bytes:
+    source, layout, dataset = run.summary.source, run.summary.layout, run.summary.dataset
+    return catalogue_to_jsonl(read_catalogue(source, layout=layout, dataset=dataset)).encode()
+
+
+def _make_quarantine(run: Run) -> bytes:
+    return to_lines(asdict(record) for record in run.summary.quarantine)
+
+
+def _make_scores(run: Run) -> bytes:
+    keys = {item: run.key_of(SCORE, pipeline) for pipeline, items in run.listed.items() for item in items}
+    scores: list[Score] = []
+    for item in run.completed:
+        scores += Archive(run.archive).read_scores(keys.get(item, ""), item)
+    return scores_table(scores)
+
+
+_MAKERS: Mapping[str, Callable[[Run], bytes]] = {
+    "catalogue.jsonl": _make_catalogue,
+    "quarantine.jsonl": _make_quarantine,
+    "scores.parquet": _make_scores,
+}
+
+
+def _not(path: str, reason: str) -> Repair:
+    return Repair(path, RepairOutcome.NOT_REPAIRED, reason)
 
 
 def _describe(error: LdpError) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ldp_core.archive import Archive
-from ldp_core.archive.run_records import RECORDS
-from ldp_core.report import ReportItem, describe_dataset, write_report
+from ldp_core.archive.run_files import RECORDS
+from ldp_core.report import PICTURES, ReportItem, describe_dataset, write_report
 from ldp_core.storage import join
 from ldp_core.types import Catalogue, RunSummary
 from tasks.batches import BatchResult
-from tasks.runs import RunItem
+from tasks.pipeline import STAGES
+from tasks.run import RunItem
+from tasks.stage import PAIR, ItemTraits
 
 
 def report_url_of(archive: str, run_id: str) -> str:
@@ -23,14 +25,17 @@ def publish_report(
 ) -> str:
     """Write the report of a run; returns the address of its page."""
     pictures = {one.item_id: one.pictures for result in drawn for one in result.drawn}
-    singles = {item.id for item in catalogue.items if not item.has_both_views}
+    routes = {item.id: ItemTraits.of(item).route for item in catalogue.items}
+    described = (definition.picture for definition in STAGES)
+    specs = (*PICTURES, *(spec for spec in described if spec is not None))
     shown = [
-        ReportItem(i.id, i.status, i.scores, pictures.get(i.id, {}), single_view=i.id in singles)
+        ReportItem(i.id, i.status, i.scores, pictures.get(i.id, {}), route=routes.get(i.id, PAIR))
         for i in items
     ]
     facts = describe_dataset(catalogue, {i.id: i.digest for i in items if i.digest})
     url = summary.report.rpartition("/")[0]
-    return write_report(url, summary, shown, facts=facts, records=[f"../{name}" for name in RECORDS])
+    records = [f"../{name}" for name in RECORDS]
+    return write_report(url, summary, shown, facts=facts, records=records, pictures=specs)
 
 
 def worst_first(items: Iterable[RunItem]) -> list[str]:

@@ -1,40 +1,26 @@
-"""What an archive holds and which runs made it, as far as their records tell."""
+"""What an archive holds, which runs made it, and how two of them compare, by their records."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from ldp_core.archive.contents import list_sections, read_section
-from ldp_core.archive.run_records import list_runs
-from ldp_core.errors import ItemDamagedError, ItemMissingError, ObjectMissingError
-from ldp_core.storage import join, read_bytes
+from ldp_core.archive.layout import list_sections, read_listing
+from ldp_core.archive.run_files import list_runs
+from ldp_core.errors import ItemDamagedError, ItemMissingError
+from ldp_core.metrics.summary import PairedScores, pair_scores
+from ldp_core.report.comparison import StageChange
 from ldp_core.types import BASELINE, RunSummary
-from tasks.heartbeat import SILENCE, last_beat
-from tasks.records import RunRecord, read_record
-from tasks.runs import read_file
+from tasks.pipeline import ARCHIVE_KINDS
+from tasks.run import Run, RunState, started_at
+from tasks.stage import PAIR, Stage
+from tasks.stages import BLUR, DEBLUR
 
 _READERS = 16
-_HEADER_BYTES = 2**16
-
-
-class State(StrEnum):
-    """How far a run came."""
-
-    FINISHED = "finished"
-    RUNNING = "running"
-    INTERRUPTED = "interrupted"
-    """It left no summary, and shows no sign of life."""
-    UNREADABLE = "unreadable"
-    """Its record is rotten: `ldp verify` says how."""
+"""Records read at once: each is a few small objects, so a store's latency is what counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +31,7 @@ class RunStatus:
     """
 
     run_id: str
-    state: State
+    state: RunState
     started: str = ""
     dataset: str = ""
     layout: str = ""
@@ -67,65 +53,71 @@ class SectionStatus:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class ComparedRuns:
+    """Two finished runs with their scores paired."""
+
+    first: RunSummary
+    second: RunSummary
+    paired: PairedScores
+    changes: tuple[StageChange, ...]
+    runs: tuple[Run, Run]
+
+    def restored_keys(self, item: str) -> tuple[str, str]:
+        """Under which stage keys the runs left the restored picture of an item."""
+        first, second = (_restored_key(run, item) for run in self.runs)
+        return first, second
+
+
 def describe_runs(archive: str) -> list[RunStatus]:
     """All runs of an archive, newest first; their records are read side by side."""
     with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(lambda run_id: describe_run(archive, run_id), list_runs(archive)))
+        return list(readers.map(lambda run_id: describe_run(Run(archive, run_id)), list_runs(archive)))
 
 
-def describe_run(archive: str, run_id: str) -> RunStatus:
+def describe_run(run: Run) -> RunStatus:
     """One run.
 
     Raises:
         ItemMissingError: there is no such run.
     """
-    if run_id not in list_runs(archive):
-        read_file(archive, run_id, "run.json")
+    if run.run_id not in list_runs(run.archive):
+        run.read_file("run.json")
     try:
-        record, header = read_record(archive, run_id), _read_header(archive, run_id)
-        summary = read_summary(archive, run_id)
+        header, state = run.header, run.state
+        methods = {stage: _methods(run, stage) for stage in (BLUR, DEBLUR, BASELINE)}
+        summary = run.summary if run.is_finished else None
     except (ItemMissingError, ItemDamagedError):
-        return RunStatus(run_id, State.UNREADABLE, _started(run_id))
-    counts = {} if summary is None else _count(summary)
+        return RunStatus(run.run_id, RunState.UNREADABLE, started_at(run.run_id))
     return RunStatus(
-        run_id=run_id,
-        state=_judge(archive, run_id, summary),
-        started=_started(run_id),
-        dataset=header["dataset"],
-        layout=header["layout"],
-        source=header["source"],
-        estimator=_methods(record, "blur"),
-        deblurrer=_methods(record, "deblur"),
-        baselines=_methods(record, BASELINE),
-        listed=header["items"],
-        counts=counts,
+        run_id=run.run_id,
+        state=state,
+        started=started_at(run.run_id),
+        dataset=header.dataset,
+        layout=header.layout,
+        source=header.source,
+        estimator=methods[BLUR],
+        deblurrer=methods[DEBLUR],
+        baselines=methods[BASELINE],
+        listed=header.items,
+        counts={} if summary is None else _count(summary),
         report="" if summary is None else summary.report,
     )
 
 
 def describe_sections(archive: str) -> list[SectionStatus]:
-    """Items and bytes by kind and stage key: one listing each."""
-    held = ((section, read_section(archive, section)) for section in list_sections(archive))
-    return [SectionStatus(section.path, len(h.items), h.size_bytes) for section, h in held]
-
-
-def read_summary(archive: str, run_id: str) -> RunSummary | None:
-    """The summary of a run; None where it has not come to its end.
-
-    Raises:
-        ItemDamagedError: it cannot be read.
-    """
-    try:
-        return TypeAdapter(RunSummary).validate_json(read_file(archive, run_id, "summary.json"))
-    except ItemMissingError:
-        return None
-    except ValidationError as error:
-        where = join(archive, "runs", run_id, "summary.json")
-        raise ItemDamagedError("the summary of a run cannot be read", where=where, got=str(error)) from error
+    """Items and bytes by kind and stage key: one listing each; a result that no item has is left out."""
+    sections = list_sections(archive, ARCHIVE_KINDS)
+    listed = ((section, read_listing(archive, section)) for section in sections)
+    return [
+        SectionStatus(section.path, len(one.items), one.size_bytes)
+        for section, one in listed
+        if one.size_bytes or not section.is_result
+    ]
 
 
 def group_quarantine(summary: RunSummary) -> dict[str, list[dict[str, str]]]:
-    """The items set aside by the kind of their error, the most frequent kind first."""
+    """The quarantined items by the kind of their error, the most frequent kind first."""
     counted = Counter(record.kind for record in summary.quarantine)
     return {
         kind: [
@@ -137,41 +129,63 @@ def group_quarantine(summary: RunSummary) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def _judge(archive: str, run_id: str, summary: RunSummary | None) -> State:
-    if summary is not None:
-        return State.FINISHED
-    beat = last_beat(archive, run_id)
-    alive = beat is not None and datetime.now(UTC) - beat < SILENCE
-    return State.RUNNING if alive else State.INTERRUPTED
+def compare_runs(archive: str, first: str, second: str) -> ComparedRuns:
+    """Pair the scores of two runs.
+
+    Raises:
+        ItemMissingError: there is no such run, it did not come to its end, or they share no item.
+        MetricError: they were scored under different protocols.
+    """
+    ours, theirs = runs = Run(archive, first), Run(archive, second)
+    scores = ([score for item in run.items for score in item.scores] for run in runs)
+    paired = pair_scores(*scores)
+    if not paired.common:
+        raise ItemMissingError(
+            "these runs have no item in common",
+            where=f"{first}, {second}",
+            remedy="compare runs over the same dataset; `ldp status` lists the datasets of all runs",
+        )
+    return ComparedRuns(ours.summary, theirs.summary, paired, _list_changes(ours, theirs), runs)
+
+
+def _restored_key(run: Run, item: str) -> str:
+    pipeline = next((name for name, items in run.listed.items() if item in items), PAIR)
+    return run.key_of(DEBLUR, pipeline)
+
+
+def _list_changes(first: Run, second: Run) -> tuple[StageChange, ...]:
+    """What the stages of the runs do not share; upstream keys follow from the stages before."""
+    changes, of_first, of_second = [], _name_stages(first), _name_stages(second)
+    for stage in {**of_first, **of_second}:
+        ours, theirs = _facts(of_first.get(stage)), _facts(of_second.get(stage))
+        names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+        changes += [StageChange(stage, name, ours.get(name), theirs.get(name)) for name in names]
+    return tuple(changes)
+
+
+def _name_stages(run: Run) -> dict[str, Stage]:
+    """The stages of a run by label; of any but the pipeline of pairs with its name."""
+    return {
+        stage.label.replace(":", " ") + ("" if pipeline == PAIR else f", {pipeline}"): stage
+        for pipeline, stages in run.stages.items()
+        for stage in stages
+    }
+
+
+def _facts(stage: Stage | None) -> dict[str, Any]:
+    if stage is None:
+        return {}
+    spec = stage.spec
+    weights = {"weights sha256": spec.weights_sha256} if spec.weights_sha256 else {}
+    return {"key": stage.key, "method": spec.method, "version": spec.version, **weights, **spec.settings}
 
 
 def _count(summary: RunSummary) -> dict[str, int]:
     counts = summary.items
-    return {"computed": counts.computed, "there": counts.skipped, "quarantined": counts.quarantined}
+    return {"computed": counts.computed, "skipped": counts.skipped, "quarantined": counts.quarantined}
 
 
-def _methods(record: RunRecord, stage: str) -> str:
+def _methods(run: Run, stage: str) -> str:
     """The methods of a stage: that of pairs, then that of single views where there were any."""
-    specs = (*record.stages, *record.single_stages)
+    specs = (spec for pipeline in run.specs.values() for spec in pipeline)
     return " | ".join(dict.fromkeys(spec.method for spec in specs if spec.stage == stage))
-
-
-def _read_header(archive: str, run_id: str) -> dict[str, Any]:
-    """The first line of a run's catalogue; the rest, which may be long, is not read."""
-    where = join(archive, "runs", run_id, "catalogue.jsonl")
-    try:
-        header: dict[str, Any] = json.loads(read_bytes(where, start=0, end=_HEADER_BYTES).partition(b"\n")[0])
-        return {name: header[name] for name in ("dataset", "layout", "source", "items")}
-    except (ObjectMissingError, ValueError, KeyError, TypeError) as error:
-        raise ItemDamagedError(
-            "the catalogue of a run cannot be read", where=where, got=str(error)
-        ) from error
-
-
-def _started(run_id: str) -> str:
-    """When a run began, by its id; empty where the id says nothing of it."""
-    try:
-        moment = datetime.strptime(run_id.partition("-")[0], "%Y%m%dt%H%M%Sz")
-    except ValueError:
-        return ""
-    return moment.replace(tzinfo=UTC).isoformat()

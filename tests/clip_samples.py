@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ldp_core.blur.clip_network import build_network
+from ldp_core.blur.clip_model import build_network
 from ldp_core.types import Pair
 from ldp_core.weights import pack_weights
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ldp_core.metrics import summarise
-from ldp_core.report import Fact, ReportItem, picture_paths, render_pictures, write_report
+from ldp_core.report import (
+    PICTURES,
+    Fact,
+    PictureKind,
+    PictureSpec,
+    ReportItem,
+    picture_paths,
+    render_pictures,
+    write_report,
+)
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import (
     BlurMap,
@@ -26,6 +36,10 @@ GAINS_DB = {"set/a-fine": 2.0, "set/b-worst": -1.5, "set/c-fair": 0.5, "set/<b>d
 BARE = "set/e-bare"  # an item without pictures
 GAINS_DB[BARE] = 3.0
 WORST_FIRST = sorted(GAINS_DB, key=GAINS_DB.__getitem__)
+DEPTH = PictureSpec(
+    "depth", "Depth map", PictureKind.UNSIGNED_MAP, thumbnail=True, unit="m", meaning="metres from the camera"
+)
+"""A product that the report does not know."""
 
 
 def write_sample_report(url: str) -> str:
@@ -34,6 +48,13 @@ def write_sample_report(url: str) -> str:
     items[2] = replace(items[2], status="skipped")
     items[-1] = replace(items[-1], pictures={})
     return _write(url, items)
+
+
+def write_depth_report(url: str) -> str:
+    """A report of three items with a depth map each, one of them of a route that the report does not know."""
+    items = [_draw_item(url, item, gain, depth_m=10.0) for item, gain in list(GAINS_DB.items())[:3]]
+    items[1] = replace(items[1], route="burst")
+    return _write(url, items, pictures=(*PICTURES, DEPTH))
 
 
 def write_long_report(url: str, count: int) -> str:
@@ -48,7 +69,7 @@ def write_long_report(url: str, count: int) -> str:
     )
 
 
-def _write(url: str, items: list[ReportItem]) -> str:
+def _write(url: str, items: list[ReportItem], pictures: Sequence[PictureSpec] = PICTURES) -> str:
     count = len(items)
     run = RunSummary(
         run_id="20260102-030405-abcd",
@@ -67,15 +88,16 @@ def _write(url: str, items: list[ReportItem]) -> str:
         ),
     )
     facts = [Fact("Source", "s3://bucket/a/long/way/down/" + "folder/" * 12, code=True), Fact("Pairs", "5")]
-    return write_report(url, run, items, facts=facts, records=["../summary.json"])
+    return write_report(url, run, items, facts=facts, records=["../summary.json"], pictures=pictures)
 
 
-def _draw_item(url: str, item: str, gain: float) -> ReportItem:
+def _draw_item(url: str, item: str, gain: float, *, depth_m: float | None = None) -> ReportItem:
     rng = np.random.default_rng(len(item))
     left, right, restored = (rng.integers(0, 255, (80, 120, 3), dtype=np.uint8) for _ in range(3))
     coc_px = BlurMap(np.tile(np.linspace(-6, 6, 120, dtype=np.float32), (80, 1)), BlurMapKind.SIGNED_COC_PX)
     pair = Pair(item, left, right, target=left)
-    files = render_pictures(pair, blur_map=coc_px, restored=restored)
+    depth = {DEPTH: np.full((80, 120), depth_m, np.float32)} if depth_m is not None else {}
+    files = render_pictures(pair, blur_map=coc_px, restored=restored, products=depth)
     paths = picture_paths(item, files)
     for name, content in files.items():
         write_bytes(join(url, paths[name]), content)

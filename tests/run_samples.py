@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ldp_core.archive.layout import GROUP_METADATA
 from ldp_core.catalogue import encode_coc_px, read_catalogue
 from ldp_core.images import encode_image
 from ldp_core.metrics import summarise
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import ItemCounts, QuarantineRecord, RunSummary
-from tasks.job import Job, Method, stages_of
-from tasks.runs import RunItem, environment, write_end, write_start
-from tasks.stages import Outcome, Work, ingest_item, restore_item
+from tasks.items import ItemResult, ingest_item, restore_item
+from tasks.pipeline import make_config, pipeline_for, pipelines_for
+from tasks.run import Run, RunItem, environment
+from tasks.stage import PAIR, SINGLE, PipelineConfig
 
 FIRST, SECOND = "20260101t000000z-aaaaaa", "20260102t000000z-bbbbbb"
 OTHER = {"noise_signal": 0.05}
@@ -29,44 +31,57 @@ def make_dataset(folder: Path, count: int = 3) -> Path:
     return folder
 
 
-def start_run(archive: Path, source: Path, run_id: str, **settings: Any) -> tuple[Job, Any]:
+def start_run(archive: Path, source: Path, run_id: str, **settings: Any) -> Run:
     """The record that a run leaves at its start."""
-    job = Job(str(archive), Method("disparity"), Method.of("wiener", settings), torch_threads=1)
-    catalogue = read_catalogue(str(source), layout="folders", dataset="set")
-    write_start(job, run_id, catalogue, stages=stages_of(job))
-    return job, catalogue
+    config = make_config(str(archive), estimator=("disparity", {}), deblurrer=("wiener", settings))
+    return begin_run(config, source, run_id)
+
+
+def begin_run(config: PipelineConfig, source: Path, run_id: str, *, dataset: str = "set") -> Run:
+    """As `start_run`, of any configuration."""
+    catalogue = read_catalogue(str(source), layout="folders", dataset=dataset)
+    return Run.start(config, catalogue, pipelines_for(config, catalogue.items), run_id=run_id)
 
 
 def make_run(archive: Path, source: Path, run_id: str, **settings: Any) -> RunSummary:
     """A whole run with `disparity` and `wiener`; ``settings`` are those of the latter."""
-    job, catalogue = start_run(archive, source, run_id, **settings)
+    refused = QuarantineRecord("left/9.png", "catalogue", "pairing", "it has no right view", "add it")
+    return complete_run(start_run(archive, source, run_id, **settings), refused)
+
+
+def complete_run(run: Run, *quarantine: QuarantineRecord) -> RunSummary:
+    """Have the items of a run that has started go through its stages, and record what came of it."""
     items = []
-    for item in catalogue.items:
-        assert isinstance(ingest_item(job, item), Outcome)
-        done = restore_item(job, Work(item, frozenset(("blur", "deblur", "score"))))
-        assert isinstance(done, Outcome), done
-        items.append(RunItem(item.id, "computed" if done.computed else "skipped", done.scores))
-    set_aside = QuarantineRecord("left/9.png", "catalogue", "pairing", "it has no right view", "add it")
+    for item in run.catalogue.items:
+        assert isinstance(ingest_item(run.config, item), ItemResult)
+        done = restore_item(run.config, item, pipeline_for(run.config, item).labels)
+        assert isinstance(done, ItemResult), done
+        items.append(RunItem(item.id, "computed" if done.computed else "skipped", done.scores, done.digest))
     summary = RunSummary(
-        run_id=run_id,
+        run_id=run.run_id,
         created="2026-01-01T00:00:00+00:00",
-        dataset=catalogue.dataset,
-        layout=catalogue.layout,
-        source=catalogue.source,
-        report=f"{archive}/runs/{run_id}/report/index.html",
-        stages=stages_of(job),
+        dataset=run.catalogue.dataset,
+        layout=run.catalogue.layout,
+        source=run.catalogue.source,
+        report=f"{run.url}/report/index.html",
+        stages=run.specs.get(PAIR, ()),
         environment=environment(),
-        items=ItemCounts(len(items) + 1, len(items), 0, 1),
+        items=ItemCounts(len(items) + len(quarantine), len(items), 0, len(quarantine)),
         seconds={"total": 1.0},
         metrics=summarise([score for item in items for score in item.scores]),
-        quarantine=(set_aside,),
+        quarantine=quarantine,
+        single_stages=run.specs.get(SINGLE, ()),
     )
-    write_end(job, summary, items)
+    run.finish(summary, items)
     return summary
 
 
-def contents_of(folder: Path) -> dict[str, bytes]:
-    """Every file by relative path, but for what was set aside."""
+def contents_of(folder: Path, *, groups: bool = False) -> dict[str, bytes]:
+    """Every file by relative path, but for corrupt ones moved away and, unless asked for, groups."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     named = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-    return {name: content for name, content in named.items() if not name.startswith("rotten/")}
+    return {
+        name: content
+        for name, content in named.items()
+        if not name.startswith("rotten/") and (groups or content != GROUP_METADATA)
+    }

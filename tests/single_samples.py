@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ldp_core.blur.dd_encoders import EncoderName
-from ldp_core.blur.dd_network import DdNetwork, DdSettings
+from ldp_core.blur.dd_network import DdNetwork, DdSettings, EncoderName
 from ldp_core.deblur.bdir_network import BdirNetwork, BdirSettings
 from ldp_core.settings import Settings
 from ldp_core.weights import pack_weights

@@ -23,17 +23,12 @@ import torch
 
 from ldp_core.blur import make_estimator
 from ldp_core.blur.clip_model import load_clip
-from ldp_core.deblur.ldp_map import COC_SCALE_PX, coc_planes, hide_sign
-from ldp_core.deblur.ldp_network import NetworkSettings
-from ldp_core.training.balance import Balance
-from ldp_core.training.batches import BatchSettings
-from ldp_core.training.fit import LdpCourse, LdpFitSettings
-from ldp_core.training.folder import RunFolder
+from ldp_core.deblur.ldp_network import COC_SCALE_PX, NetworkSettings, coc_planes, hide_sign
 from ldp_core.training.frames import Frame, FrameCache
-from ldp_core.training.session import Rhythm, Session
-from ldp_core.training.steps import read_set
+from ldp_core.training.ldp import ClipLoss, LdpBatchSettings, LdpFitSettings, LdpTask
+from ldp_core.training.session import Intervals, RunFolder, Session
 from ldp_core.training.trainer import Trainer
-from ldp_core.training.validate import Trial, frame_trials, mean_floors
+from ldp_core.training.validation import ValidationSample, pair_samples, read_pairs
 from ldp_core.types import Pair
 
 NETWORK = {"width": 16, "encoder": (1, 1), "middle": 2, "decoder": (1, 1), "stem": 2, "guided_scales": 1}
@@ -62,7 +57,7 @@ ARMS = {
     "mean, spatial BPA": Arm(MEAN),
     "mean, spatial BPA, sign hidden": Arm(MEAN, batch=UNSIGNED),
     "mean, spatial BPA, map from CLIP": Arm(MEAN, batch=UNSIGNED, map="clip"),
-    "mean, spatial BPA, true map": Arm(MEAN, batch={"map_source": "truth"}, map="truth"),
+    "mean, spatial BPA, true map": Arm(MEAN, batch={"map": "truth"}, map="truth"),
     "no residual, spatial BPA": Arm({**MEAN, "residual": "none"}),
     "wiener, no map": Arm({**WIENER, "bpa": "none"}),
     "wiener, map concatenated": Arm({**WIENER, "bpa": "concat"}),
@@ -70,7 +65,7 @@ ARMS = {
     "wiener, spatial BPA": Arm(WIENER),
     "wiener, spatial BPA, L_bwl": Arm(WIENER, fit={"blur_weight": 0.5}),
     "wiener, spatial BPA, reblur loss": Arm(WIENER, fit={"reblur_weight": 0.2}),
-    "wiener, spatial BPA, L_bal": Arm(WIENER, fit={"balance_weight": 0.003}),
+    "wiener, spatial BPA, L_bal": Arm(WIENER, fit={"clip_weight": 0.003}),
 }
 
 
@@ -91,43 +86,43 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--hold-out", type=Path, required=True)
-    parser.add_argument("--measure", action="append", default=[], metavar="FOLDER[:TOP[:SHIFT]]")
+    parser.add_argument("--measure", action="append", default=[], metavar="FOLDER[:TOP[:align]]")
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--frames", type=int, default=700, help="use the first so many, as all arms must")
     parser.add_argument("--arm", action="append", choices=ARMS, help="only this one; may be repeated")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    trials = dict(read_set(text) for text in options.measure)
-    trials[HOLD_OUT] = frame_trials(FrameCache(options.hold_out))
+    sets = dict(read_pairs(text) for text in options.measure)
+    sets[HOLD_OUT] = pair_samples(FrameCache(options.hold_out))
     for name in options.arm or ARMS:
         folder = options.runs / name.replace(" ", "-").replace(",", "")
         if not (folder / "result.json").exists():
-            result = run_arm(ARMS[name], folder, trials, options)
+            result = run_arm(ARMS[name], folder, sets, options)
             (folder / "result.json").write_text(json.dumps(result))
         print_row(name, json.loads((folder / "result.json").read_text()))
-    for floor in () if options.arm else ("input", "wiener"):
-        print_row(floor, {key: mean_floors(value)[floor] for key, value in trials.items()})
+    for start in () if options.arm else ("input", "wiener"):
+        print_row(start, {name: mean(s.starting_scores[start] for s in kept) for name, kept in sets.items()})
 
 
 def run_arm(
-    arm: Arm, folder: Path, trials: Mapping[str, Sequence[Trial]], options: argparse.Namespace
+    arm: Arm, folder: Path, sets: Mapping[str, Sequence[ValidationSample]], options: argparse.Namespace
 ) -> dict[str, float]:
     """Mean PSNR in dB by set after training one arm."""
-    fit = LdpFitSettings.parse({"steps": options.steps, "average_decay": 0.99, **arm.fit})
-    balance = Balance(load_clip("ldp-tiny")) if fit.balance_weight else None
-    course = LdpCourse(
+    common = {"learning_rate": 8e-4, "average_decay": 0.99, "seed": 0}
+    fit = LdpFitSettings.parse({"steps": options.steps, **common, **arm.fit})
+    task = LdpTask(
         NetworkSettings.parse({**NETWORK, **arm.network}),
         fit,
         (ClipFrames if arm.map == "clip" else FrameCache)(options.cache),
-        BatchSettings.parse({"batch": 6, "mapless_share": 0, "unsigned_share": 0, **arm.batch}),
-        {name: show_map(arm, kept, options) for name, kept in trials.items() if has_map(arm, name)},
+        LdpBatchSettings.parse({"batch": 6, "mapless_share": 0, "unsigned_share": 0, **arm.batch}),
+        {name: show_map(arm, kept, options) for name, kept in sets.items() if has_map(arm, name)},
         frames=options.frames,
-        balance=balance,
+        clip_loss=ClipLoss(load_clip("ldp-tiny")) if fit.clip_weight else None,
     )
-    session = Session(RunFolder(folder), Trainer(course, fit), Rhythm(measure=options.steps + 1))
+    session = Session(RunFolder(folder), Trainer(task, fit), Intervals(measure=options.steps + 1))
     *_, last = session.run()
-    return {name: mean(scores.values()) for name, scores in last["measured"].items()}
+    return {name: scores["restored"] for name, scores in last["measured"].items()}
 
 
 def has_map(arm: Arm, name: str) -> bool:
@@ -135,20 +130,29 @@ def has_map(arm: Arm, name: str) -> bool:
     return arm.map != "truth" or name == HOLD_OUT
 
 
-def show_map(arm: Arm, trials: Sequence[Trial], options: argparse.Namespace) -> list[Trial]:
-    """The trials with the map of this arm."""
+def show_map(
+    arm: Arm, samples: Sequence[ValidationSample], options: argparse.Namespace
+) -> list[ValidationSample]:
+    """The samples with the map of this arm."""
     if arm.map == "truth":
         truths = FrameCache(options.hold_out)
-        maps = [torch.from_numpy(truths[index].maps[0])[None, None] for index in range(len(trials))]
-        return [replace(trial, planes=coc_planes(coc)) for trial, coc in zip(trials, maps, strict=True)]
+        maps = [torch.from_numpy(truths[index].maps[0])[None, None] for index in range(len(samples))]
+        return [with_planes(one, coc_planes(coc)[0]) for one, coc in zip(samples, maps, strict=True)]
     if arm.map == "clip":
-        trials = [replace(trial, planes=read_clip_planes(trial)) for trial in trials]
-    return [replace(t, planes=hide_sign(t.planes)) for t in trials] if arm.batch == UNSIGNED else [*trials]
+        samples = [with_planes(one, read_clip_planes(one)) for one in samples]
+    if arm.batch == UNSIGNED:
+        return [with_planes(one, hide_sign(one.inputs["planes"][None])[0]) for one in samples]
+    return [*samples]
 
 
-def read_clip_planes(trial: Trial) -> torch.Tensor:
-    left, right = ((255 * view[0]).byte().permute(1, 2, 0).numpy() for view in (trial.left, trial.right))
-    return coc_planes(torch.from_numpy(clip_map(left, right))[None, None] * COC_SCALE_PX)
+def with_planes(sample: ValidationSample, planes: torch.Tensor) -> ValidationSample:
+    return replace(sample, inputs={**sample.inputs, "planes": planes})
+
+
+def read_clip_planes(sample: ValidationSample) -> torch.Tensor:
+    views = (sample.inputs[name] for name in ("left", "right"))
+    left, right = ((255 * view).byte().permute(1, 2, 0).numpy() for view in views)
+    return coc_planes(torch.from_numpy(clip_map(left, right))[None, None] * COC_SCALE_PX)[0]
 
 
 def clip_map(left: np.ndarray, right: np.ndarray) -> np.ndarray:

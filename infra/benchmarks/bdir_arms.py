@@ -23,17 +23,13 @@ from numpy.typing import NDArray
 
 from ldp_core.deblur.bdir_network import LIGHT, BdirNetwork, BdirSettings
 from ldp_core.metrics.bootstrap import difference_interval
-from ldp_core.optics.fitted import FITTED_KERNELS
-from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelFamily, KernelSpec
+from ldp_core.optics.kernels import DEFAULT_KERNEL, FITTED_KERNELS, KernelFamily, KernelSpec
 from ldp_core.optics.render import render_views
-from ldp_core.training.bdir.batches import BdirBatchSettings
-from ldp_core.training.bdir.course import BdirCourse, BdirLossSettings
-from ldp_core.training.bdir.trials import SingleTrial, restore_trial
-from ldp_core.training.degrade import add_noise, to_bytes
-from ldp_core.training.folder import RunFolder
-from ldp_core.training.frames import FrameCache
-from ldp_core.training.session import Rhythm, Session
+from ldp_core.training.bdir import BdirBatchSettings, BdirLossSettings, BdirTask, restore_sample
+from ldp_core.training.frames import FrameCache, add_noise, to_bytes
+from ldp_core.training.session import Intervals, RunFolder, Session
 from ldp_core.training.trainer import FitSettings, Trainer
+from ldp_core.training.validation import ValidationSample, single_sample
 
 Image = NDArray[np.float32]
 DISC = KernelSpec(family=KernelFamily.DISC)
@@ -118,8 +114,8 @@ def blur(cache: FrameCache, index: int, kernel: KernelSpec) -> Image:
     return ((left + right) / 2)[0].permute(1, 2, 0).clamp(0, 1).numpy()
 
 
-def make_trials(cache: FrameCache, family: Family) -> list[SingleTrial]:
-    trials = []
+def make_samples(cache: FrameCache, family: Family) -> list[ValidationSample]:
+    samples = []
     for index in range(len(cache)):
         view = blur(cache, index, family.kernel)
         view = family.spoil(view, index) if family.spoil else view
@@ -127,16 +123,16 @@ def make_trials(cache: FrameCache, family: Family) -> list[SingleTrial]:
             torch.from_numpy(x.astype(np.float32) / 255).permute(2, 0, 1)
             for x in (to_bytes(view), cache[index].views[2])
         )
-        trials.append(SingleTrial(f"{index}", stored, sharp))
-    return trials
+        samples.append(single_sample(f"{index}", stored, sharp))
+    return samples
 
 
 def train(arm: Arm, views: DiscViews, folder: Path, *, steps: int) -> BdirNetwork:
     settings = BdirSettings.parse({**LIGHT.model_dump(), **arm.form})
     batch, loss = BdirBatchSettings(sharp=arm.sharp), BdirLossSettings(contrast=arm.contrast)
     fit = FitSettings(steps=steps, average_decay=0.99, seed=7)
-    course = BdirCourse(settings, batch, loss, views, {}, fit.seed, {"sources": {}})
-    session = Session(RunFolder(folder), Trainer(course, fit), Rhythm(measure=steps + 1))
+    task = BdirTask(settings, batch, loss, views, {}, fit.seed, {"sources": {}})
+    session = Session(RunFolder(folder), Trainer(task, fit), Intervals(measure=steps + 1))
     session.resume()
     for entry in session.run():
         print(folder.name, entry, flush=True)
@@ -156,22 +152,22 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     views = DiscViews(FrameCache(options.cache), options.runs / "disc.npy", count=options.frames)
     held = FrameCache(options.hold_out)
-    trials = {name: make_trials(held, family) for name, family in FAMILIES.items()}
-    scores = {"input": {n: [t.score(t.view) for t in kept] for n, kept in trials.items()}}
+    sets = {name: make_samples(held, family) for name, family in FAMILIES.items()}
+    scores = {"input": {n: [s.starting_scores["input"] for s in kept] for n, kept in sets.items()}}
     for name, arm in ARMS.items():
         folder = options.runs / name.replace(" ", "-").translate(str.maketrans("", "", ",."))
         path = folder / "scores.json"
         if not path.exists():
             network = train(arm, views, folder, steps=options.steps).eval()
-            found = {n: [t.score(restore_trial(network, t)) for t in kept] for n, kept in trials.items()}
-            found["sharp"] = [t.score(restore_sharp(network, t)) for t in trials["disc"]]
+            found = {n: [s.score(restore_sample(network, s)) for s in kept] for n, kept in sets.items()}
+            found["sharp"] = [s.score(restore_sharp(network, s)) for s in sets["disc"]]
             path.write_text(json.dumps(found))
         scores[name] = json.loads(path.read_text())
     print_table(scores)
 
 
-def restore_sharp(network: BdirNetwork, trial: SingleTrial) -> torch.Tensor:
-    return restore_trial(network, SingleTrial(trial.name, trial.sharp, trial.sharp))
+def restore_sharp(network: BdirNetwork, sample: ValidationSample) -> torch.Tensor:
+    return restore_sample(network, single_sample(sample.name, sample.sharp, sample.sharp))
 
 
 def print_table(scores: dict[str, dict[str, list[float]]]) -> None:

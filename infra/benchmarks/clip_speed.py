@@ -3,90 +3,69 @@
     python infra/benchmarks/clip_speed.py
 
 The loop takes one cell at a time as a picture and encodes the sentence with every cell. Both are timed
-in turns, on samples where a whole picture takes long, and scaled to it; medians over the turns. Trust the
-ratio, on a CPU with other work that of CPU seconds. Weights are random, since seconds do not depend on
-them. `shared` is our own approximation with fewer operations; its rank agreement on random weights says
-little about trained ones.
+in turns, on samples where a whole picture takes long, and scaled to it. Weights are random, since seconds
+do not depend on them. `shared` is our own approximation with fewer operations; its rank agreement on random
+weights says little about trained ones.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from itertools import combinations
-from time import perf_counter, process_time
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from harness import make_parser, parse, print_costs, time_in_turns
 from scipy.stats import spearmanr
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ldp_core.blur.cells import CellGrid, PaddedViews, to_rgb
-from ldp_core.blur.clip_card import CellFormat
-from ldp_core.blur.clip_model import ClipModel, encode_prompts, random_clip
-from ldp_core.blur.clip_network import open_clip
-from ldp_core.blur.clip_scoring import score_cells
-from ldp_core.blur.clip_settings import RELEASED_PROMPT
-from ldp_core.devices import autocast, choose_device
+from ldp_core.blur.clip_cells import CellGrid, PaddedViews, score_cells
+from ldp_core.blur.clip_model import ClipModel, encode_prompts, open_clip, random_clip
+from ldp_core.blur.clip_settings import RELEASED_PROMPT, CellFormat
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
+from ldp_core.tensors import autocast, choose_device, to_rgb
 from ldp_core.types import Pair
 
 CELL_PX = 40
 SAMPLE_PX = (160, 480)
 """Height and width of the picture that is timed without a GPU."""
-Seconds = NDArray[np.float64]
 
 
 def main() -> None:
-    asked = parse()
-    if asked.threads:
-        torch.set_num_threads(asked.threads)
-    model = random_clip(asked.architecture, seed=0, device=choose_device())
-    height, width = (asked.height, asked.width) if model.device.type == "cuda" else SAMPLE_PX
-    pair = simulate_pair(1, SimulationSettings(height=height, width=width))
-    views = see(pair, model)
-    cells = len(views.grid)
-    works: dict[str, tuple[int, Callable[[], Tensor]]] = {
-        "published loop": (asked.cells, lambda: run_loop(model, pair, asked.cells)),
-        "whole image": (cells, lambda: score(model, views, CellFormat.MIRROR)),
-        "shared": (cells, lambda: score(model, views, CellFormat.SHARED)),
-    }
-    logits = {name: work() for name, (_, work) in works.items()}
-    seconds = {name: np.empty((asked.turns, 2)) for name in works}
-    for turn in range(asked.turns):
-        for name, (count, work) in works.items():
-            seconds[name][turn] = clock(model, work) / count * len(CellGrid(asked.height, asked.width))
-    report(asked, model, {name: np.median(spent, axis=0) for name, spent in seconds.items()}, logits)
-    report_shared(model, views, logits)
-
-
-def report(
-    asked: argparse.Namespace, model: ClipModel, seconds: dict[str, Seconds], logits: dict[str, Tensor]
-) -> None:
-    threads = torch.get_num_threads()
-    print(f"{asked.architecture}, {asked.height}x{asked.width}, {model.device}, {threads} torch threads")
-    print(f"{'per pair':15}{'wall s':>10}{'ratio':>8}{'CPU s':>10}{'ratio':>8}")
-    for name, (wall, cpu) in seconds.items():
-        ratios = seconds["published loop"] / seconds[name]
-        print(f"{name:15}{wall:10.2f}{ratios[0]:8.2f}{cpu:10.2f}{ratios[1]:8.2f}")
-    loop = logits["published loop"]
-    difference = (logits["whole image"].flatten()[: len(loop)] - loop).abs().max()
-    print(
-        f"largest difference of a logit {float(difference):.1e}, deviation of logits {float(loop.std()):.1e}"
-    )
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--architecture", default="ViT-B-16-quickgelu", help="a network of open_clip")
     parser.add_argument("--height", type=int, default=1120)
     parser.add_argument("--width", type=int, default=1680)
     parser.add_argument("--cells", type=int, default=8, help="cells that the loop is timed on")
-    parser.add_argument("--turns", type=int, default=5, help="how often each is timed")
-    parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves them as they are")
-    return parser.parse_args()
+    asked = parse(parser)
+    model = random_clip(asked.architecture, seed=0, device=choose_device())
+    on_gpu = model.device.type == "cuda"
+    height, width = (asked.height, asked.width) if on_gpu else SAMPLE_PX
+    pair = simulate_pair(1, SimulationSettings(height=height, width=width))
+    views = see(pair, model)
+    works: dict[str, Callable[[], Tensor]] = {
+        "published loop": lambda: run_loop(model, pair, asked.cells),
+        "whole image": lambda: score(model, views, CellFormat.MIRROR),
+        "shared": lambda: score(model, views, CellFormat.SHARED),
+    }
+    logits = {name: work() for name, work in works.items()}
+    synchronise = torch.cuda.synchronize if on_gpu else None
+    costs = time_in_turns(works, repeats=asked.repeats, warm_up=False, synchronise=synchronise)
+    all_cells = len(CellGrid(asked.height, asked.width))
+    timed = {name: asked.cells if name == "published loop" else len(views.grid) for name in works}
+    threads = torch.get_num_threads()
+    print(f"{asked.architecture}, {asked.height}x{asked.width}, {model.device}, {threads} torch threads")
+    scale = {name: all_cells / cells for name, cells in timed.items()}
+    print_costs(costs, reference="published loop", scale=scale)
+    report_logits(logits)
+    report_shared(model, views, logits)
+
+
+def report_logits(logits: dict[str, Tensor]) -> None:
+    loop = logits["published loop"]
+    difference = float((logits["whole image"].flatten()[: len(loop)] - loop).abs().max())
+    print(f"largest difference of a logit {difference:.1e}, deviation of logits {float(loop.std()):.1e}")
 
 
 def see(pair: Pair, model: ClipModel) -> PaddedViews:
@@ -127,15 +106,6 @@ def run_loop(model: ClipModel, pair: Pair, count: int) -> Tensor:
             text = model.network.encode_text(tokenizer([RELEASED_PROMPT]).to(model.device), normalize=True)
         logits.append((model.logit_scale * image.float() @ text.float().T).flatten().cpu())
     return torch.cat(logits)
-
-
-def clock(model: ClipModel, work: Callable[[], Tensor]) -> Seconds:
-    """Wall clock and CPU seconds that `work` takes."""
-    wall, cpu = perf_counter(), process_time()
-    work()
-    if model.device.type == "cuda":
-        torch.cuda.synchronize()
-    return np.array([perf_counter() - wall, process_time() - cpu])
 
 
 def report_shared(model: ClipModel, views: PaddedViews, logits: dict[str, Tensor]) -> None:

@@ -19,18 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ldp_core.blur.dd_encoders import EncoderName
-from ldp_core.blur.dd_network import LIGHT
+from ldp_core.blur.dd_network import LIGHT, EncoderName
 from ldp_core.masked import split_masked
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.render import render_views
-from ldp_core.training.dbd.batches import DbdBatchSettings
-from ldp_core.training.dbd.course import DbdCourse, DbdLossSettings
-from ldp_core.training.dbd.encoder_weights import read_encoder_weights
-from ldp_core.training.degrade import to_bytes
-from ldp_core.training.folder import RunFolder
-from ldp_core.training.frames import Frame, FrameCache
-from ldp_core.training.session import Rhythm, Session
+from ldp_core.training.dbd import DbdBatchSettings, DbdLossSettings, DbdTask, read_encoder_weights
+from ldp_core.training.frames import Frame, FrameCache, to_bytes
+from ldp_core.training.session import Intervals, RunFolder, Session
 from ldp_core.training.trainer import FitSettings, Trainer
 
 FAR_PX, NEAR_PX = 12.0, -4.0
@@ -122,13 +117,13 @@ def train(arm: Arm, folder: Path, options: argparse.Namespace) -> dict[str, floa
     """Measures of one arm after its steps."""
     encoder = open_encoder(arm, options)
     photographs, validation = split_masked(options.masked)
-    common = {"side_px": options.side, "late_px": options.side}
+    common = {"side_px": options.side, "late_side_px": options.side}
     kept = options.runs / "fixed.npy"
     frames = (
         FixedCamera(options.cache, kept, count=options.frames) if arm.fixed else FrameCache(options.cache)
     )
     fit = FitSettings(steps=options.steps, warmup_steps=20, learning_rate=1e-3, average_decay=0.97, seed=7)
-    course = DbdCourse(
+    task = DbdTask(
         LIGHT,
         DbdBatchSettings.parse({**common, **arm.batch}),
         DbdLossSettings(gamma=arm.gamma),
@@ -139,7 +134,7 @@ def train(arm: Arm, folder: Path, options: argparse.Namespace) -> dict[str, floa
         fit.seed,
         encoder_weights=encoder,
     )
-    session = Session(RunFolder(folder), Trainer(course, fit), Rhythm(measure=options.steps + 1))
+    session = Session(RunFolder(folder), Trainer(task, fit), Intervals(measure=options.steps + 1))
     session.resume()
     *_, last = session.run()
     measured: dict[str, float] = last["measured"]["validation"]
@@ -153,7 +148,7 @@ def open_encoder(arm: Arm, options: argparse.Namespace) -> dict[str, torch.Tenso
     if not arm.begin:
         return None
     before = options.runs / "own-pretraining"
-    if not RunFolder(before).begun:
+    if not RunFolder(before).has_checkpoint:
         train(Arm(0.1, ONLY_SIMULATED, begin=""), before, options)
     return read_encoder_weights(RunFolder(before).checkpoint, EncoderName.LITE)
 

@@ -2,55 +2,43 @@
 
     python infra/benchmarks/detection_speed.py --threads 1
 
-Random weights serve: time does not depend on them. Rounds alternate, and the median ratio counts.
+Random weights serve: time does not depend on them.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-from statistics import median
+from functools import partial
 
 import torch
+from harness import make_parser, parse, print_costs, time_in_turns
 
 from ldp_core.blur.dd_network import LIGHT, PUBLISHED, DdNetwork
-from ldp_core.devices import autocast, choose_device
+from ldp_core.tensors import autocast, choose_device
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__, repeats=7)
     parser.add_argument("--side", type=int, default=320)
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    asked = parse(parser)
     device = torch.device(choose_device())
-    networks = {
-        name: DdNetwork(form).eval().to(device).to(memory_format=torch.channels_last)
+    images = torch.rand(asked.batch, 3, asked.side, asked.side, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    works = {
+        name: partial(detect, DdNetwork(form).eval().to(device).to(memory_format=torch.channels_last), images)
         for name, form in (("light", LIGHT), ("published", PUBLISHED))
     }
-    images = torch.rand(options.batch, 3, options.side, options.side, device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    seconds: dict[str, list[float]] = {name: [] for name in networks}
-    for _ in range(options.repeats + 1):
-        for name, network in networks.items():
-            seconds[name].append(measure(network, images) / options.batch)
-    kept = {name: values[1:] for name, values in seconds.items()}
-    ratios = [slow / fast for fast, slow in zip(kept["light"], kept["published"], strict=True)]
-    for name, values in kept.items():
-        print(f"{name}: {median(values):.4f} s per image, {1 / median(values):.1f} images per second")
-    print(f"published over light: {median(ratios):.1f}")
+    synchronise = torch.cuda.synchronize if device.type == "cuda" else None
+    costs = time_in_turns(works, repeats=asked.repeats, synchronise=synchronise)
+    print(f"{asked.side}x{asked.side}, batch {asked.batch}, {device}, {torch.get_num_threads()} threads")
+    print_costs(costs, reference="light")
 
 
 @torch.inference_mode()
-def measure(network: DdNetwork, images: torch.Tensor) -> float:
-    began = time.perf_counter()
+def detect(network: DdNetwork, images: torch.Tensor) -> torch.Tensor:
     with autocast(images.device):
-        network(images)
-    if images.device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
+        found: torch.Tensor = network(images)
+    return found
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python infra/benchmarks/ingest.py --pairs 12
     python infra/benchmarks/ingest.py --pairs 12 --url s3://bucket/benchmark
 
-Ingest decodes a pair, digests it, compresses it and puts two objects. The baseline decodes the same
-pictures and writes their pixels to files. Both in this process, one pair after the other, in turns, so
-trust the ratio. With --url source and archive lie there; without, on the local disk.
+Ingest decodes a pair, digests it, compresses it and puts two objects. The baseline decodes the same pictures
+and writes their pixels to files. Both in this process, one pair after the other. With --url both places lie
+there; without, on the local disk.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from time import perf_counter
 
-import torch
+from harness import clock, make_parser, parse
 
 from ldp_core.archive import Archive
 from ldp_core.catalogue import load_pair, read_catalogue
@@ -25,18 +24,17 @@ from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.storage import join, list_sizes, write_bytes
 from ldp_core.types import Item
-from tasks.job import Job
-from tasks.stages import Failed, ingest_item
+from tasks.items import Failed, ingest_item
+from tasks.stage import PipelineConfig
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--width", type=int, default=1680)
     parser.add_argument("--height", type=int, default=1120)
     parser.add_argument("--url", help="an empty place, such as s3://bucket/benchmark")
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
+    asked = parse(parser)
     with tempfile.TemporaryDirectory() as folder:
         place = asked.url or folder
         write_source(join(place, "source"), asked)
@@ -54,13 +52,13 @@ def write_source(url: str, asked: argparse.Namespace) -> None:
 
 def measure(items: tuple[Item, ...], *, archive: str, copies: Path) -> None:
     copies.mkdir(parents=True)
-    job = Job(archive)
+    config = PipelineConfig(archive)
     decoded = copied = ingested = 0.0
     for item in items:
-        decoded += time_one(lambda item=item: load_pair(item))
-        copied += time_one(lambda item=item: copy_pixels(item, copies))
-        ingested += time_one(lambda item=item: ingest(job, item))
-    again = sum(time_one(lambda item=item: Archive(archive).read_pair(item.id)) for item in items)
+        decoded += clock(partial(load_pair, item)).wall_s
+        copied += clock(partial(copy_pixels, item, copies)).wall_s
+        ingested += clock(partial(ingest, config, item)).wall_s
+    again = sum(clock(partial(Archive(archive).read_pair, item.id)).wall_s for item in items)
     pixels_mb = sum(path.stat().st_size for path in copies.iterdir()) / 1e6
     stored_mb = sum(list_sizes(archive).values()) / 1e6
     source_mb = sum(item.size_bytes for item in items) / 1e6
@@ -72,8 +70,8 @@ def measure(items: tuple[Item, ...], *, archive: str, copies: Path) -> None:
         print(f"{name:14} {each:7.3f} s a pair  {rate:7.1f} MB/s  {ratio:5.2f} of decode + copy")
 
 
-def ingest(job: Job, item: Item) -> None:
-    result = ingest_item(job, item)
+def ingest(config: PipelineConfig, item: Item) -> None:
+    result = ingest_item(config, item)
     if isinstance(result, Failed):
         raise SystemExit(result.record.message)
 
@@ -85,12 +83,6 @@ def copy_pixels(item: Item, folder: Path) -> None:
             file.write(pixels.tobytes())
         file.flush()
         os.fsync(file.fileno())
-
-
-def time_one(work: Callable[[], object]) -> float:
-    begin = perf_counter()
-    work()
-    return perf_counter() - begin
 
 
 if __name__ == "__main__":

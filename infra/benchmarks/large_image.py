@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from harness import make_parser, parse, parse_size
 
 from ldp_core.images import encode_image, read_image
 
@@ -44,12 +45,12 @@ class Peaks:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("left", type=Path)
     parser.add_argument("right", type=Path)
     parser.add_argument("--crop", help="WIDTHxHEIGHT of the middle of the pair")
     parser.add_argument("options", nargs="*", help="options of `ldp restore`, after --")
-    asked = parser.parse_args()
+    asked = parse(parser)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = [str(write_manifest(folder, asked)), "--layout", "manifest", *asked.options]
@@ -70,7 +71,7 @@ def write_manifest(folder: Path, asked: argparse.Namespace) -> Path:
 
 
 def crop(source: Path, target: Path, *, size: str) -> Path:
-    width, height = map(int, size.split("x"))
+    width, height = parse_size(size)
     picture = read_image(str(source))
     top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
     target.write_bytes(encode_image(picture[top : top + height, left : left + width], format="png"))
@@ -98,7 +99,7 @@ def restore(options: list[str]) -> tuple[Peaks, dict[str, Any]]:
 def report(peaks: Peaks, summary: dict[str, Any], declared: dict[str, int], *, seconds: float) -> None:
     """Both peaks beside the bytes declared for a worker, as JSON lines."""
     [(size, needed)] = declared.items()
-    width, height = map(int, size.split("x"))
+    width, height = parse_size(size)
     print(json.dumps({"size": size, "items": summary["items"], "seconds": round(seconds)}))
     for name, peak in {"all processes": peaks.tree, "largest process": peaks.largest}.items():
         share = {"of_declared": round(peak / needed, 2), "bytes_per_pixel": round(peak / width / height)}

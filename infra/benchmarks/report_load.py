@@ -3,12 +3,11 @@
     python infra/benchmarks/report_load.py --items 1000
 
 writes two reports, one of a few items and one of many, and opens both from disk in Chromium, taking turns.
-Trust the ratio; the seconds are of this machine. Needs the `test` extra and Debian's `chromium`.
+Needs the `test` extra and Debian's `chromium`.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import shutil
 import tempfile
@@ -18,6 +17,8 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
+
+from harness import make_parser, parse
 
 from ldp_core.metrics import score_item, summarise
 from ldp_core.optics import SimulationSettings, simulate_pair
@@ -30,11 +31,10 @@ SIZE = SimulationSettings(width=720, height=480)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--items", type=int, default=1000)
-    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--keep", type=Path, help="write the reports into this folder and leave them there")
-    asked = parser.parse_args()
+    asked = parse(parser)
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.keep or Path(temporary)
         pages = {count: make_report(folder / f"{count}-items", count) for count in (FEW, asked.items)}

@@ -2,49 +2,43 @@
 
     python infra/benchmarks/seconds_per_pair.py --size 1680x1120
 
-All are measured in one run, each once to warm up and then the best of a few; trust the ratios.
 The published network has random weights here: its time does not depend on them.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
-from time import perf_counter
 
 import numpy as np
 import torch
+from harness import make_parser, parse, parse_size, print_costs, time_in_turns
 
 from ldp_core.blur import make_estimator
 from ldp_core.deblur import make_deblurrer
-from ldp_core.deblur.ldp import LdpSettings, choose_device, restore_views
+from ldp_core.deblur.ldp import LdpSettings, restore_views
 from ldp_core.deblur.ldp_network import PUBLISHED, LdpNetwork
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
+from ldp_core.tensors import choose_device
 from ldp_core.types import Pair
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__, repeats=2)
     parser.add_argument("--size", default="1680x1120", metavar="WIDTHxHEIGHT")
-    parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    width, height = map(int, options.size.split("x"))
+    asked = parse(parser)
+    width, height = parse_size(asked.size)
     pair = simulate_pair(1, SimulationSettings(width=width, height=height))
-    estimator = make_estimator("disparity")
+    estimator, wiener, ldp = make_estimator("disparity"), make_deblurrer("wiener"), make_deblurrer("ldp")
     blur_map = estimator.estimate(pair)
-    seconds = {
-        "blur map (disparity)": best(lambda: estimator.estimate(pair), options.repeats),
-        "wiener": best(lambda: make_deblurrer("wiener").restore(pair, blur_map), options.repeats),
-        "ldp, wiener included": best(lambda: make_deblurrer("ldp").restore(pair, blur_map), options.repeats),
-        "published network alone": best(published_network(pair), options.repeats),
+    works: dict[str, Callable[[], object]] = {
+        "ldp end to end": lambda: ldp.restore(pair, estimator.estimate(pair)),
+        "blur map (disparity)": lambda: estimator.estimate(pair),
+        "wiener": lambda: wiener.restore(pair, blur_map),
+        "ldp, wiener included": lambda: ldp.restore(pair, blur_map),
+        "published network alone": published_network(pair),
     }
-    whole = seconds["blur map (disparity)"] + seconds["ldp, wiener included"]
-    seconds["ldp end to end"] = whole
-    for name, value in seconds.items():
-        print(f"{name:26} {value:8.3f} s   {value / whole:5.2f} of ldp end to end")
-    print(f"{options.size}, {choose_device()}, {options.threads} threads")
+    print_costs(time_in_turns(works, repeats=asked.repeats), reference="ldp end to end")
+    print(f"{asked.size}, {choose_device()}, {torch.get_num_threads()} threads")
 
 
 def published_network(pair: Pair) -> Callable[[], object]:
@@ -56,16 +50,6 @@ def published_network(pair: Pair) -> Callable[[], object]:
 
 def to_planes(view: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(view.astype(np.float32) / 255).permute(2, 0, 1).contiguous()
-
-
-def best(work: Callable[[], object], repeats: int) -> float:
-    work()
-    seconds = []
-    for _ in range(repeats):
-        began = perf_counter()
-        work()
-        seconds.append(perf_counter() - began)
-    return min(seconds)
 
 
 if __name__ == "__main__":

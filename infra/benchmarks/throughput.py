@@ -3,7 +3,7 @@
     python infra/benchmarks/throughput.py --pairs 100
 
 simulates a dataset, restores it, restores it again, and computes the same items bare, in one process,
-one after the other. Everything runs on this machine in the same minutes, so trust the ratio.
+one after the other.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from harness import make_parser, parse
 
 from flows.engine import keep_quiet, prefect_engine
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--width", type=int, default=840)
     parser.add_argument("--height", type=int, default=560)
     parser.add_argument("--bare", type=int, default=20, help="how many of the pairs to compute bare")
-    asked = parser.parse_args()
+    asked = parse(parser)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         keep_quiet()

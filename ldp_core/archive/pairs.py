@@ -7,53 +7,87 @@ from typing import Any
 
 import numpy as np
 
-from ldp_core.archive.addresses import TRUTH, Address, ItemKind
 from ldp_core.archive.arrays import (
     StoredArray,
     damage_named,
+    fetch_record,
     read_array,
-    read_companion,
+    read_sidecar,
     reads_back,
     write_array,
+    write_until_whole,
 )
-from ldp_core.archive.digests import PairDigests, digest_pair, external_among, named_views, scoring_facts
-from ldp_core.archive.records import check_record, fetch_sealed
+from ldp_core.archive.checksums import (
+    PairDigests,
+    digest_pair,
+    external_among,
+    named_views,
+    scoring_facts,
+)
+from ldp_core.archive.layout import FRAME_SECTION, TRUTH, TRUTHS, Address
 from ldp_core.errors import ItemConflictError, PairMismatchError
+from ldp_core.item_ids import split_item_key
 from ldp_core.storage import join
 from ldp_core.types import BlurTruthKind, DpAxis, FloatMap, Pair, Region
 
-_FRAME_DIMENSIONS = ("view", "y", "x", "channel")
+
+def frames_address(item: str) -> Address:
+    """Of an item key."""
+    return Address(FRAME_SECTION, item)
 
 
-def frames_address(item_id: str) -> Address:
-    return Address(ItemKind.FRAMES, "", item_id)
-
-
-def truth_address(item_id: str) -> Address:
-    return Address(ItemKind.BLUR, TRUTH, item_id)
+def truth_address(item: str) -> Address:
+    """Of the measured map of an item key."""
+    return Address(TRUTHS, item)
 
 
 def write_pair(root: str, pair: Pair, *, provenance: Mapping[str, Any]) -> bool:
     """Archive a pair; False when it is there already, intact. The frames are written last.
 
     Raises:
-        ItemConflictError: the id is archived with other content.
+        ItemConflictError: the item key is archived with other content.
         PairMismatchError: an external result differs from the views in size or dtype.
     """
     _check_external(pair)
     digests = digest_pair(pair)
-    if _is_there(root, pair.id, digests.pair):
+    if _is_there(root, pair.key, digests.pair):
         return False
-    write_truth(root, pair, digests)
-    write_frames(root, pair, digests, provenance=provenance)
-    return True
+
+    def write() -> bool:
+        write_truth(root, pair, digests)
+        return write_frames(root, pair, digests, provenance=provenance)
+
+    undisturbed = write_until_whole(
+        write,
+        is_ours=lambda: _has_truth(root, pair.key, digests),
+        read=lambda: read_pair(root, pair.key),
+        where=join(root, frames_address(pair.key).path),
+    )
+    if not undisturbed:
+        _refuse_other(root, pair.key, digests.pair)
+    return undisturbed
 
 
-def write_frames(root: str, pair: Pair, digests: PairDigests, *, provenance: Mapping[str, Any]) -> None:
-    """Put the views of a pair, whatever was there."""
-    pixels = np.stack(list(named_views(pair).values()))
-    facts = _frame_facts(pair, digests) | {"provenance": dict(provenance)}
-    write_array(root, frames_address(pair.id), pixels, dimensions=_FRAME_DIMENSIONS, facts=facts)
+def _has_truth(root: str, item: str, digests: PairDigests) -> bool:
+    """Whether the archived truth is the one that the frames recorded."""
+    if digests.blur_truth is None:
+        return True
+    return bool(fetch_record(root, truth_address(item))["pixels_sha256"] == [digests.blur_truth])
+
+
+def write_frames(root: str, pair: Pair, digests: PairDigests, *, provenance: Mapping[str, Any]) -> bool:
+    """Put the views of a pair, whatever was there; False where another writer's stay."""
+    facts = {
+        "digest": digests.pair,
+        "views": list(digests.views),
+        "pixels_sha256": list(digests.views.values()),
+        "blur_truth_sha256": digests.blur_truth,
+        **scoring_facts(pair),
+        "provenance": dict(provenance),
+    }
+    return write_array(
+        root, frames_address(pair.key), np.stack(list(named_views(pair).values())), facts=facts
+    )
 
 
 def write_truth(root: str, pair: Pair, digests: PairDigests) -> None:
@@ -65,44 +99,33 @@ def write_truth(root: str, pair: Pair, digests: PairDigests) -> None:
         "blur_kind": TRUTH,
         "blur_truth_kind": pair.blur_truth_kind.value,
     }
-    write_array(root, truth_address(pair.id), pair.blur_truth, dimensions=("y", "x"), facts=facts)
+    write_array(root, truth_address(pair.key), pair.blur_truth, facts=facts)
 
 
-def read_pair(root: str, item_id: str) -> tuple[Pair, str]:
+def read_pair(root: str, item: str) -> tuple[Pair, str]:
     """The pair as it was written, verified, and its digest.
 
     Raises:
         ItemMissingError: there is no such item.
         ItemDamagedError: anything of it is not as it was written.
     """
-    address = frames_address(item_id)
+    address = frames_address(item)
     frames = read_array(root, address)
     with damage_named(join(root, address.path)):
-        truth = read_companion(root, truth_address(item_id), sha256=frames.record["blur_truth_sha256"])
-        return _build_pair(item_id, frames, truth), str(frames.record["digest"])
+        truth = read_sidecar(root, truth_address(item), sha256=frames.record["blur_truth_sha256"])
+        return _build_pair(item, frames, truth), str(frames.record["digest"])
 
 
-def read_digest(root: str, item_id: str) -> str:
+def read_digest(root: str, item: str) -> str:
     """Digest of an archived pair, from its metadata alone."""
-    address = frames_address(item_id)
-    where = join(root, address.path)
-    _, document = fetch_sealed(root, address)
-    with damage_named(where):
-        return str(check_record(document["attributes"]["ldp"], address, where=where)["digest"])
+    address = frames_address(item)
+    record = fetch_record(root, address)
+    with damage_named(join(root, address.path)):
+        return str(record["digest"])
 
 
-def _frame_facts(pair: Pair, digests: PairDigests) -> dict[str, Any]:
-    return {
-        "digest": digests.pair,
-        "views": list(digests.views),
-        "pixels_sha256": list(digests.views.values()),
-        "blur_truth_sha256": digests.blur_truth,
-        **scoring_facts(pair),
-    }
-
-
-def _build_pair(item_id: str, frames: StoredArray, truth: FloatMap | None) -> Pair:
-    record = frames.record
+def _build_pair(item: str, frames: StoredArray, truth: FloatMap | None) -> Pair:
+    record, (item_id, version) = frames.record, split_item_key(item)
     views = dict(zip(record["views"], frames.pixels, strict=True))
     pair = Pair(
         id=item_id,
@@ -115,6 +138,7 @@ def _build_pair(item_id: str, frames: StoredArray, truth: FloatMap | None) -> Pa
         aligned=record["aligned"],
         blur_truth_kind=BlurTruthKind(record["blur_truth_kind"]),
         dp_axis=DpAxis(record.get("dp_axis", DpAxis.X)),
+        version=version,
     )
     if list(named_views(pair)) != record["views"]:
         raise ValueError(f"views {record['views']}, of which {list(named_views(pair))} are known")
@@ -133,20 +157,20 @@ def _check_external(pair: Pair) -> None:
             )
 
 
-def _is_there(root: str, item_id: str, digest: str) -> bool:
+def _is_there(root: str, item: str, digest: str) -> bool:
     def read_the_same() -> None:
-        _refuse_other(root, item_id, digest)
-        read_pair(root, item_id)
+        _refuse_other(root, item, digest)
+        read_pair(root, item)
 
     return reads_back(read_the_same)
 
 
-def _refuse_other(root: str, item_id: str, digest: str) -> None:
-    recorded = read_digest(root, item_id)
+def _refuse_other(root: str, item: str, digest: str) -> None:
+    recorded = read_digest(root, item)
     if recorded != digest:
         raise ItemConflictError(
             "this id is archived with other content",
-            where=join(root, frames_address(item_id).path),
+            where=join(root, frames_address(item).path),
             expected=recorded,
             got=digest,
             remedy="give the changed pair a new id or dataset name, or use another archive",

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ldp_core.archive import blur_maps, pairs, pictures, scores
-from ldp_core.archive.addresses import (
+from numpy.typing import NDArray
+
+from ldp_core.archive import pairs, results
+from ldp_core.archive.arrays import fetch_record, origin_facts, read_array
+from ldp_core.archive.layout import (
+    BLUR,
+    RESTORED,
+    RUNS,
+    SCORES,
     Address,
-    ItemKind,
-    folder_of,
-    suffix_of,
+    ArchiveKind,
+    Section,
+    find_kind,
+    list_whole,
 )
-from ldp_core.archive.arrays import damage_named, read_array
-from ldp_core.archive.records import check_record, fetch_sealed, origin_facts
 from ldp_core.errors import ArchiveError, ObjectMissingError
-from ldp_core.item_ids import check_run_id, is_item_key
-from ldp_core.storage import join, list_objects, read_bytes
+from ldp_core.item_ids import check_run_id
+from ldp_core.storage import join, read_bytes
 from ldp_core.types import BlurMap, Pair, Pixels, Score, StageSpec
 
 if TYPE_CHECKING:
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
 class Archive:
     """An archive at a local path or any URL fsspec speaks. Cheap to make, safe to send to workers.
 
+    Items are named by their key: the item id, or ``<id>@<version>`` from version 2 on.
     Every ``write_*`` returns False, and writes nothing, when an intact item is there already; a
     damaged item is replaced. Every ``read_*`` verifies digests and raises ``ItemMissingError`` or
     ``ItemDamagedError``; bad names raise ``ItemIdError``, a store that fails ``StorageError``.
@@ -41,26 +48,26 @@ class Archive:
         """Archive a pair. ``provenance`` is plain JSON, such as the sources' addresses and sha256.
 
         Raises:
-            ItemConflictError: the id is archived with other content.
+            ItemConflictError: the key is archived with other content.
         """
         return pairs.write_pair(self.url, pair, provenance=provenance)
 
-    def read_pair(self, item_id: str) -> Pair:
+    def read_pair(self, item: str) -> Pair:
         """The pair as it was written: pictures, blur truth, scored region, alignment."""
-        return self.read_pair_and_digest(item_id)[0]
+        return self.read_pair_and_digest(item)[0]
 
-    def read_pair_and_digest(self, item_id: str) -> tuple[Pair, str]:
+    def read_pair_and_digest(self, item: str) -> tuple[Pair, str]:
         """The pair, and what `read_digest` would say of it, in one visit."""
-        return pairs.read_pair(self.url, item_id)
+        return pairs.read_pair(self.url, item)
 
-    def read_digest(self, item_id: str) -> str:
+    def read_digest(self, item: str) -> str:
         """Digest of an archived pair; reads its metadata only. Equals ``pair_digest`` of the pair."""
-        return pairs.read_digest(self.url, item_id)
+        return pairs.read_digest(self.url, item)
 
     def write_blur_map(
         self,
         stage_key: str,
-        item_id: str,
+        item: str,
         blur_map: BlurMap,
         *,
         spec: StageSpec | None = None,
@@ -69,18 +76,17 @@ class Archive:
     ) -> bool:
         """Archive a blur map and its confidence under the key of the stage that made it."""
         origin = origin_facts(stage_key, spec=spec, input_digest=input_digest, provenance=provenance)
-        address = Address(ItemKind.BLUR, stage_key, item_id)
-        return blur_maps.write_blur_map(self.url, address, blur_map, origin=origin)
+        return results.write_blur_map(self.url, _address(BLUR, stage_key, item), blur_map, origin=origin)
 
-    def read_blur_map(self, stage_key: str, item_id: str, *, input_digest: str = "") -> BlurMap:
+    def read_blur_map(self, stage_key: str, item: str, *, input_digest: str = "") -> BlurMap:
         """A blur map and its confidence."""
-        address = Address(ItemKind.BLUR, stage_key, item_id)
-        return blur_maps.read_blur_map(self.url, address, input_digest=input_digest)
+        address = _address(BLUR, stage_key, item)
+        return results.read_blur_map(self.url, address, input_digest=input_digest)
 
     def write_restored(
         self,
         stage_key: str,
-        item_id: str,
+        item: str,
         restored: Pixels,
         *,
         spec: StageSpec | None = None,
@@ -89,19 +95,17 @@ class Archive:
     ) -> bool:
         """Archive a restored picture ``(h, w, c)`` uint8 or uint16."""
         origin = origin_facts(stage_key, spec=spec, input_digest=input_digest, provenance=provenance)
-        address = Address(ItemKind.RESTORED, stage_key, item_id)
-        return pictures.write_restored(self.url, address, restored, origin=origin)
+        return results.write_restored(self.url, _address(RESTORED, stage_key, item), restored, origin=origin)
 
-    def read_restored(self, stage_key: str, item_id: str, *, input_digest: str = "") -> Pixels:
+    def read_restored(self, stage_key: str, item: str, *, input_digest: str = "") -> Pixels:
         """A restored picture ``(h, w, c)``."""
-        address = Address(ItemKind.RESTORED, stage_key, item_id)
-        return pictures.read_restored(self.url, address, input_digest=input_digest)
+        return self.read_result(RESTORED, stage_key, item, input_digest=input_digest)
 
     def write_scores(
         self,
         stage_key: str,
-        item_id: str,
-        item_scores: Sequence[Score],
+        item: str,
+        scores: Sequence[Score],
         *,
         spec: StageSpec | None = None,
         input_digest: str = "",
@@ -109,45 +113,56 @@ class Archive:
     ) -> bool:
         """Archive the scores of an item."""
         origin = origin_facts(stage_key, spec=spec, input_digest=input_digest, provenance=provenance)
-        address = Address(ItemKind.SCORES, stage_key, item_id)
-        return scores.write_scores(self.url, address, item_scores, origin=origin)
+        return results.write_scores(self.url, _address(SCORES, stage_key, item), scores, origin=origin)
 
-    def read_scores(self, stage_key: str, item_id: str, *, input_digest: str = "") -> list[Score]:
+    def read_scores(self, stage_key: str, item: str, *, input_digest: str = "") -> list[Score]:
         """The scores of an item, bit for bit."""
-        address = Address(ItemKind.SCORES, stage_key, item_id)
-        return scores.read_scores(self.url, address, input_digest=input_digest)
+        address = _address(SCORES, stage_key, item)
+        return results.read_scores(self.url, address, input_digest=input_digest)
 
-    def list_items(self, kind: str, stage_key: str = "") -> set[str]:
-        """Ids of all whole items of a kind (``frames``, ``blur``, ...) and stage key: one listing."""
-        folder = folder_of(_item_kind(kind), stage_key)
-        suffix = suffix_of(ItemKind(kind)) or "/zarr.json"
-        paths = (path for path in list_objects(join(self.url, folder)) if path.endswith(suffix))
-        return {item_id for path in paths if is_item_key(item_id := path.removesuffix(suffix))}
+    def write_result(
+        self,
+        kind: ArchiveKind,
+        stage_key: str,
+        item: str,
+        pixels: NDArray[Any],
+        *,
+        spec: StageSpec | None = None,
+        input_digest: str = "",
+        provenance: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Archive an array of any kind, one of your own too."""
+        origin = origin_facts(stage_key, spec=spec, input_digest=input_digest, provenance=provenance)
+        return results.write_result(self.url, _address(kind, stage_key, item), pixels, origin=origin)
 
-    def has(self, kind: str, stage_key: str, item_id: str) -> bool:
+    def read_result(
+        self, kind: ArchiveKind, stage_key: str, item: str, *, input_digest: str = ""
+    ) -> NDArray[Any]:
+        """An array of any kind."""
+        return read_array(self.url, _address(kind, stage_key, item), input_digest=input_digest).pixels
+
+    def list_items(self, kind: str | ArchiveKind, stage_key: str = "") -> frozenset[str]:
+        """Keys of all whole items of a kind (``frames``, ``blur``, ...) and stage key: one listing."""
+        return list_whole(self.url, Section(_kind(kind), stage_key))
+
+    def has(self, kind: str | ArchiveKind, stage_key: str, item: str) -> bool:
         """Whether an item was written whole; its pixels are not read."""
-        address = Address(_item_kind(kind), stage_key, item_id)
         try:
-            read_bytes(join(self.url, address.metadata_path))
+            read_bytes(join(self.url, _address(kind, stage_key, item).metadata_path))
         except ObjectMissingError:
             return False
         return True
 
-    def read_attributes(self, kind: str, stage_key: str, item_id: str) -> dict[str, Any]:
+    def read_attributes(self, kind: str | ArchiveKind, stage_key: str, item: str) -> dict[str, Any]:
         """The record kept with an item: digests, settings, stage, weights, provenance."""
-        address = Address(_item_kind(kind), stage_key, item_id)
-        where = join(self.url, address.path)
-        _, document = fetch_sealed(self.url, address)
-        with damage_named(where):
-            record = document["ldp"] if address.kind is ItemKind.SCORES else document["attributes"]["ldp"]
-            return check_record(record, address, where=where)
+        return fetch_record(self.url, _address(kind, stage_key, item))
 
-    def open_dataarray(self, kind: str, stage_key: str, item_id: str) -> xarray.DataArray:
+    def open_dataarray(self, kind: str | ArchiveKind, stage_key: str, item: str) -> xarray.DataArray:
         """An item as a verified ``xarray.DataArray`` in memory, views named, its record as ``attrs``."""
         import xarray
 
-        address = Address(_item_kind(kind), stage_key, item_id)
-        if address.kind is ItemKind.SCORES:
+        address = _address(kind, stage_key, item)
+        if address.kind.is_document:
             raise ArchiveError("scores are no array", where=address.path, remedy="use read_scores")
         stored = read_array(self.url, address)
         coords = {"view": stored.record["views"]} if "view" in stored.dimensions else None
@@ -156,18 +171,25 @@ class Archive:
             dims=stored.dimensions,
             coords=coords,
             attrs=dict(stored.record),
-            name=address.kind.value,
+            name=address.kind.name,
         )
+
+    def __getitem__(self, item: str) -> xarray.DataArray:
+        """The frames of an item: all its views, verified, as ``open_dataarray`` gives them."""
+        return self.open_dataarray("frames", "", item)
+
+    def __iter__(self) -> Iterator[str]:
+        """Keys of all items whose frames are whole, in order: one listing."""
+        return iter(sorted(self.list_items("frames")))
 
     def run_url(self, run_id: str) -> str:
         """The folder of a run: its record, table of scores, quarantine and report."""
-        return join(self.url, "runs", check_run_id(run_id))
+        return join(self.url, RUNS, check_run_id(run_id))
 
 
-def _item_kind(kind: str) -> ItemKind:
-    try:
-        return ItemKind(kind)
-    except ValueError as error:
-        raise ArchiveError(
-            "the archive holds no such kind of item", expected=", ".join(ItemKind), got=repr(kind)
-        ) from error
+def _kind(kind: str | ArchiveKind) -> ArchiveKind:
+    return kind if isinstance(kind, ArchiveKind) else find_kind(kind)
+
+
+def _address(kind: str | ArchiveKind, stage_key: str, item: str) -> Address:
+    return Address(Section(_kind(kind), stage_key), item)

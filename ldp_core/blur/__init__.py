@@ -26,7 +26,7 @@ ESTIMATORS: Final[Registry[BlurEstimator]] = Registry(
             "ldp_core.blur.disparity", "DisparityEstimator", "DisparitySettings", memory=MemoryModel(110)
         ),
         "random-clip": MethodDef("ldp_core.blur.clip", "RandomClipEstimator", "RandomClipSettings"),
-        "zncc": MethodDef("ldp_core.blur.zncc", "ZnccEstimator", "ZnccSettings"),
+        "zncc": MethodDef("ldp_core.blur.clip", "ZnccEstimator", "ZnccSettings"),
     },
     lambda method, definition: EstimatorAlongX(method, needs_both_views=definition.views == 2),
 )

@@ -4,10 +4,9 @@
 whatever could not become an item. A catalogue is kept as immutable JSON lines.
 """
 
-from ldp_core.catalogue.coc_px import decode_coc_px, encode_coc_px
 from ldp_core.catalogue.jsonl import catalogue_from_jsonl, catalogue_to_jsonl
 from ldp_core.catalogue.layouts import LAYOUTS
-from ldp_core.catalogue.load import load_pair
+from ldp_core.catalogue.load import decode_coc_px, encode_coc_px, load_pair
 from ldp_core.catalogue.read import read_catalogue
 
 __all__ = [

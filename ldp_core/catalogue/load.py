@@ -1,23 +1,29 @@
-"""An item to its pixels."""
+"""An item to its pixels; and circles of confusion as 16-bit grey pictures."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ldp_core.catalogue.checking import check_pair
-from ldp_core.catalogue.coc_px import decode_coc_px
-from ldp_core.catalogue.development import find_development
-from ldp_core.catalogue.drafts import LEFT, RIGHT, TARGET
-from ldp_core.errors import PairMismatchError
+from ldp_core.catalogue.layouts import DEVELOPMENTS
+from ldp_core.catalogue.pairing import LEFT, RIGHT, TARGET
+from ldp_core.errors import CatalogueError, ImageFormatError, PairMismatchError
 from ldp_core.images import DEFAULT_LIMITS, ImageLimits, read_image
 from ldp_core.types import BlurTruthKind, FloatMap, ImageRef, Item, Pair, Pixels
+
+# 16 bit hold -256 .. 255.99 px in steps of 1/128 px, well below what any estimator resolves.
+_STEPS_PER_PX: Final = 128
+_ZERO: Final = 32768
 
 
 def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
     """Decode every picture of an item, develop what is no view yet, and check that all belong together.
 
     ``blur_truth`` becomes ``(h, w)`` float32: of the stored values, unscaled, where it is unsigned, else
-    of px (``ldp_core.catalogue.coc_px``).
+    of px (`decode_coc_px`).
 
     Raises:
         PairMismatchError: a picture is not what the catalogue says, does not fit the left view, or
@@ -45,10 +51,47 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
     return pair
 
 
+def encode_coc_px(coc_px: FloatMap) -> NDArray[np.uint16]:
+    """``(h, w)`` px to ``(h, w, 1)`` uint16, ``px = (value - 32768) / 128``.
+
+    Rounded to 1/128 px and clipped to what 16 bit hold, -256 .. 255.99 px.
+    """
+    values = np.rint(coc_px.astype(np.float64) * _STEPS_PER_PX) + _ZERO
+    stored: NDArray[np.uint16] = np.clip(values, 0, 65535).astype(np.uint16)[..., None]
+    return stored
+
+
+def decode_coc_px(stored: Pixels, *, where: str) -> FloatMap:
+    """``(h, w, 1)`` uint16 to ``(h, w)`` float32 px.
+
+    Raises:
+        ImageFormatError: the picture is not 16-bit grey.
+    """
+    if stored.dtype != np.uint16 or stored.shape[2] != 1:
+        raise ImageFormatError(
+            "a map of circles of confusion must be 16-bit grey",
+            where=where,
+            expected="(h, w, 1) uint16, px = (value - 32768) / 128",
+            got=f"{stored.shape} {stored.dtype}",
+            remedy="write it with ldp_core.catalogue.encode_coc_px, or leave the folder coc/ out",
+        )
+    return ((stored[..., 0].astype(np.float32) - _ZERO) / _STEPS_PER_PX).astype(np.float32)
+
+
 def _load_views(item: Item, *, limits: ImageLimits) -> dict[str, Pixels]:
     refs = {LEFT: item.left, RIGHT: item.right, TARGET: item.target, **item.auxiliary}
     stored = {role: _load(ref, limits=limits) for role, ref in refs.items() if ref is not None}
-    return find_development(item.development, where=item.id)(stored) if item.development else stored
+    if not item.development:
+        return stored
+    if item.development not in DEVELOPMENTS:
+        raise CatalogueError(
+            "this item is developed by an unknown rule",
+            where=item.id,
+            expected=", ".join(DEVELOPMENTS),
+            got=item.development,
+            remedy="read the catalogue again with this version",
+        )
+    return DEVELOPMENTS[item.development](stored)
 
 
 def _load(ref: ImageRef, *, limits: ImageLimits) -> Pixels:

@@ -1,28 +1,86 @@
-"""Pairing files by name: a rule says which item and role a path belongs to, or that it has none."""
+"""The files of a source to items: a rule tells which item and role a path belongs to, or that it has none.
+
+Pairing is by name only, never by sorted order; letter case and the form of accents (NFC or NFD) count only
+where names would not be unique without them. No picture is opened here.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Literal
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Final, Literal
 
-from ldp_core.catalogue.drafts import COMPANION, LEFT, RIGHT, Draft, Drafts
+from ldp_core.images.unread import find_unread_extension
 from ldp_core.item_ids import is_unicode
 from ldp_core.storage import absolute_url, join, list_sizes
-from ldp_core.types import BlurTruthKind, Problem, Region
+from ldp_core.types import BlurTruthKind, DpAxis, Problem, Region
+
+LEFT, RIGHT, TARGET, BLUR_TRUTH = "left", "right", "target", "blur_truth"
+SIDECAR: Final = "sidecar"
+"""The role of a file that belongs to an item and is not read."""
+
+PICTURE_EXTENSIONS: Final = frozenset(
+    {
+        *(".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".ppm", ".pgm"),
+        *(".npy", ".exr", ".dng"),
+    }
+)
+"""Of the pictures that are read, in lower case."""
+
+_SYSTEM_FOLDERS: Final = frozenset(
+    {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "__macosx"}
+    | {"$recycle.bin", "system volume information", "lost+found"}
+)
+"""Folders that storage devices and systems make beside pictures, with thumbnails and deleted files."""
+_SYSTEM_FILES: Final = frozenset({"thumbs.db", "desktop.ini"})
 
 Rule = Callable[[str], tuple[str, str] | None]
-"""A path, relative to the source, to the item's name and the picture's role; None for a stray file.
+"""A path, relative to the source, to the item's name and the picture's role; None where it has no place.
 
-An empty name is that of no item: the layout finds its place itself (`Drafts.sizes_bytes` lists all files).
+An empty name is that of no item: the layout finds its place itself (`ItemSpecs.sizes_bytes` lists all files).
 """
 
-Views = Literal["both", "one missing is noted", "one"]
+Views = Literal["both", "one or both", "one"]
 """Which views an item of a layout must have."""
 
-_FULL = Region()
+_FULL: Final = Region()
 _Group = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSpec:
+    """An item before its pictures are opened: its name in the source, and the URL of each picture by role.
+
+    Roles are ``left``, ``right``, ``target``, ``blur_truth``; any other role names an external result.
+    ``development`` and ``auxiliary`` are as in `ldp_core.types.Item`, the latter as URLs.
+    ``where`` is the file, or the row of a manifest, that a problem of this item points to.
+    """
+
+    name: str
+    where: str
+    pictures: Mapping[str, str]
+    score_region: Region = _FULL
+    aligned: bool = True
+    blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED
+    dp_axis: DpAxis = DpAxis.X
+    development: str = ""
+    auxiliary: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSpecs:
+    """What a layout finds in a source: items, and what it could not pair.
+
+    ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them.
+    """
+
+    items: tuple[ItemSpec, ...]
+    problems: tuple[Problem, ...] = ()
+    sizes_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 def suffix_rule(roles: Mapping[str, str], *, extension: str = "png") -> Rule:
@@ -40,37 +98,61 @@ def pair_files(
     source: str,
     rule: Rule,
     *,
-    companions: Collection[str] = (),
+    sidecars: Collection[str] = (),
     score_region: Region = _FULL,
     aligned: bool = True,
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED,
-    views: Views = "one missing is noted",
-) -> Drafts:
+    views: Views = "one or both",
+    sizes: Mapping[str, int] | None = None,
+) -> ItemSpecs:
     """Group the files below a source by the names a rule gives them.
 
     ``views``: where one of two views is missing, the other one is an item of a single view, and a
     problem says so; ``both`` refuses it, for layouts that make views of both together; ``one`` is for
     layouts of single views, whose only role of a view is ``left``.
-    ``companions`` are paths known to lie beside the pictures. Hidden files (a leading dot in any part of
-    the path) are no part of a dataset. Every other file is in a draft or named in a problem.
+    ``sidecars`` are paths known to lie beside the pictures. Hidden files (a leading dot in any part of
+    the path) are no part of a dataset; those of storage devices (`@eaDir`, `__MACOSX`) are counted in a
+    problem. ``sizes`` is what `list_visible` gave for this source, where a layout
+    has listed it already. Every other file is in an item or named in a problem.
+
+    Raises:
+        StorageError: the store refused or could not be reached.
     """
     root = absolute_url(source)
-    sizes = {path: size for path, size in list_sizes(root).items() if not _is_hidden(path)}
-    groups, problems = _group_files((path for path in sizes if path not in companions), rule, root=root)
-    drafts = []
+    sizes = list_visible(root) if sizes is None else sizes
+    system = [path for path in sizes if is_of_system(path)]
+    sizes = {path: size for path, size in sizes.items() if not is_of_system(path)} if system else sizes
+    groups, problems = _group_files((path for path in sizes if path not in sidecars), rule, root=root)
+    problems += [_system_files(system, root=root)] if system else []
+    items = []
     for name, group in groups.items():
         if fault := _find_fault(name, group, root=root, views=views):
             problems.append(fault)
             continue
         if views != "one" and (note := _take_only_view(name, group, root=root)):
             problems.append(note)
-        pictures = {role: join(root, paths[0]) for role, paths in group.items() if role != COMPANION}
-        drafts.append(Draft(name, pictures[LEFT], pictures, score_region, aligned, blur_truth_kind))
-    return Drafts(tuple(drafts), tuple(problems), {join(root, path): size for path, size in sizes.items()})
+        pictures = {role: join(root, paths[0]) for role, paths in group.items() if role != SIDECAR}
+        items.append(ItemSpec(name, pictures[LEFT], pictures, score_region, aligned, blur_truth_kind))
+    return ItemSpecs(tuple(items), tuple(problems), {join(root, path): size for path, size in sizes.items()})
+
+
+def list_visible(root: str) -> dict[str, int]:
+    """Sizes in bytes of the files below a URL that are not hidden, by relative path.
+
+    Raises:
+        StorageError: the store refused or could not be reached.
+    """
+    return {path: size for path, size in list_sizes(root).items() if not _is_hidden(path)}
 
 
 def _is_hidden(path: str) -> bool:
     return path.startswith(".") or "/." in path
+
+
+def is_of_system(path: str) -> bool:
+    """Whether a relative path is of a storage device or system, not of the dataset."""
+    *folders, name = path.lower().split("/")
+    return name in _SYSTEM_FILES or not _SYSTEM_FOLDERS.isdisjoint(folders)
 
 
 def _group_files(paths: Iterable[str], rule: Rule, *, root: str) -> tuple[dict[str, _Group], list[Problem]]:
@@ -78,28 +160,58 @@ def _group_files(paths: Iterable[str], rule: Rule, *, root: str) -> tuple[dict[s
     problems = []
     for path in paths:
         if not is_unicode(path):
-            problems.append(_unusable_name(join(root, path)))
+            problems.append(_name_not_unicode(join(root, path)))
         elif (found := rule(path)) is None:
-            problems.append(_stray(join(root, path)))
+            problems.append(_file_without_place(join(root, path)))
         else:
             name, role = found
             groups[name][role].append(path)
     groups.pop("", None)
-    return groups, problems
+    return _merge_alike(groups), problems
+
+
+def normalise(name: str) -> str:
+    """A name without what differs between systems: letter case, and accents as one or two code points."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _merge_alike(groups: Mapping[str, _Group]) -> dict[str, _Group]:
+    """Groups whose normalised names are equal become one where no role is there twice; others stay."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in groups:
+        alike[normalise(name)].append(name)
+    merged: dict[str, _Group] = {}
+    for names in alike.values():
+        roles = [role for name in names for role in groups[name] if role != SIDECAR]
+        if len(names) == 1 or len(set(roles)) < len(roles):
+            merged |= {name: groups[name] for name in names}
+        else:
+            # The id follows the left picture, as for an item whose other pictures are not there.
+            named = min(names, key=lambda name: LEFT not in groups[name])
+            merged[named] = _unite(groups[name] for name in names)
+    return merged
+
+
+def _unite(groups: Iterable[_Group]) -> _Group:
+    united: _Group = defaultdict(list)
+    for group in groups:
+        for role, paths in group.items():
+            united[role] += paths
+    return united
 
 
 def _find_fault(name: str, group: _Group, *, root: str, views: Views) -> Problem | None:
     files = ", ".join(path for paths in group.values() for path in paths)
     where = join(root, next(iter(group.values()))[0])
-    if twice := [role for role, paths in group.items() if len(paths) > 1 and role != COMPANION]:
+    if twice := [role for role, paths in group.items() if len(paths) > 1 and role != SIDECAR]:
         return Problem(
             where,
             "duplicate_view",
             f"item '{name}' has more than one {twice[0]} picture: {files}",
             "keep one of them",
         )
-    missing = [role for role in _roles_of(views) if role not in group]
-    if missing and (views != "one missing is noted" or len(missing) == 2):
+    missing = [role for role in ((LEFT,) if views == "one" else (LEFT, RIGHT)) if role not in group]
+    if missing and (views != "one or both" or len(missing) == 2):
         return Problem(
             where,
             "missing_partner",
@@ -107,10 +219,6 @@ def _find_fault(name: str, group: _Group, *, root: str, views: Views) -> Problem
             "add the missing picture under the same name, or remove the rest of this item",
         )
     return None
-
-
-def _roles_of(views: Views) -> tuple[str, ...]:
-    return (LEFT,) if views == "one" else (LEFT, RIGHT)
 
 
 def _take_only_view(name: str, group: _Group, *, root: str) -> Problem | None:
@@ -129,7 +237,7 @@ def _take_only_view(name: str, group: _Group, *, root: str) -> Problem | None:
     )
 
 
-def _unusable_name(where: str) -> Problem:
+def _name_not_unicode(where: str) -> Problem:
     return Problem(
         where.encode("utf-8", "backslashreplace").decode(),
         "unusable_name",
@@ -139,7 +247,26 @@ def _unusable_name(where: str) -> Problem:
     )
 
 
-def _stray(where: str) -> Problem:
+def _system_files(paths: Collection[str], *, root: str) -> Problem:
+    first = next(iter(paths)).encode("utf-8", "backslashreplace").decode()
+    return Problem(
+        join(root, first),
+        "system_files",
+        f"{len(paths)} files of a storage device or system are ignored, such as {first}",
+        "nothing has to be done",
+        refuses_item=False,
+    )
+
+
+def _file_without_place(where: str) -> Problem:
+    if unread := find_unread_extension(PurePosixPath(where).suffix):
+        return Problem(
+            where,
+            "format_not_read",
+            f"this format is not read: {unread.name}",
+            unread.remedy,
+            refuses_item=False,
+        )
     return Problem(
         where,
         "stray_file",

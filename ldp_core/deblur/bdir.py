@@ -4,34 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from ldp_core.deblur.bdir_network import BdirNetwork, BdirSettings
-from ldp_core.deblur.quantise import to_pixels
-from ldp_core.devices import autocast, choose_device
 from ldp_core.settings import Settings
-from ldp_core.single_view import input_image, to_rgb
-from ldp_core.tiling import apply_tiled
+from ldp_core.single_view import input_image
+from ldp_core.tensors import choose_device, to_pixels, to_rgb
+from ldp_core.tiling import apply_network
 from ldp_core.types import BlurMap, Pair, Pixels, StageSpec
-from ldp_core.weights import digest_of
-from ldp_core.weights.networks import NetworkKind, load_network
+from ldp_core.weights import NetworkKind, digest_of, load_network
 
-__all__ = ["BDIR", "BdirDeblurSettings", "BdirDeblurrer"]
+__all__ = ["BDIR", "BdirDeblurSettings", "BdirDeblurrer", "restore_image"]
 
-VERSION = "1"
-_TILES_AT_ONCE = 16
-"""On a GPU; on a CPU one is fastest."""
+VERSION: Final = "1"
 
 
 def _build(settings: Mapping[str, Any]) -> BdirNetwork:
     return BdirNetwork(BdirSettings.parse(settings))
 
 
-BDIR = NetworkKind("bdir", _build)
+BDIR: Final = NetworkKind("bdir", _build)
 
 
 class BdirDeblurSettings(Settings):
@@ -41,6 +36,7 @@ class BdirDeblurSettings(Settings):
     """Name of a shipped model, or the address of a .safetensors file."""
     sha256: str = ""
     """Digest of the file at that address; shipped models have theirs pinned."""
+    # As of the deblurrer `ldp`: tiles little larger than the crops of training (decision 0006).
     tile_px: int = Field(default=384, ge=128)
     overlap_px: int = Field(default=64, ge=0)
 
@@ -72,21 +68,11 @@ class BdirDeblurrer:
 
 
 def restore_image(network: BdirNetwork, image: Tensor, settings: BdirDeblurSettings) -> Tensor:
-    """Restore (3, h, w) in 0..1, tile by tile: statistics are those of crops little larger than in
-    training. (3, h, w) on the CPU, not clamped."""
-    device = next(network.parameters()).device
-
-    @torch.inference_mode()
-    def restore_tiles(stack: Tensor) -> Tensor:
-        with autocast(device):
-            restored, _ = network(stack.to(device).contiguous(memory_format=torch.channels_last))
-        found: Tensor = restored.float().cpu()
-        return found
-
-    return apply_tiled(
-        restore_tiles,
-        [image],
+    """Restore (3, h, w) in 0..1 tile by tile; (3, h, w) on the CPU, not clamped."""
+    return apply_network(
+        lambda images: network(images)[0],
+        {"images": image},
+        device=next(network.parameters()).device,
         tile_px=settings.tile_px,
         overlap_px=settings.overlap_px,
-        at_once=_TILES_AT_ONCE if device.type == "cuda" else 1,
     )

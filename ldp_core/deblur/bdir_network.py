@@ -21,6 +21,7 @@ from ldp_core.deblur.nafnet import NafBlock, Pointwise, Upsample
 from ldp_core.settings import Settings
 
 _EPS: Final = 1e-5
+# A tenth of what is removed is given back, and statistics are jittered by a tenth: chosen, not measured.
 _RETURNED: Final = 0.1
 _JITTER: Final = 0.1
 
@@ -178,7 +179,7 @@ def from_ldp(tensors: Mapping[str, Tensor], settings: BdirSettings) -> dict[str,
     Both must be of one width, stem and number of blocks. What reads the blur map is left out; SAID and
     SAIR, which begin as the identity, are not among them.
     """
-    homes = {"intro": "distill", "encoders": "distill", "downs": "distill", "middle": "distill"}
+    networks = {"intro": "distill", "encoders": "distill", "downs": "distill", "middle": "distill"}
     found = {}
     for name, value in tensors.items():
         part = name.removeprefix("body.")
@@ -187,7 +188,7 @@ def from_ldp(tensors: Mapping[str, Tensor], settings: BdirSettings) -> dict[str,
             planes = value.view(len(value), -1, 3 * settings.stem**2, *value.shape[2:])
             found["distill.stem.weight"] = planes.sum(1)
         elif first not in ("bpa", "guides"):
-            found[f"{homes.get(first, 'reconstruct')}.{part}"] = value
+            found[f"{networks.get(first, 'reconstruct')}.{part}"] = value
     return found
 
 

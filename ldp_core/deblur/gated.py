@@ -1,27 +1,59 @@
-"""Any restoration, gated by a blur map: what is in focus stays as it was taken, bit for bit."""
+"""Any restoration, gated by a blur map: what is in focus stays as it was taken, bit for bit.
+
+How much of the input is kept is 1 where the map is sure of focus, 0 where it is sure of blur, and runs
+between them linearly; around what is kept whole it falls to 0 over a few pixels, so that no edge of the
+mask shows. All figures are our own choices.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
-from pydantic import Field
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from scipy.ndimage import distance_transform_edt
 
 from ldp_core.blur import BlurEstimator, make_estimator
-from ldp_core.blur.reliability import ReliabilitySettings, rate_reliability
+from ldp_core.blur.depth_distilled import ReliabilitySettings, rate_reliability
 from ldp_core.deblur import Deblurrer, make_deblurrer
-from ldp_core.deblur.gate import GateSettings, gate_restoration, read_focus
 from ldp_core.errors import BlurMapError, SettingsError
 from ldp_core.settings import Settings
 from ldp_core.single_view import input_image
-from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, StageSpec
+from ldp_core.types import BlurMap, BlurMapKind, FloatMap, Pair, Pixels, StageSpec
 
-__all__ = ["GatedDeblurrer", "GatedSettings"]
+__all__ = ["GateSettings", "GatedDeblurrer", "GatedSettings", "gate_restoration", "read_focus", "weigh_input"]
 
-VERSION = "1"
-_NAME = "gated"
+VERSION: Final = "1"
+_NAME: Final = "gated"
+_BAND_ROWS: Final = 256
+
+
+class GateSettings(Settings):
+    """What counts as in focus, and how softly that ends."""
+
+    # With the middle half between them, a map that errs by .25 neither keeps blur whole nor alters focus.
+    kept_from: float = Field(default=0.75, ge=0, le=1)
+    """Focus from which the input is kept bit for bit."""
+    restored_to: float = Field(default=0.25, ge=0, le=1)
+    """Focus up to which nothing of the input is kept, away from what is kept."""
+    # 1 px keeps 17 % of the pixels of canon_dpdd as taken, at the same PSNR and SSIM (measurements, Gated).
+    tau_px: float = Field(default=1.0, gt=0)
+    """Circle of confusion whose focus is 1, in pixels; from twice that on it is 0."""
+    feather_px: float = Field(default=4.0, ge=0, le=256)
+    """Over how far the input fades out around what is kept."""
+
+    @model_validator(mode="after")
+    def _require_order(self) -> GateSettings:
+        if self.restored_to >= self.kept_from:
+            raise ValueError("restored_to has to be below kept_from")
+        return self
+
+
+DEFAULT_GATE: Final = GateSettings()
 
 
 class GatedSettings(Settings):
@@ -107,3 +139,70 @@ def _name_stage(spec: StageSpec) -> dict[str, Any]:
         "settings": dict(spec.settings),
         "weights_sha256": spec.weights_sha256,
     }
+
+
+def read_focus(blur_map: BlurMap, *, tau_px: float = DEFAULT_GATE.tau_px) -> FloatMap:
+    """How much in focus each pixel is, (h, w) float32 in 0..1, from a map of any kind.
+
+    A probability is taken as it is and a similarity turned round; a circle of confusion counts 1 up to
+    `tau_px`, 0 from twice that, linear between.
+
+    Raises:
+        BlurMapError: the map is not finite.
+    """
+    values: NDArray[np.floating[Any]] = blur_map.values
+    if not np.isfinite(values).all():
+        raise BlurMapError("the blur map holds values that are not finite", got="nan or inf")
+    match blur_map.kind:
+        case BlurMapKind.IN_FOCUS_PROBABILITY:
+            focus: NDArray[np.floating[Any]] = values
+        case BlurMapKind.SIMILARITY:
+            focus = 1 - values
+        case BlurMapKind.SIGNED_COC_PX:
+            focus = 2 - np.abs(values) / tau_px
+    return focus.clip(0, 1).astype(np.float32)
+
+
+def weigh_input(focus: FloatMap, settings: GateSettings = DEFAULT_GATE) -> FloatMap:
+    """How much of the input is kept, (h, w) float32 in 0..1; exactly 1 where focus reaches `kept_from`."""
+    span = settings.kept_from - settings.restored_to
+    weights = ((focus - settings.restored_to) / span).clip(0, 1).astype(np.float32)
+    kept = focus >= settings.kept_from
+    if settings.feather_px and kept.any() and not kept.all():
+        distance: NDArray[np.float64] = distance_transform_edt(~kept)
+        weights = np.maximum(weights, (1 - distance / settings.feather_px).clip(0, 1)).astype(np.float32)
+    weights[kept] = 1
+    return weights
+
+
+def gate_restoration(
+    picture: Pixels, restored: Pixels, blur_map: BlurMap, *, settings: GateSettings = DEFAULT_GATE
+) -> Pixels:
+    """The restored picture, and the input again where that is in focus.
+
+    Args:
+        picture, restored: (h, w, c) uint8 or uint16 alike.
+        blur_map: of any kind, (h, w).
+
+    Returns:
+        Of the same shape and dtype: equal to `picture` where the weight is 1, to `restored` where it
+        is 0, rounded to the nearest between.
+
+    Raises:
+        BlurMapError: sizes or dtypes differ, or the map is not finite.
+    """
+    same = picture.shape == restored.shape and picture.dtype == restored.dtype
+    if not same or blur_map.values.shape != picture.shape[:2]:
+        raise BlurMapError(
+            "input, restoration and blur map do not fit each other",
+            expected=f"{picture.shape} {picture.dtype} and a map of {picture.shape[:2]}",
+            got=f"{restored.shape} {restored.dtype} and a map of {blur_map.values.shape}",
+            remedy="restore the same picture that the map was estimated from",
+        )
+    weights = weigh_input(read_focus(blur_map, tau_px=settings.tau_px), settings)
+    gated = np.empty_like(picture)
+    for top in range(0, picture.shape[0], _BAND_ROWS):
+        rows = slice(top, top + _BAND_ROWS)
+        share = weights[rows, :, None].astype(np.float64)
+        gated[rows] = np.rint(share * picture[rows] + (1 - share) * restored[rows]).astype(picture.dtype)
+    return gated

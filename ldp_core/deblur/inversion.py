@@ -10,28 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from ldp_core.deblur.spectra import Canvas
+from ldp_core.signals import Canvas
 
-__all__ = ["Layer", "Penalty", "explain_views", "invert_layers", "refine_edges"]
+__all__ = ["Layer", "Penalty", "apply_adjoint", "invert_layers", "refine_edges"]
 
-_IN_FOCUS_COC_PX = 1.0
+# Below about 1 px a kernel is narrower than the pixels: there is nothing to invert.
+_IN_FOCUS_COC_PX: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One level of blur: what the least-squares solution needs of it, in the Fourier domain.
 
-    `weight` (h, w) is its share of each pixel; `explained` (c, rows, half) are the views carried back
-    through their kernels; `power` (rows, half) is how much of a frequency they hold together, 0..2.
+    `weight` (h, w) is its share of each pixel; `adjoint` (c, rows, half) are the views through the
+    adjoint of their kernels; `power` (rows, half) is how much of a frequency they hold together, 0..2.
     """
 
     coc_px: float
     weight: Tensor
-    explained: Tensor
+    adjoint: Tensor
     power: Tensor
 
     @property
@@ -40,7 +42,7 @@ class Layer:
         return self.coc_px**2 / (self.coc_px**2 + _IN_FOCUS_COC_PX**2)
 
     def take_channel(self, index: int) -> Layer:
-        return Layer(self.coc_px, self.weight, self.explained[index : index + 1], self.power)
+        return Layer(self.coc_px, self.weight, self.adjoint[index : index + 1], self.power)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ class Penalty:
         return self.noise + layer.blurredness * self.model
 
 
-def explain_views(spectra: Tensor, transfers: Tensor, chances: Tensor) -> tuple[Tensor, Tensor]:
-    """Views carried back through kernels that are known up to a few candidates.
+def apply_adjoint(spectra: Tensor, transfers: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """Views through the adjoint of kernels that are known up to a few candidates.
 
     The least-squares solution over all candidates uses the mean transfer function but the mean
     *power*, which is larger wherever the candidates disagree: such frequencies are held back.
@@ -63,21 +65,21 @@ def explain_views(spectra: Tensor, transfers: Tensor, chances: Tensor) -> tuple[
     Args:
         spectra: (2, c, rows, half) of the two views.
         transfers: (n, 2, rows, half) of the candidates.
-        chances: (n,) their probabilities.
+        probabilities: (n,) of the candidates.
 
     Returns:
-        `explained` (c, rows, half) and `power` (rows, half) of a `Layer`.
+        `adjoint` (c, rows, half) and `power` (rows, half) of a `Layer`.
     """
-    mean = torch.einsum("n,nvij->vij", chances.to(transfers.dtype), transfers)
-    power = torch.einsum("n,nvij->ij", chances, transfers.abs().square())
+    mean = torch.einsum("n,nvij->vij", probabilities.to(transfers.dtype), transfers)
+    power = torch.einsum("n,nvij->ij", probabilities, transfers.abs().square())
     return torch.einsum("vij,vcij->cij", mean.conj(), spectra), power
 
 
 def invert_layers(canvas: Canvas, layers: Sequence[Layer], penalty: Penalty, *, strictness: Tensor) -> Tensor:
     """Wiener solution (c, h, w); `strictness` (c, 1, 1) multiplies the penalty of each channel."""
-    restored = layers[0].weight.new_zeros(layers[0].explained.shape[0], *layers[0].weight.shape)
+    restored = layers[0].weight.new_zeros(layers[0].adjoint.shape[0], *layers[0].weight.shape)
     for layer in layers:
-        solved = layer.explained / (layer.power + strictness * penalty.at(layer))
+        solved = layer.adjoint / (layer.power + strictness * penalty.at(layer))
         restored += layer.weight * canvas.restore(solved)
     return restored
 
@@ -108,7 +110,7 @@ def refine_edges(
         picture = torch.zeros_like(picture)
         for layer in layers:
             pull = stiffness * layer.blurredness
-            solved = (layer.explained + pull * edges) / (
+            solved = (layer.adjoint + pull * edges) / (
                 layer.power + penalty.at(layer) + pull * gradient_power
             )
             picture += layer.weight * canvas.restore(solved)

@@ -4,38 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from ldp_core.deblur import wiener
-from ldp_core.deblur.ldp_map import arrange_for, lay_planes
-from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
-from ldp_core.deblur.quantise import to_pixels
-from ldp_core.devices import autocast, choose_device
-from ldp_core.errors import BlurMapError
+from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings, arrange_for, lay_planes
 from ldp_core.settings import Settings
-from ldp_core.single_view import to_rgb
-from ldp_core.tiling import apply_tiled
+from ldp_core.tensors import choose_device, to_pixels, to_rgb
+from ldp_core.tiling import apply_network
 from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, StageSpec
-from ldp_core.weights import digest_of
-from ldp_core.weights.networks import NetworkKind, load_network
+from ldp_core.weights import NetworkKind, digest_of, load_network
 
-__all__ = ["LDP", "LdpDeblurrer", "LdpSettings"]
+__all__ = ["LDP", "LdpDeblurrer", "LdpSettings", "restore_views"]
 
-VERSION = "2"
+VERSION: Final = "2"
 
 
 def _build(settings: Mapping[str, Any]) -> LdpNetwork:
     return LdpNetwork(NetworkSettings.parse(settings))
 
 
-LDP = NetworkKind("ldp", _build)
-_TILES_AT_ONCE = 16
-"""On a GPU; on a CPU one is fastest."""
+LDP: Final = NetworkKind("ldp", _build)
 
 
 class LdpSettings(Settings):
@@ -47,6 +38,8 @@ class LdpSettings(Settings):
     """Digest of the file at that address; shipped models have theirs pinned."""
     use_map: bool = True
     """Give the blur map to the network; without it the network sees the views alone."""
+    # Trained on crops of 128 px. Whole pictures lose .05 to .13 dB; tiles of 192 px gain .08 dB on Pixel 4
+    # and cost half as much work again (decision 0006).
     tile_px: int = Field(default=384, ge=128)
     overlap_px: int = Field(default=64, ge=0)
 
@@ -76,7 +69,9 @@ class LdpDeblurrer:
         images = dict(zip(("left", "right"), pair.both_views, strict=True))
         planes = None
         if blur_map is not None and self.settings.use_map:
-            _require_fit(pair, blur_map)
+            wiener.require_fit(
+                pair, blur_map, remedy="estimate the map from this pair, or restore without one"
+            )
             planes = arrange_for(network.settings.bpa, lay_planes(blur_map))
             if network.settings.residual == "wiener" and blur_map.kind is BlurMapKind.SIGNED_COC_PX:
                 images["guess"] = wiener.WienerDeblurrer().restore(pair, blur_map)
@@ -102,34 +97,10 @@ def restore_views(network: LdpNetwork, settings: LdpSettings, **arrays: Tensor) 
     Returns:
         (3, h, w) on the CPU, not clamped.
     """
-    device = next(network.parameters()).device
-
-    @torch.inference_mode()
-    def restore_tiles(*stacks: Tensor) -> Tensor:
-        placed = {name: _place(stack, device) for name, stack in zip(arrays, stacks, strict=True)}
-        with autocast(device):
-            restored: Tensor = network(**placed)
-        return restored.float().cpu()
-
-    return apply_tiled(
-        restore_tiles,
-        list(arrays.values()),
+    return apply_network(
+        network,
+        arrays,
+        device=next(network.parameters()).device,
         tile_px=settings.tile_px,
         overlap_px=settings.overlap_px,
-        at_once=_TILES_AT_ONCE if device.type == "cuda" else 1,
     )
-
-
-def _place(views: Tensor, device: torch.device) -> Tensor:
-    return views.to(device).contiguous(memory_format=torch.channels_last)
-
-
-def _require_fit(pair: Pair, blur_map: BlurMap) -> None:
-    if blur_map.values.shape != pair.left.shape[:2] or not np.isfinite(blur_map.values).all():
-        raise BlurMapError(
-            "the blur map does not fit the picture",
-            where=pair.id,
-            expected=f"finite values of shape {pair.left.shape[:2]}",
-            got=f"shape {blur_map.values.shape}, {int((~np.isfinite(blur_map.values)).sum())} not finite",
-            remedy="estimate the map from this pair, or restore without one",
-        )

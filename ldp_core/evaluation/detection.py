@@ -1,13 +1,15 @@
-"""Defocus blur detection over masked photographs: the whole protocol, the floors, the reliability gate.
+"""Blur detection over masked photographs: the whole protocol, trivial baselines, the reliability gate.
 
-One photograph is in memory at a time. The floors, which say the same of every pixel, are scored with the
-same code and stand in every table.
+One photograph is in memory at a time. The trivial baselines, which say the same of every pixel, are scored
+with the same code and stand in every table. The gate is worth what the maps that it accepts are better than
+those that it rejects.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -16,20 +18,32 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ldp_core.blur.depth_distilled import DepthDistilledEstimator, DepthDistilledSettings
+from ldp_core.blur.depth_distilled import (
+    DepthDistilledEstimator,
+    DepthDistilledSettings,
+    Reliability,
+    rate_reliability,
+)
 from ldp_core.errors import MetricError
-from ldp_core.evaluation.gate import GateSet, Judged, judge, summarise_gate
 from ldp_core.masked import Masked
+from ldp_core.metrics.blur_maps import network_tau_px
 from ldp_core.metrics.bootstrap import Interval, mean_interval
-from ldp_core.metrics.detection import FLOORS, MEASURES, Mask, Probability, score_detection
-from ldp_core.metrics.threshold_rules import (
+from ldp_core.metrics.detection import (
     CLASSES,
+    MEASURES,
+    TRIVIAL_BASELINES,
     FocusClass,
+    Mask,
+    Probability,
     RuleSample,
     ThresholdRule,
+    rank_pixels,
     sample_rules,
+    score_detection,
     summarise_rules,
 )
+from ldp_core.optics.simulate import SimulationSettings, simulate_pair
+from ldp_core.single_view import input_image
 from ldp_core.types import FloatMap, Pixels
 
 Detect = Callable[[Pixels], FloatMap]
@@ -52,6 +66,9 @@ PUBLISHED: Final[Mapping[str, tuple[float, float, float]]] = MappingProxyType(
 )
 """MAE, F (rule P3) and IoU of the blur class on the CUHK test split, as D-DFFNet's authors evaluated them."""
 
+_SIMULATED: Final = SimulationSettings(seed=95_000, height=320, width=480)
+"""Scenes of other seeds than any training."""
+
 
 @dataclass(frozen=True, slots=True)
 class MethodScores:
@@ -65,6 +82,33 @@ class MethodScores:
     n: Mapping[str, int]
     rules: Mapping[FocusClass, Mapping[ThresholdRule, Interval]]
     emptied: Mapping[FocusClass, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RatedMap:
+    """One map: what the gate says, and how good it is; `auroc` is nan where the truth is of one class."""
+
+    reliability: Reliability
+    mae: float
+    auroc: float
+
+
+@dataclass(frozen=True, slots=True)
+class GateGroup:
+    """Maps that were accepted, or rejected; None where there is nothing to average."""
+
+    n: int
+    mae: Interval | None
+    auroc: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class GateSet:
+    """The gate over one set; `failed` counts how often each of its conditions rejected a map."""
+
+    accepted: GateGroup
+    rejected: GateGroup
+    failed: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +206,7 @@ def evaluate_detection(
     *,
     also_gated: Mapping[str, Iterable[Masked]] = MappingProxyType({}),
 ) -> DetectionReport:
-    """Score a detector and the floors over photographs of any size.
+    """Score a detector and the trivial baselines over photographs of any size.
 
     Args:
         also_gated: further sets, by name, over which the reliability gate is tried as well.
@@ -170,27 +214,53 @@ def evaluate_detection(
     Raises:
         MetricError: there is no photograph, or what the detector gives does not fit one.
     """
-    methods = {name: _Samples() for name in (DETECTOR, *FLOORS)}
-    moments, judged, seconds = _Moments(), list[Judged](), 0.0
+    methods = {name: _Samples() for name in (DETECTOR, *TRIVIAL_BASELINES)}
+    moments, rated, seconds = _Moments(), list[RatedMap](), 0.0
     for photograph in photographs:
         start = time.perf_counter()
         in_focus = detect(photograph.image)
         seconds += time.perf_counter() - start
         truth = photograph.in_focus
         methods[DETECTOR].add(in_focus, truth)
-        for name, floor in FLOORS.items():
-            methods[name].add(floor(truth), truth)
+        for name, answer in TRIVIAL_BASELINES.items():
+            methods[name].add(answer(truth), truth)
         moments.add(in_focus, truth)
-        judged.append(judge(in_focus, truth))
-    if not judged:
+        rated.append(rate_map(in_focus, truth))
+    if not rated:
         raise MetricError("there is no photograph to detect blur in", got="0 photographs")
     return DetectionReport(
-        images=len(judged),
-        images_per_second=len(judged) / max(seconds, 1e-9),
+        images=len(rated),
+        images_per_second=len(rated) / max(seconds, 1e-9),
         correlation=moments.correlation,
         methods={name: samples.summarise() for name, samples in methods.items()},
-        gate={"photographs": summarise_gate(judged), **_gate_others(also_gated, detect)},
+        gate={"photographs": summarise_gate(rated), **_gate_others(also_gated, detect)},
     )
+
+
+def rate_map(in_focus: Probability, truth: Mask) -> RatedMap:
+    """Rate one map (h, w), and measure it against its truth.
+
+    Raises:
+        BlurMapError: the map is not a probability.
+    """
+    mae = float(np.abs(in_focus - truth).mean(dtype=np.float64))
+    return RatedMap(rate_reliability(in_focus), mae, rank_pixels(in_focus, truth).auroc)
+
+
+def summarise_gate(rated: Sequence[RatedMap]) -> GateSet:
+    """The accepted beside the rejected."""
+    accepted, rejected = ([j for j in rated if j.reliability.accepted is kept] for kept in (True, False))
+    conditions = Counter(name for j in rejected for name in j.reliability.reasons)
+    return GateSet(_group(accepted), _group(rejected), dict(sorted(conditions.items())))
+
+
+def simulate_masked(count: int) -> Iterator[Masked]:
+    """Simulated photographs, the mean of the views; in focus up to 1 px of the detector's input."""
+    for number in range(count):
+        pair = simulate_pair(number, _SIMULATED)
+        assert pair.blur_truth is not None
+        in_focus = np.abs(pair.blur_truth) <= network_tau_px(*pair.blur_truth.shape)
+        yield Masked(f"simulated {number}", input_image(pair).astype(np.uint8), in_focus)
 
 
 def _plain(value: Any) -> Any:
@@ -204,8 +274,17 @@ def _plain(value: Any) -> Any:
 
 
 def _gate_others(sets: Mapping[str, Iterable[Masked]], detect: Detect) -> dict[str, GateSet]:
-    found: dict[str, Sequence[Judged]] = {
-        name: [judge(detect(photograph.image), photograph.in_focus) for photograph in photographs]
+    found: dict[str, Sequence[RatedMap]] = {
+        name: [rate_map(detect(photograph.image), photograph.in_focus) for photograph in photographs]
         for name, photographs in sets.items()
     }
-    return {name: summarise_gate(judged) for name, judged in found.items() if judged}
+    return {name: summarise_gate(rated) for name, rated in found.items() if rated}
+
+
+def _group(rated: Sequence[RatedMap]) -> GateGroup:
+    return GateGroup(len(rated), _mean([j.mae for j in rated]), _mean([j.auroc for j in rated]))
+
+
+def _mean(values: Sequence[float]) -> Interval | None:
+    known = [value for value in values if np.isfinite(value)]
+    return mean_interval(known) if known else None

@@ -5,32 +5,36 @@ Each pair is scored by itself; a table holds means over pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 
-from ldp_core.blur import make_estimator
+from ldp_core.blur import ESTIMATORS, make_estimator
 from ldp_core.errors import MetricError
 from ldp_core.images import read_image
 from ldp_core.metrics.blur_maps import ai1, ai2, auc, sample_blur, spearman
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair
 
-ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "random CLIP": ("random-clip", {}),
-    "1 - ZNCC": ("zncc", {}),
-    "disparity": ("disparity", {}),
-    "depth-distilled, one view": ("depth-distilled", {}),
-    "LDP-tiny, as released": ("clip", {}),
-    "LDP-tiny, ensemble": ("clip", {"mode": "ensemble"}),
-    "LDP-tiny, signed": ("clip", {"mode": "signed"}),
-}
-"""Rows of the table: an estimator and its settings."""
+NAMED_ROWS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyType(
+    {
+        "random CLIP": ("random-clip", {}),
+        "1 - ZNCC": ("zncc", {}),
+        "disparity": ("disparity", {}),
+        "depth-distilled, one view": ("depth-distilled", {}),
+        "LDP-tiny, as released": ("clip", {}),
+        "LDP-tiny, ensemble": ("clip", {"mode": "ensemble"}),
+        "LDP-tiny, signed": ("clip", {"mode": "signed"}),
+    }
+)
+"""Rows whose titles say more than the estimator's name, controls first: the estimator and its settings."""
 
-_EVERY = (slice(2, None, 4), slice(2, None, 4))
+# A sixteenth of the pixels: ranks of neighbours say the same again.
+_EVERY: Final = (slice(2, None, 4), slice(2, None, 4))
 
 Table = dict[str, dict[str, float | None]]
 """Mean of each measure by row; None where no pair has it."""
@@ -90,17 +94,45 @@ def simulate_pairs(count: int, *, seed: int) -> Iterator[Pair]:
     return (simulate_pair(number, settings) for number in range(count))
 
 
-def tabulate(pairs: Iterable[Pair], *, clip: Mapping[str, Any]) -> Table:
-    """Mean ranking of each of `ROWS`; `clip` are settings of all rows named clip."""
-    rows: dict[str, list[Ranking]] = {name: [] for name in ROWS}
+def choose_rows(estimators: Collection[str] = ()) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Rows of the table: of the named estimators, or of all that are registered.
+
+    An estimator that `NAMED_ROWS` does not know has one row under its own name, with its default settings.
+
+    Raises:
+        SettingsError: there is no such estimator.
+    """
+    for name in estimators:
+        ESTIMATORS[name]
+    titled = {estimator for estimator, _ in NAMED_ROWS.values()}
+    others = {name: (name, dict[str, Any]()) for name in ESTIMATORS if name not in titled}
+    rows = {**NAMED_ROWS, **others}
+    return {title: row for title, row in rows.items() if not estimators or row[0] in estimators}
+
+
+def tabulate(pairs: Iterable[Pair], *, clip: Mapping[str, Any], estimators: Collection[str] = ()) -> Table:
+    """Mean ranking of each row over pairs; `clip` are settings of all rows of the estimator `clip`.
+
+    Raises:
+        MetricError: there is no pair.
+        SettingsError: there is no such estimator.
+    """
+    chosen = choose_rows(estimators)
+    found: dict[str, list[Ranking]] = {title: [] for title in chosen}
     for pair in pairs:
-        for name, (estimator, settings) in ROWS.items():
-            chosen = {**settings, **clip} if estimator == "clip" else settings
-            rows[name].append(rank(make_estimator(estimator, chosen).estimate(pair), pair))
-    return {name: _mean(rankings) for name, rankings in rows.items()}
+        for title, (estimator, settings) in chosen.items():
+            asked = {**settings, **clip} if estimator == "clip" else settings
+            found[title].append(rank(make_estimator(estimator, asked).estimate(pair), pair))
+    return {title: _mean(rankings) for title, rankings in found.items()}
 
 
 def _mean(rankings: list[Ranking]) -> dict[str, float | None]:
+    if not rankings:
+        raise MetricError(
+            "there is no pair to compare blur maps on",
+            expected="NAME_l.png, NAME_r.png and NAME_defocus.png, or simulated pairs",
+            remedy="name another folder, or simulate pairs",
+        )
     columns = {key: [asdict(ranking)[key] for ranking in rankings] for key in asdict(rankings[0])}
     return {key: _mean_known(values) for key, values in columns.items()}
 

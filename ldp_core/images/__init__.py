@@ -1,22 +1,29 @@
 """Pictures: bytes to pixels and back. The only place that reads or writes picture formats.
 
-Reads and writes PNG, TIFF and JPEG, grey and RGB, 8 and 16 bit; 16 bit is never cut to 8. Reads WebP, NPY,
-EXR and DNG as well, the last two with the extra ``formats``. Size limits are checked from the header, before
-anything is decoded. What a file holds decides, never its name.
+Reads and writes PNG, TIFF and JPEG, grey and RGB, 8 and 16 bit; 16 bit is never cut to 8. Reads WebP, BMP,
+PPM, PGM, NPY, EXR and DNG as well, the last two with the extra ``formats``. Size limits are checked from
+the header, before anything is decoded. What a file holds decides, never its name.
 
 | kind | what becomes of it |
 |---|---|
 | floating point (NPY, EXR) | in 0..1: 16 bit, rounded; anything outside: refused |
-| palette (PNG) | its colours; grey where all of them are |
+| palette (PNG, BMP) | its colours; grey where all of them are |
 | grey of 1, 2, 4 bit (PNG) | 8 bit, exactly |
 | alpha (PNG, TIFF, WebP, EXR) | dropped where every pixel is opaque; else refused |
 | CMYK, palette or 1 bit in TIFF, several pictures, animation, 12 bit | refused |
+| HEIC, AVIF, CR2, CR3, JPEG XL, JPEG 2000 | refused by name, with what converts them |
 """
 
-from ldp_core.images.header import PictureHeader
-from ldp_core.images.limits import DEFAULT_LIMITS, ImageLimits
-from ldp_core.images.read import decode_image, probe_image, read_image
-from ldp_core.images.write import PICTURE_FORMATS, encode_image
+from ldp_core.images.codec import PictureHeader
+from ldp_core.images.files import (
+    DEFAULT_LIMITS,
+    PICTURE_FORMATS,
+    ImageLimits,
+    decode_image,
+    encode_image,
+    probe_image,
+    read_image,
+)
 
 __all__ = [
     "DEFAULT_LIMITS",

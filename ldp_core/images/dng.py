@@ -12,11 +12,11 @@ from typing import Any
 
 import tifffile
 
-from ldp_core.images.header import PictureHeader, refuse_kind, report_damage, require_package
+from ldp_core.images.codec import PictureHeader, refuse_kind, report_damage, require_package
 
 _MOSAIC, _LINEAR = 32803, 34892
 _ACTIVE_AREA = 50829
-_GAMMA = (2.2, 0)
+_GAMMA = (2.2, 0)  # a pure power, as all views here have, and no linear toe
 
 
 def accept(tiff: tifffile.TiffFile) -> PictureHeader:
@@ -38,7 +38,7 @@ def develop(content: bytes, header: PictureHeader) -> Any:
             output_bps=16,
             gamma=_GAMMA,
             no_auto_bright=True,
-            adjust_maximum_thr=0.0,
+            adjust_maximum_thr=0.0,  # white stays the white level, never the brightest pixel
             use_camera_wb=True,
             user_flip=0,
         )

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import io
 import math
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from ldp_core.images import dng
-from ldp_core.images.alpha import drop_opaque
-from ldp_core.images.header import PictureHeader, refuse_kind, report_damage
-from ldp_core.types import Pixels
+from ldp_core.images.codec import Codec, PictureHeader, drop_opaque, refuse_kind, report_damage
 
-MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-
+_MAGICS: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _GREY, _RGB = 1, 2
 _UNSIGNED = 1
 _ALPHA = (1, 2)
 _REDUCED_IMAGE = 1
+# A tile may exceed a small picture; beyond 2048 x 2048 no sound writer does that.
 _SMALL_TILE_PIXELS = 2**22
 
 
-def read_header(file: BinaryIO) -> PictureHeader:
+def _read_header(file: BinaryIO) -> PictureHeader:
     """The header, from the first directory wherever in the file it lies."""
     with tifffile.TiffFile(file) as tiff:
         return dng.accept(tiff) if tiff.is_dng else _accept_page(tiff)
 
 
-def decode(content: bytes) -> Any:
-    """Pixels ``(h, w)`` or ``(h, w, 3)`` of a TIFF whose header was accepted."""
+def _decode(content: bytes) -> Any:
     with tifffile.TiffFile(io.BytesIO(content)) as tiff:
         if tiff.is_dng:
             return dng.develop(content, dng.accept(tiff))
@@ -41,9 +39,8 @@ def decode(content: bytes) -> Any:
         return drop_opaque(pixels, opaque=2**page.bitspersample - 1) if _has_alpha(page) else pixels
 
 
-def encode(pixels: Pixels) -> bytes:
-    """A TIFF with lossless deflate compression."""
-    plane = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+def _encode(plane: NDArray[Any]) -> bytes:
+    """With deflate and a predictor, lossless."""
     file = io.BytesIO()
     photometric = "minisblack" if plane.ndim == 2 else "rgb"
     tifffile.imwrite(file, plane, photometric=photometric, compression="zlib", predictor=True, metadata=None)
@@ -106,3 +103,6 @@ def _require_segments(page: tifffile.TiffPage, *, size_bytes: int) -> None:
         raise report_damage(f"{len(spans)} of {math.prod(page.chunked)} strips")
     if any(offset <= 0 or count <= 0 or offset + count > size_bytes for offset, count in spans):
         raise report_damage("a TIFF that is cut short")
+
+
+TIFF: Final = Codec(_MAGICS, _read_header, _decode, _encode)

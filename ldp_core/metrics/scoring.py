@@ -9,29 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from importlib.metadata import EntryPoint
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 from ldp_core.axis_adapter import align_axis, transpose, transpose_map
 from ldp_core.errors import MetricError
-from ldp_core.metrics import alignment, blur_maps
-from ldp_core.metrics.agreement import LEAST_CONFIDENCE, agree_where_known, network_tau_px
-from ldp_core.metrics.blur_maps import BlurSamples, ai1, ai2, auc, one_minus_rho, sample_blur
+from ldp_core.methods import EntryRegistry
+from ldp_core.metrics import blur_maps, fidelity
+from ldp_core.metrics.blur_maps import (
+    LEAST_CONFIDENCE,
+    BlurSamples,
+    agree_where_known,
+    ai1,
+    ai2,
+    auc,
+    network_tau_px,
+    one_minus_rho,
+    sample_blur,
+)
 from ldp_core.metrics.fidelity import Fidelity, Picture, mae, psnr_db, ssim
 from ldp_core.metrics.reblur import reblur_psnr_db
 from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec
 from ldp_core.single_view import input_image
 from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, Region, Score, ScoringProtocol, StageSpec
 
-FIDELITY: Mapping[str, Fidelity] = {
-    "psnr_db": psnr_db,
-    "ssim": ssim,
-    "mae": mae,
-}
-"""Metrics that compare a picture with the target, by name; every picture gets each of them."""
-
-_ALONE = (*FIDELITY, "reblur_psnr_db", "ai1", "ai2", "one_minus_rho", "auc")
-AGREEMENT: Mapping[str, str] = {
+_OTHERS = ("reblur_psnr_db", "ai1", "ai2", "one_minus_rho", "auc")
+AGREEMENT: Final[Mapping[str, str]] = {
     "agreement_auc": "auroc",
     "agreement_iou": "iou",
     "agreement_balanced": "balanced",
@@ -39,14 +43,55 @@ AGREEMENT: Mapping[str, str] = {
 }
 """Metrics of an in-focus probability beside a measured map, and what they are called in `Agreement`."""
 
-METRICS = (*_ALONE, *AGREEMENT)
-"""Every metric that ``score_item`` can give, in the order of tables."""
+
+class FidelityRegistry(EntryRegistry[Fidelity]):
+    """Metrics that compare a picture with the target, by name, in the order of tables.
+
+    A package adds one, a function with the signature of `psnr_db`, by an entry point:
+
+        [project.entry-points."ldp.metrics"]
+        gradient_mae = "my_package.gradients:gradient_mae"
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self.shipped, *self._installed])
+
+    def _load(self, point: EntryPoint) -> Fidelity:
+        metric: Any = super()._load(point)
+        if not callable(metric):
+            expected = "a function with the signature of psnr_db"
+            raise self._refuse(point, expected=expected, got=type(metric).__name__)
+        found: Fidelity = metric
+        return found
+
+
+FIDELITY: Final = FidelityRegistry(
+    "metric",
+    "ldp.metrics",
+    {
+        "psnr_db": psnr_db,
+        "ssim": ssim,
+        "mae": mae,
+    },
+    reserved=(*_OTHERS, *AGREEMENT),
+)
+"""Every picture gets each of them."""
 
 SUBJECTS = INPUT, RESTORED, BLUR_MAP = "input", "restored", "blur_map"
 PSNR_CEILING_DB = 100.0
 """Score of a picture that equals its reference, so that means and intervals stay finite."""
 
 _VERSION = "1"
+
+
+def metric_names(*, agreement: bool = True) -> tuple[str, ...]:
+    """Every metric that ``score_item`` can give, in the order of tables; agreement needs a measured map.
+
+    Raises:
+        SettingsError: the metric of an installed package cannot be used.
+    """
+    # All are loaded here, so that a run is refused before its first item rather than at each.
+    return (*dict(FIDELITY), *_OTHERS, *(AGREEMENT if agreement else ()))
 
 
 def score_spec(
@@ -68,9 +113,9 @@ def score_spec(
         method="full-reference, blur map, reblur",
         version=_VERSION,
         settings={
-            "metrics": list(METRICS if measured_key else _ALONE),
+            "metrics": list(metric_names(agreement=bool(measured_key))),
             "psnr_ceiling_db": PSNR_CEILING_DB,
-            "shift_reach_px": alignment.REACH_PX,
+            "shift_reach_px": fidelity.REACH_PX,
             "fit_rounds": blur_maps.FIT_ROUNDS,
             "out_of_focus_px": blur_maps.OUT_OF_FOCUS_PX,
             "middle_of_percentiles": list(blur_maps.MIDDLE_OF_PERCENTILES),
@@ -128,8 +173,8 @@ def _score_fidelity(pair: Pair, pictures: Mapping[str, Pixels]) -> Iterator[Scor
         protocol = _protocol(pair, bit_depth=picture.dtype.itemsize * 8)
         yield from _compare(pair, subject, picture, pair.target, protocol, region=pair.score_region)
         if not pair.aligned:
-            crops = alignment.align(picture, pair.target, region=pair.score_region)
-            protocol = _protocol(pair, bit_depth=protocol.bit_depth, alignment=alignment.ALIGNMENT)
+            crops = fidelity.align(picture, pair.target, region=pair.score_region)
+            protocol = _protocol(pair, bit_depth=protocol.bit_depth, alignment=fidelity.ALIGNMENT)
             yield from _compare(pair, subject, *crops, protocol, region=Region())
 
 
@@ -137,8 +182,18 @@ def _compare(
     pair: Pair, subject: str, picture: Picture, target: Picture, protocol: ScoringProtocol, *, region: Region
 ) -> Iterator[Score]:
     for metric, compare in FIDELITY.items():
-        value = compare(picture, target, region=region)
-        yield Score(pair.id, metric, subject, protocol, _finite(value) if metric.endswith("_db") else value)
+        value = float(compare(picture, target, region=region))
+        if metric.endswith("_db"):
+            value = _finite(value)
+        if not isfinite(value):
+            raise MetricError(
+                "a metric gave no finite value",
+                where=pair.id,
+                expected="a finite number",
+                got=f"{value} for {metric} of {subject}",
+                remedy="correct the metric, or remove the package it comes from",
+            )
+        yield Score(pair.id, metric, subject, protocol, value)
 
 
 def _score_blur_map(pair: Pair, blur_map: BlurMap | None) -> Iterator[Score]:

@@ -1,29 +1,38 @@
-"""Means over items, with intervals, and differences to a baseline.
+"""Scores of many items: means with intervals, differences to a baseline, two runs compared, and the table.
 
-Scores are averaged only within one metric, subject and protocol. The size of the pictures is part of
-the protocol, so a set with portrait and landscape pictures has two rows. A set of more than
-``MOST_SIZES`` sizes would drown in rows: there every picture counts at its own size, and the
-protocol says ``native sizes`` instead of a size.
+Scores are averaged and paired only within one metric, subject and protocol, so that a difference is one of
+methods and of nothing else. The size of the pictures is part of the protocol, so a set with portrait and
+landscape pictures has two rows. A set of more than ``MOST_SIZES`` sizes would drown in rows: there every
+picture counts at its own size, and the protocol says ``native sizes`` instead of a size.
 """
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from ldp_core.errors import MetricError
 from ldp_core.metrics.bootstrap import Interval, difference_interval, mean_interval
-from ldp_core.metrics.scoring import INPUT, METRICS, SUBJECTS
+from ldp_core.metrics.scoring import BLUR_MAP, INPUT, RESTORED, SUBJECTS, metric_names
 from ldp_core.types import MeanScore, Score, ScoringProtocol
 
 MOST_SIZES = 4
 NATIVE = "native sizes"
 FEWEST_CLAIMED = 5
-"""Items below which no difference is claimed: resampling so few says little of their spread."""
+"""Items below which no difference is claimed: resampling fewer says little of their spread."""
 
-_Key = tuple[str, str, ScoringProtocol]
+Key = tuple[str, str, ScoringProtocol]
+"""Metric, subject, protocol."""
+ItemPairs = Mapping[str, tuple[float, float]]
+"""First and second value by item."""
 _Values = Mapping[str, float]
+
+_TABLE_KEYS = ["item", "metric", "subject", "protocol"]
+_PROTOCOL_FIELDS = [field.name for field in fields(ScoringProtocol)]
+_COLUMNS = [*_TABLE_KEYS, "value", *_PROTOCOL_FIELDS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,37 @@ class MeanDifference:
         return self.n >= FEWEST_CLAIMED and Interval(self.mean, self.low, self.high).excludes_zero
 
 
+@dataclass(frozen=True, slots=True)
+class PairedMeans:
+    """Both means over the items they share, and the mean of second minus first with its interval."""
+
+    first: float
+    second: float
+    difference: MeanDifference
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Scores of one metric and subject that do not compare: their protocols differ for ``items`` items."""
+
+    metric: str
+    subject: str
+    first: str
+    second: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairedScores:
+    """What two runs' scores have in common. ``pairs`` are in the order of tables."""
+
+    pairs: Mapping[Key, ItemPairs]
+    refusals: tuple[Refusal, ...]
+    common: frozenset[str]
+    only_first: frozenset[str]
+    only_second: frozenset[str]
+
+
 def summarise(scores: Iterable[Score]) -> tuple[MeanScore, ...]:
     """One row per metric, subject and protocol, in the order of tables.
 
@@ -59,7 +99,7 @@ def summarise(scores: Iterable[Score]) -> tuple[MeanScore, ...]:
 
 
 def compare_with(scores: Iterable[Score], *, baseline: str = INPUT) -> tuple[MeanDifference, ...]:
-    """Each subject minus the baseline, over the items that both have under one protocol.
+    """The difference of each subject to the baseline, over the items that both have under one protocol.
 
     Raises:
         MetricError: as for ``summarise``.
@@ -74,13 +114,13 @@ def compare_with(scores: Iterable[Score], *, baseline: str = INPUT) -> tuple[Mea
     return tuple(difference for difference in differences if difference is not None)
 
 
-def group_scores(scores: Iterable[Score]) -> dict[_Key, dict[str, float]]:
+def group_scores(scores: Iterable[Score]) -> dict[Key, dict[str, float]]:
     """Values by item for every metric, subject and protocol, as the means are taken.
 
     Raises:
         MetricError: an item has two scores under one key.
     """
-    groups: dict[_Key, dict[str, float]] = defaultdict(dict)
+    groups: dict[Key, dict[str, float]] = defaultdict(dict)
     for score in pool_sizes(list(scores)):
         values = groups[score.metric, score.subject, score.protocol]
         if score.item in values:
@@ -94,7 +134,79 @@ def group_scores(scores: Iterable[Score]) -> dict[_Key, dict[str, float]]:
     return dict(groups)
 
 
-def _difference(key: _Key, ours: _Values, theirs: _Values, *, baseline: str) -> MeanDifference | None:
+def pair_scores(first: Iterable[Score], second: Iterable[Score]) -> PairedScores:
+    """Pair the scores of two runs.
+
+    Raises:
+        MetricError: an item is scored twice under one protocol, or the runs share items and no protocol.
+    """
+    ours, theirs = _index(first), _index(second)
+    items, others = ({score.item for score in scores.values()} for scores in (ours, theirs))
+    shared = [place for place in ours if place in theirs]
+    refusals = _refuse(ours, theirs)
+    if not shared and refusals:
+        raise _no_protocol(refusals)
+    return PairedScores(
+        pairs=_pool([ours[place] for place in shared], theirs),
+        refusals=refusals,
+        common=frozenset(items & others),
+        only_first=frozenset(items - others),
+        only_second=frozenset(others - items),
+    )
+
+
+def compare_means(paired: PairedScores) -> tuple[PairedMeans, ...]:
+    """Second minus first for everything that may differ; an input equal in both is left out."""
+    rows = ((key, pairs) for key, pairs in paired.pairs.items() if _may_differ(key, pairs))
+    return tuple(_compare(key, pairs) for key, pairs in rows)
+
+
+def scores_table(scores: Iterable[Score]) -> bytes:
+    """Scores as a Parquet file: a row each, in order of item, metric, subject and protocol.
+
+    Columns ``item, metric, subject, protocol, value``, then the fields the protocol's name is made of.
+    """
+    # Here, for training imports the metrics and needs no tables.
+    import pandas as pd
+
+    types = dict.fromkeys(_COLUMNS, "str") | {"value": "float64", "bit_depth": "int64"}
+    table = pd.DataFrame([_row(score) for score in scores], columns=_COLUMNS).astype(types)
+    return table.sort_values(_TABLE_KEYS).to_parquet(engine="pyarrow", compression="zstd", index=False)
+
+
+def read_scores_table(content: bytes) -> list[Score]:
+    """The scores of a table written by ``scores_table``.
+
+    Raises:
+        MetricError: it is not such a table.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
+    except (OSError, ValueError) as error:
+        raise MetricError("not a Parquet table of scores", got=str(error)) from error
+    if list(table.columns) != _COLUMNS:
+        raise MetricError(
+            "not a table of scores", expected=", ".join(_COLUMNS), got=", ".join(map(str, table.columns))
+        )
+    return [_score(row) for row in table.to_dict(orient="records")]
+
+
+def pool_sizes(scores: Sequence[Score]) -> Sequence[Score]:
+    """The scores themselves, or under ``native sizes`` where they are of too many sizes for a table."""
+    if len({score.protocol.size for score in scores}) <= MOST_SIZES:
+        return scores
+    return [replace(score, protocol=replace(score.protocol, size=NATIVE)) for score in scores]
+
+
+def rank_key(key: Key) -> tuple[int, str, str, int, str]:
+    """Sort key of a metric, subject and protocol: the order of tables."""
+    metric, subject, protocol = key
+    return _place(metric, metric_names()), metric, protocol.name, _place(subject, SUBJECTS), subject
+
+
+def _difference(key: Key, ours: _Values, theirs: _Values, *, baseline: str) -> MeanDifference | None:
     common = sorted(set(ours) & set(theirs))
     if not common:
         return None
@@ -106,18 +218,90 @@ def _mean(values: _Values) -> Interval:
     return mean_interval([values[item] for item in sorted(values)])
 
 
-def pool_sizes(scores: Sequence[Score]) -> Sequence[Score]:
-    """The scores themselves, or under ``native sizes`` where they are of too many sizes for a table."""
-    if len({score.protocol.size for score in scores}) <= MOST_SIZES:
-        return scores
-    return [replace(score, protocol=replace(score.protocol, size=NATIVE)) for score in scores]
-
-
-def rank_key(key: _Key) -> tuple[int, str, str, int, str]:
-    """Sort key of a metric, subject and protocol: the order of tables."""
-    metric, subject, protocol = key
-    return _place(metric, METRICS), metric, protocol.name, _place(subject, SUBJECTS), subject
-
-
 def _place(name: str, order: Sequence[str]) -> int:
     return order.index(name) if name in order else len(order)
+
+
+def _index(scores: Iterable[Score]) -> dict[tuple[str, Key], Score]:
+    found: dict[tuple[str, Key], Score] = {}
+    for score in scores:
+        place = score.item, (score.metric, score.subject, score.protocol)
+        if place in found:
+            raise MetricError(
+                "an item is scored twice under one protocol",
+                where=score.item,
+                got=f"{score.metric} of {score.subject}, {score.protocol.name}",
+            )
+        found[place] = score
+    return found
+
+
+def _pool(ours: list[Score], theirs: Mapping[tuple[str, Key], Score]) -> dict[Key, ItemPairs]:
+    groups: dict[Key, dict[str, tuple[float, float]]] = {}
+    for score, pooled in zip(ours, pool_sizes(ours), strict=True):
+        other = theirs[score.item, (score.metric, score.subject, score.protocol)]
+        group = groups.setdefault((pooled.metric, pooled.subject, pooled.protocol), {})
+        group[score.item] = score.value, other.value
+    return {key: groups[key] for key in sorted(groups, key=rank_key)}
+
+
+def _refuse(
+    ours: Mapping[tuple[str, Key], Score], theirs: Mapping[tuple[str, Key], Score]
+) -> tuple[Refusal, ...]:
+    """Where an item has a metric of a subject in both, but under no protocol that both used."""
+    first, second = _protocols(ours), _protocols(theirs)
+    counts: dict[Refusal, int] = {}
+    for place in first.keys() & second.keys():
+        if not first[place] & second[place]:
+            _, metric, subject = place
+            names = [", ".join(sorted(p.name for p in side[place])) for side in (first, second)]
+            refusal = Refusal(metric, subject, names[0], names[1], items=0)
+            counts[refusal] = counts.get(refusal, 0) + 1
+    found = (replace(refusal, items=count) for refusal, count in counts.items())
+    return tuple(sorted(found, key=lambda r: (r.metric, r.subject, r.first, r.second)))
+
+
+def _protocols(scores: Mapping[tuple[str, Key], Score]) -> dict[tuple[str, str, str], set[ScoringProtocol]]:
+    found: dict[tuple[str, str, str], set[ScoringProtocol]] = {}
+    for item, (metric, subject, protocol) in scores:
+        found.setdefault((item, metric, subject), set()).add(protocol)
+    return found
+
+
+def _may_differ(key: Key, pairs: ItemPairs) -> bool:
+    return key[1] in (RESTORED, BLUR_MAP) or any(a != b for a, b in pairs.values())
+
+
+def _compare(key: Key, pairs: ItemPairs) -> PairedMeans:
+    first, second = ([pairs[item][side] for item in sorted(pairs)] for side in (0, 1))
+    interval = difference_interval(second, first)
+    metric, subject, protocol = key
+    difference = MeanDifference(metric, subject, "first", protocol.name, *interval, n=len(pairs))
+    return PairedMeans(mean_interval(first).mean, mean_interval(second).mean, difference)
+
+
+def _no_protocol(refusals: tuple[Refusal, ...]) -> MetricError:
+    worst = refusals[0]
+    return MetricError(
+        "these runs were scored under different protocols; their scores do not compare",
+        where=f"{worst.metric} of {worst.subject}",
+        expected=worst.first,
+        got=worst.second,
+        remedy="restore both with the same version, over the same pictures",
+    )
+
+
+def _row(score: Score) -> dict[str, object]:
+    return {
+        "item": score.item,
+        "metric": score.metric,
+        "subject": score.subject,
+        "protocol": score.protocol.name,
+        "value": score.value,
+        **asdict(score.protocol),
+    }
+
+
+def _score(row: Mapping[Hashable, Any]) -> Score:
+    protocol = ScoringProtocol(**{name: row[name] for name in _PROTOCOL_FIELDS})
+    return Score(row["item"], row["metric"], row["subject"], protocol, row["value"])

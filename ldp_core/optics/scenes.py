@@ -1,7 +1,8 @@
 """Scenes that need no photographs: a sharp picture and the depth of each of its pixels.
 
 Depth is laid out as nearness, which is linear across the image of a plane: nearness 1 is the nearest
-depth and 0 the farthest, and 1/depth runs linearly between.
+depth and 0 the farthest, and 1/depth runs linearly between. Ranges that are drawn from were chosen by eye;
+what a seed draws must not change.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from ldp_core.optics.chance import Chance
+from ldp_core.optics.rng import Rng
 from ldp_core.optics.textures import (
     Painter,
     coordinates,
@@ -29,6 +30,7 @@ from ldp_core.optics.textures import (
     spectral_noise,
 )
 
+# A room seen from a table. Only their ratio counts: photographs scale the circles of confusion to limits.
 NEAREST_M = 0.6
 FARTHEST_M = 8.0
 
@@ -79,7 +81,7 @@ class _Canvas:
         self.sharp = self.sharp * (1 - strength * torch.exp(-distance.clamp_min(0) / softness_px))
 
 
-def _paint_within(distance: Tensor, chance: Chance, *, paint: Painter) -> Tensor:
+def _paint_within(distance: Tensor, rng: Rng, *, paint: Painter) -> Tensor:
     """A material (3, h, w) painted to fit the part of the picture where `distance` is below 1."""
     inside = distance < 1
     colour = distance.new_zeros(3, *distance.shape)
@@ -87,7 +89,7 @@ def _paint_within(distance: Tensor, chance: Chance, *, paint: Painter) -> Tensor
     if len(rows):
         top, left = int(rows[0]), int(columns[0])
         height, width = int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left
-        colour[:, top : top + height, left : left + width] = paint(chance, height, width)
+        colour[:, top : top + height, left : left + width] = paint(rng, height, width)
     return colour
 
 
@@ -96,61 +98,61 @@ def make_scene(seed: int, *, size: tuple[int, int], kind: SceneKind | None = Non
 
     Args:
         size: (height, width) in pixels.
-        kind: the layout; None draws one by lot.
+        kind: the layout; None draws one at random.
     """
-    chance = Chance.from_seed(seed)
-    drawn = chance.choice(list(SceneKind))
-    canvas = _LAYOUTS[kind or drawn](chance, *size)
+    rng = Rng.from_seed(seed)
+    drawn = rng.choice(list(SceneKind))
+    canvas = _LAYOUTS[kind or drawn](rng, *size)
     nearness = canvas.nearness.clamp(0, 1)
     inverse = 1 / FARTHEST_M + nearness * (1 / NEAREST_M - 1 / FARTHEST_M)
     return Scene(sharp=canvas.sharp.clamp(0, 1), depth_m=1 / inverse)
 
 
-def _room(chance: Chance, height: int, width: int) -> _Canvas:
-    foot, far = round(chance.uniform(0.3, 0.5) * height), chance.uniform(0.0, 0.15)
-    wall = chance.choice((paint_bricks, paint_cloud, paint_stripes))(chance, height, width)
+def _room(rng: Rng, height: int, width: int) -> _Canvas:
+    foot, far = round(rng.uniform(0.3, 0.5) * height), rng.uniform(0.0, 0.15)
+    wall = rng.choice((paint_bricks, paint_cloud, paint_stripes))(rng, height, width)
     canvas = _Canvas(wall * 0.85, torch.full((height, width), far))
-    _lay_floor(canvas, chance, top=foot, nearness=far)
-    for place in sorted(chance.uniform(0.05, 0.9) for _ in range(chance.integer(5, 10))):
-        _stand_object(canvas, chance, foot=foot + place * (height - foot), nearness=far + (1 - far) * place)
-    canvas.sharp = canvas.sharp * _light(chance, height, width)
+    _lay_floor(canvas, rng, top=foot, nearness=far)
+    for place in sorted(rng.uniform(0.05, 0.9) for _ in range(rng.integer(5, 10))):
+        _stand_object(canvas, rng, foot=foot + place * (height - foot), nearness=far + (1 - far) * place)
+    canvas.sharp = canvas.sharp * _light(rng, height, width)
     return canvas
 
 
-def _lay_floor(canvas: _Canvas, chance: Chance, *, top: int, nearness: float) -> None:
+def _lay_floor(canvas: _Canvas, rng: Rng, *, top: int, nearness: float) -> None:
     """A floor in perspective, from the wall at row `top` down to the camera."""
     height, width = canvas.size
     y, x = (axis.expand(height, width) for axis in coordinates(height, width))
     slope = (y - top) / (height - top)
     stretch = 1.4 / (slope.clamp_min(0) + 0.4)
     u, v = (x / width - 0.5) * 2 * stretch, 2 * stretch * (height - top) / height
-    paint = chance.choice((paint_wood, paint_bricks, paint_cloud))
-    texture = paint(chance, height, width)[None]
+    paint = rng.choice((paint_wood, paint_bricks, paint_cloud))
+    texture = paint(rng, height, width)[None]
     place = torch.stack([u, v], -1)[None]
     floor = grid_sample(texture, place, padding_mode="reflection", align_corners=False)[0]
     canvas.shadow((y - top).abs(), softness_px=0.04 * height, strength=0.35)
     canvas.cover(top - y - 0.5, colour=floor, nearness=nearness + (1 - nearness) * slope)
 
 
-def _stand_object(canvas: _Canvas, chance: Chance, *, foot: float, nearness: float) -> None:
+def _stand_object(canvas: _Canvas, rng: Rng, *, foot: float, nearness: float) -> None:
     height, width = canvas.size
     y, x = coordinates(height, width)
-    tall = height * (0.14 + 0.38 * nearness) * chance.uniform(0.7, 1.3)
-    centre = chance.uniform(0, width)
+    tall = height * (0.14 + 0.38 * nearness) * rng.uniform(0.7, 1.3)
+    centre = rng.uniform(0, width)
     ground = torch.hypot((y - foot) * 4, x - centre) - 0.45 * tall
     canvas.shadow(ground, softness_px=0.2 * tall, strength=0.5)
-    if chance.uniform(0, 1) < 0.4:
+    if rng.uniform(0, 1) < 0.4:
         middle = foot - 0.4 * tall, centre
-        _place_ball(canvas, chance, centre=middle, radius=0.42 * tall, nearness=nearness)
+        _place_ball(canvas, rng, centre=middle, radius=0.42 * tall, nearness=nearness)
     else:
         middle = foot - 0.5 * tall, centre
-        half = 0.5 * tall, chance.uniform(0.3, 0.7) * tall
-        _place_box(canvas, chance, centre=middle, half=half, nearness=nearness)
+        half = 0.5 * tall, rng.uniform(0.3, 0.7) * tall
+        _place_box(canvas, rng, centre=middle, half=half, nearness=nearness)
 
 
 def _place_box(
     canvas: _Canvas,
-    chance: Chance,
+    rng: Rng,
     *,
     centre: tuple[float, float],
     half: tuple[float, float],
@@ -158,81 +160,81 @@ def _place_box(
 ) -> None:
     y, x = coordinates(*canvas.size)
     v, u = y - centre[0], x - centre[1]
-    distance = _rounded_box(v, u, *half, corner=chance.uniform(0, 0.15) * min(half))
-    paint = paint_print if chance.uniform(0, 1) < 0.4 else paint_any
+    distance = _rounded_box(v, u, *half, corner=rng.uniform(0, 0.15) * min(half))
+    paint = paint_print if rng.uniform(0, 1) < 0.4 else paint_any
     across = u / half[1]
-    colour = _paint_within(distance, chance, paint=paint) * (1 - 0.25 * across.clamp(-1, 1))
-    lean = chance.uniform(-0.06, 0.06)
+    colour = _paint_within(distance, rng, paint=paint) * (1 - 0.25 * across.clamp(-1, 1))
+    lean = rng.uniform(-0.06, 0.06)
     canvas.cover(distance, colour=colour, nearness=nearness + lean * across + 0 * v)
 
 
 def _place_ball(
-    canvas: _Canvas, chance: Chance, *, centre: tuple[float, float], radius: float, nearness: float
+    canvas: _Canvas, rng: Rng, *, centre: tuple[float, float], radius: float, nearness: float
 ) -> None:
     y, x = coordinates(*canvas.size)
     v, u = (y - centre[0]) / radius, (x - centre[1]) / radius
     bulge = (1 - u**2 - v**2).clamp_min(0).sqrt()
     lit = 0.25 + 0.75 * (0.75 * bulge - 0.4 * u - 0.5 * v).clamp(0, 1)
     distance = radius * (torch.hypot(u, v) - 1)
-    colour = _paint_within(distance, chance, paint=paint_any) * lit + 0.5 * lit**24
+    colour = _paint_within(distance, rng, paint=paint_any) * lit + 0.5 * lit**24
     canvas.cover(distance, colour=colour, nearness=nearness + 0.06 * bulge)
 
 
-def _planes(chance: Chance, height: int, width: int) -> _Canvas:
-    canvas = _Canvas(paint_cloud(chance, height, width), _slant(chance, height, width, level=0.05, tilt=0.05))
+def _planes(rng: Rng, height: int, width: int) -> _Canvas:
+    canvas = _Canvas(paint_cloud(rng, height, width), _slant(rng, height, width, level=0.05, tilt=0.05))
     y, x = coordinates(height, width)
-    for level in sorted(chance.uniform(0.1, 0.95) for _ in range(chance.integer(4, 9))):
-        angle = chance.uniform(-0.5, 0.5)
-        v, u = y - chance.uniform(0, height), x - chance.uniform(0, width)
+    for level in sorted(rng.uniform(0.1, 0.95) for _ in range(rng.integer(4, 9))):
+        angle = rng.uniform(-0.5, 0.5)
+        v, u = y - rng.uniform(0, height), x - rng.uniform(0, width)
         along, down = u * math.cos(angle) + v * math.sin(angle), v * math.cos(angle) - u * math.sin(angle)
-        half = chance.uniform(0.1, 0.3) * height, chance.uniform(0.1, 0.3) * width
-        distance = _rounded_box(down, along, *half, corner=chance.uniform(0, 12))
+        half = rng.uniform(0.1, 0.3) * height, rng.uniform(0.1, 0.3) * width
+        distance = _rounded_box(down, along, *half, corner=rng.uniform(0, 12))
         canvas.shadow(distance - 2, softness_px=0.02 * height, strength=0.45)
-        colour = _paint_within(distance, chance, paint=paint_any)
-        nearness = _slant(chance, height, width, level=level, tilt=0.12)
+        colour = _paint_within(distance, rng, paint=paint_any)
+        nearness = _slant(rng, height, width, level=level, tilt=0.12)
         canvas.cover(distance, colour=colour, nearness=nearness)
     return canvas
 
 
-def _chart(chance: Chance, height: int, width: int) -> _Canvas:
-    page = paint_print(chance, height, width)
-    return _Canvas(page * _light(chance, height, width), _slant(chance, height, width, level=0.5, tilt=0.7))
+def _chart(rng: Rng, height: int, width: int) -> _Canvas:
+    page = paint_print(rng, height, width)
+    return _Canvas(page * _light(rng, height, width), _slant(rng, height, width, level=0.5, tilt=0.7))
 
 
-def _steps(chance: Chance, height: int, width: int) -> _Canvas:
+def _steps(rng: Rng, height: int, width: int) -> _Canvas:
     _, x = coordinates(height, width)
-    canvas = _Canvas(paint_any(chance, height, width), torch.full((height, width), chance.uniform(0, 1)))
-    count = chance.integer(3, 8)
+    canvas = _Canvas(paint_any(rng, height, width), torch.full((height, width), rng.uniform(0, 1)))
+    count = rng.integer(3, 8)
     for index in range(1, count):
-        edge = width * (index + chance.uniform(-0.25, 0.25)) / count
+        edge = width * (index + rng.uniform(-0.25, 0.25)) / count
         distance = (edge - x).expand(height, -1)
-        colour = _paint_within(distance, chance, paint=paint_any)
-        canvas.cover(distance, colour=colour, nearness=torch.full_like(distance, chance.uniform(0, 1)))
+        colour = _paint_within(distance, rng, paint=paint_any)
+        canvas.cover(distance, colour=colour, nearness=torch.full_like(distance, rng.uniform(0, 1)))
     return canvas
 
 
-def _blobs(chance: Chance, height: int, width: int) -> _Canvas:
-    paint = chance.choice((paint_leaves, paint_cloud, paint_stripes))
-    relief = spectral_noise(chance, height, width, exponent=chance.uniform(2.2, 3.0))
-    return _Canvas(paint(chance, height, width) * _light(chance, height, width), 0.5 + 0.25 * relief)
+def _blobs(rng: Rng, height: int, width: int) -> _Canvas:
+    paint = rng.choice((paint_leaves, paint_cloud, paint_stripes))
+    relief = spectral_noise(rng, height, width, exponent=rng.uniform(2.2, 3.0))
+    return _Canvas(paint(rng, height, width) * _light(rng, height, width), 0.5 + 0.25 * relief)
 
 
-def _leaves(chance: Chance, height: int, width: int) -> _Canvas:
-    canvas = _Canvas(paint_leaves(chance, height, width), torch.zeros(height, width))
+def _leaves(rng: Rng, height: int, width: int) -> _Canvas:
+    canvas = _Canvas(paint_leaves(rng, height, width), torch.zeros(height, width))
     y, x = coordinates(height, width)
-    for level in sorted(chance.uniform(0.05, 1) for _ in range(chance.integer(12, 28))):
-        radius = chance.uniform(0.04, 0.16) * min(height, width) * (0.6 + level)
-        v, u = y - chance.uniform(0, height), x - chance.uniform(0, width)
+    for level in sorted(rng.uniform(0.05, 1) for _ in range(rng.integer(12, 28))):
+        radius = rng.uniform(0.04, 0.16) * min(height, width) * (0.6 + level)
+        v, u = y - rng.uniform(0, height), x - rng.uniform(0, width)
         turn = torch.atan2(v, u)
-        lobes = 1 + chance.uniform(0, 0.3) * torch.cos(chance.integer(2, 7) * turn + chance.uniform(0, 6))
+        lobes = 1 + rng.uniform(0, 0.3) * torch.cos(rng.integer(2, 7) * turn + rng.uniform(0, 6))
         distance = torch.hypot(v, u) - radius * lobes
         canvas.shadow(distance, softness_px=0.1 * radius, strength=0.35)
-        colour = _paint_within(distance, chance, paint=paint_any)
+        colour = _paint_within(distance, rng, paint=paint_any)
         canvas.cover(distance, colour=colour, nearness=torch.full_like(distance, level))
     return canvas
 
 
-_LAYOUTS: dict[SceneKind, Callable[[Chance, int, int], _Canvas]] = {
+_LAYOUTS: dict[SceneKind, Callable[[Rng, int, int], _Canvas]] = {
     SceneKind.ROOM: _room,
     SceneKind.PLANES: _planes,
     SceneKind.CHART: _chart,
@@ -242,17 +244,17 @@ _LAYOUTS: dict[SceneKind, Callable[[Chance, int, int], _Canvas]] = {
 }
 
 
-def _slant(chance: Chance, height: int, width: int, *, level: float, tilt: float) -> Tensor:
+def _slant(rng: Rng, height: int, width: int, *, level: float, tilt: float) -> Tensor:
     """Nearness of a plane: `level` at the centre, changing by up to `tilt` to either side."""
     y, x = coordinates(height, width)
-    angle = chance.uniform(0, 2 * math.pi)
-    steep = tilt * chance.uniform(0.3, 1)
+    angle = rng.uniform(0, 2 * math.pi)
+    steep = tilt * rng.uniform(0.3, 1)
     return level + steep * (math.sin(angle) * (y / height - 0.5) + math.cos(angle) * (x / width - 0.5))
 
 
-def _light(chance: Chance, height: int, width: int) -> Tensor:
+def _light(rng: Rng, height: int, width: int) -> Tensor:
     """Soft light from one side (h, w), about 0.6 to 1."""
-    return (1.05 - 0.4 * (_slant(chance, height, width, level=0.5, tilt=1.0))).clamp(0.5, 1.05)
+    return (1.05 - 0.4 * (_slant(rng, height, width, level=0.5, tilt=1.0))).clamp(0.5, 1.05)
 
 
 def _rounded_box(y: Tensor, x: Tensor, half_height: float, half_width: float, *, corner: float) -> Tensor:

@@ -1,7 +1,11 @@
-"""What the sensor does to the light of both views: unequal gain, noise, quantisation."""
+"""What the sensor does to the light of both views: unequal gain, noise, encoding, quantisation.
+
+Blur happens in light, not in encoded pixel values: `decode_light` before it, `encode_light` after it.
+"""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 import numpy as np
@@ -9,9 +13,18 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ldp_core.optics.transfer import Transfer, decode_light, encode_light
 from ldp_core.settings import Settings
 from ldp_core.types import Pixels
+
+
+class Transfer(StrEnum):
+    """How pixel values 0..1 encode linear light 0..1."""
+
+    GAMMA_22 = "gamma_22"
+    """The power 1/2.2."""
+    SRGB = "srgb"
+    """IEC 61966-2-1."""
+    LINEAR = "linear"
 
 
 class Sensor(Settings):
@@ -26,6 +39,28 @@ class Sensor(Settings):
     shading_difference: float = Field(default=0.0, ge=-0.5, le=0.5)
     """The same at the right edge of the frame; falls linearly to its negative at the left edge."""
     transfer: Transfer = Transfer.GAMMA_22
+
+
+def decode_light(encoded: Tensor, transfer: Transfer) -> Tensor:
+    """Linear light 0..1 of encoded values; values outside 0..1 are clipped."""
+    encoded = encoded.clamp(0, 1)
+    match transfer:
+        case Transfer.GAMMA_22:
+            return encoded**2.2
+        case Transfer.SRGB:
+            return torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return encoded
+
+
+def encode_light(light: Tensor, transfer: Transfer) -> Tensor:
+    """Encoded values 0..1 of linear light; light outside 0..1 is clipped."""
+    light = light.clamp(0, 1)
+    match transfer:
+        case Transfer.GAMMA_22:
+            return light ** (1 / 2.2)
+        case Transfer.SRGB:
+            return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return light
 
 
 def expose_views(

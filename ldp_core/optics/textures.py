@@ -1,4 +1,7 @@
-"""Materials to cover surfaces with, made from noise, palettes and type; each (3, h, w) in 0..1."""
+"""Materials to cover surfaces with, made from noise, palettes and type; each (3, h, w) in 0..1.
+
+Ranges that are drawn from were chosen by eye, for variety; what a seed paints must not change.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from scipy.fft import next_fast_len
 from torch import Tensor
 
-from ldp_core.optics.chance import Chance
+from ldp_core.optics.rng import Rng
+from ldp_core.signals import fast_size
 
 _TEXT = (
     "aperture focus lens pixel light depth sharp blur circle of confusion left right view phase "
@@ -27,25 +30,25 @@ def coordinates(height: int, width: int) -> tuple[Tensor, Tensor]:
     return torch.arange(height, dtype=torch.float32)[:, None], torch.arange(width, dtype=torch.float32)[None]
 
 
-def spectral_noise(chance: Chance, height: int, width: int, *, exponent: float) -> Tensor:
+def spectral_noise(rng: Rng, height: int, width: int, *, exponent: float) -> Tensor:
     """Noise (h, w) of mean 0 and deviation 1 whose amplitude falls with frequency as 1/f^exponent.
 
     Photographs of nature have an exponent near 1 (Field, JOSA A 1987).
     """
-    rows, columns = next_fast_len(height, real=True), next_fast_len(width, real=True)
+    rows, columns = fast_size(height, width)
     frequency = torch.hypot(torch.fft.fftfreq(rows)[:, None], torch.fft.rfftfreq(columns)[None])
     frequency[0, 0] = 1.0
-    spectrum = torch.fft.rfft2(chance.normal(rows, columns)) * frequency**-exponent
+    spectrum = torch.fft.rfft2(rng.normal(rows, columns)) * frequency**-exponent
     spectrum[0, 0] = 0.0
     noise = torch.fft.irfft2(spectrum, s=(rows, columns))[:height, :width]
     return torch.as_tensor((noise - noise.mean()) / noise.std().clamp_min(1e-6))
 
 
-def draw_palette(chance: Chance, count: int) -> Tensor:
+def draw_palette(rng: Rng, count: int) -> Tensor:
     """Related colours (count, 3), dark to light, mostly of the hues of earth, leaves and sky."""
-    hue, spread = chance.uniform(*chance.choice(_HUES)), chance.uniform(0.01, 0.08)
-    saturation, dark = chance.uniform(0.08, 0.65), chance.uniform(0.08, 0.3)
-    light = chance.uniform(max(dark + 0.35, 0.6), 0.96)
+    hue, spread = rng.uniform(*rng.choice(_HUES)), rng.uniform(0.01, 0.08)
+    saturation, dark = rng.uniform(0.08, 0.65), rng.uniform(0.08, 0.3)
+    light = rng.uniform(max(dark + 0.35, 0.6), 0.96)
     return torch.tensor(
         [
             colorsys.hsv_to_rgb(
@@ -66,98 +69,98 @@ def blend_palette(palette: Tensor, place: Tensor) -> Tensor:
     return (palette[lower] * (1 - share) + palette[lower + 1] * share).permute(2, 0, 1)
 
 
-def paint_cloud(chance: Chance, height: int, width: int) -> Tensor:
+def paint_cloud(rng: Rng, height: int, width: int) -> Tensor:
     """Mottled surface with detail at every scale: stone, plaster, foliage from afar."""
-    coarse = spectral_noise(chance, height, width, exponent=chance.uniform(1.0, 1.6))
-    fine = spectral_noise(chance, height, width, exponent=chance.uniform(0.6, 1.0))
-    colour = blend_palette(draw_palette(chance, 4), 0.5 + chance.uniform(0.08, 0.22) * coarse)
-    return (colour * (1 + chance.uniform(0.05, 0.16) * fine)).clamp(0, 1)
+    coarse = spectral_noise(rng, height, width, exponent=rng.uniform(1.0, 1.6))
+    fine = spectral_noise(rng, height, width, exponent=rng.uniform(0.6, 1.0))
+    colour = blend_palette(draw_palette(rng, 4), 0.5 + rng.uniform(0.08, 0.22) * coarse)
+    return (colour * (1 + rng.uniform(0.05, 0.16) * fine)).clamp(0, 1)
 
 
-def paint_stripes(chance: Chance, height: int, width: int) -> Tensor:
+def paint_stripes(rng: Rng, height: int, width: int) -> Tensor:
     """Woven stripes or checks, straight or gently waved."""
     y, x = coordinates(height, width)
-    angle, period = chance.uniform(0, math.pi), chance.uniform(5, 34)
-    wave = chance.uniform(0, 0.8) * period * torch.sin(y / chance.uniform(20, 90))
+    angle, period = rng.uniform(0, math.pi), rng.uniform(5, 34)
+    wave = rng.uniform(0, 0.8) * period * torch.sin(y / rng.uniform(20, 90))
     across = (x * math.cos(angle) + y * math.sin(angle) + wave) / period
     along = (y * math.cos(angle) - x * math.sin(angle)) / period
     pattern = _square_wave(across, sharpness=period / 2)
-    if chance.uniform(0, 1) < 0.5:
+    if rng.uniform(0, 1) < 0.5:
         pattern = (pattern + _square_wave(along, sharpness=period / 2)) / 2
-    thread = 0.05 * spectral_noise(chance, height, width, exponent=0.4)
-    return (blend_palette(draw_palette(chance, 3), pattern) * (1 + thread)).clamp(0, 1)
+    thread = 0.05 * spectral_noise(rng, height, width, exponent=0.4)
+    return (blend_palette(draw_palette(rng, 3), pattern) * (1 + thread)).clamp(0, 1)
 
 
-def paint_bricks(chance: Chance, height: int, width: int) -> Tensor:
-    """Courses of bricks or tiles in mortar, each of its own shade."""
+def paint_bricks(rng: Rng, height: int, width: int) -> Tensor:
+    """Rows of bricks or tiles in mortar, each of its own shade."""
     y, x = coordinates(height, width)
-    tall = chance.uniform(10, 30)
-    wide = tall * chance.uniform(1.0, 2.6)
+    tall = rng.uniform(10, 30)
+    wide = tall * rng.uniform(1.0, 2.6)
     row = (y / tall).floor()
     shifted = x + (row % 2) * wide * 0.5
     edge = torch.minimum(_edge_distance(y.expand(-1, width), tall), _edge_distance(shifted, wide))
-    shade = torch.rand(997, generator=chance.generator)[
-        ((shifted / wide).floor() * 31 + row * 17).long() % 997
-    ]
-    relief = 0.1 * spectral_noise(chance, height, width, exponent=0.9)
-    bricks = blend_palette(draw_palette(chance, 3), 0.25 + 0.5 * shade + relief)
-    mortar = chance.uniform(0.35, 0.8) * (1 + relief)
-    inside = ((edge - chance.uniform(0.6, 1.6)) + 0.5).clamp(0, 1)
+    # A table of 997 shades, a prime, and strides of 31 and 17: neighbouring bricks never share a shade.
+    shade = torch.rand(997, generator=rng.generator)[((shifted / wide).floor() * 31 + row * 17).long() % 997]
+    relief = 0.1 * spectral_noise(rng, height, width, exponent=0.9)
+    bricks = blend_palette(draw_palette(rng, 3), 0.25 + 0.5 * shade + relief)
+    mortar = rng.uniform(0.35, 0.8) * (1 + relief)
+    inside = ((edge - rng.uniform(0.6, 1.6)) + 0.5).clamp(0, 1)
     return (bricks * inside + mortar * (1 - inside)).clamp(0, 1)
 
 
-def paint_wood(chance: Chance, height: int, width: int) -> Tensor:
+def paint_wood(rng: Rng, height: int, width: int) -> Tensor:
     """Planks with long, warped grain."""
     y, x = coordinates(height, width)
-    grain = spectral_noise(chance, height, max(width // 10, 8), exponent=1.2)
+    grain = spectral_noise(rng, height, max(width // 10, 8), exponent=1.2)
     stretched = torch.nn.functional.interpolate(grain[None, None], (height, width), mode="bilinear")[0, 0]
-    rings = torch.sin(y / chance.uniform(2.5, 6) + 2.5 * stretched)
-    plank = chance.uniform(26, 60)
+    rings = torch.sin(y / rng.uniform(2.5, 6) + 2.5 * stretched)
+    plank = rng.uniform(26, 60)
     seam = (_edge_distance(y, plank) - 0.2).clamp(0, 1)
-    shade = torch.rand(64, generator=chance.generator)[(y / plank).floor().long() % 64]
-    hue = chance.uniform(0.04, 0.11)
+    shade = torch.rand(64, generator=rng.generator)[(y / plank).floor().long() % 64]
+    hue = rng.uniform(0.04, 0.11)
     tones = [colorsys.hsv_to_rgb(hue, s, v) for s, v in ((0.62, 0.25), (0.55, 0.5), (0.42, 0.76))]
     place = 0.3 + 0.4 * shade + 0.1 * rings + 0.1 * stretched
     return blend_palette(torch.tensor(tones), place + 0 * x) * (0.35 + 0.65 * seam)
 
 
-def paint_print(chance: Chance, height: int, width: int) -> Tensor:
+def paint_print(rng: Rng, height: int, width: int) -> Tensor:
     """Lines of type in several sizes on tinted paper."""
     page = Image.new("L", (width, height), 0)
     pen = ImageDraw.Draw(page)
-    top, smallest = chance.uniform(1, 6), min(8.0, height / 4)
+    top, smallest = rng.uniform(1, 6), min(8.0, height / 4)
     while top < height:
-        size = max(smallest, min(chance.uniform(0.05, 0.16) * height, width / 5, 44.0))
-        _write_line(pen, chance, top=top, size=size, width=width)
+        size = max(smallest, min(rng.uniform(0.05, 0.16) * height, width / 5, 44.0))
+        _write_line(pen, rng, top=top, size=size, width=width)
         top += 1.25 * size
     ink = torch.from_numpy(np.array(page, dtype=np.float32) / 255)
-    tones = draw_palette(chance, 2)
-    fibre = 1 + 0.03 * spectral_noise(chance, height, width, exponent=0.6)
+    tones = draw_palette(rng, 2)
+    fibre = 1 + 0.03 * spectral_noise(rng, height, width, exponent=0.6)
     return (tones[1, :, None, None] * (1 - ink) + 0.4 * tones[0, :, None, None] * ink).mul(fibre).clamp(0, 1)
 
 
-def _write_line(pen: ImageDraw.ImageDraw, chance: Chance, *, top: float, size: float, width: int) -> None:
-    words, font, left = _TEXT.split(), ImageFont.load_default(max(size, 1.0)), chance.uniform(0, size)
+def _write_line(pen: ImageDraw.ImageDraw, rng: Rng, *, top: float, size: float, width: int) -> None:
+    words, font, left = _TEXT.split(), ImageFont.load_default(max(size, 1.0)), rng.uniform(0, size)
     while left < width:
-        word = chance.choice(words) + " "
+        word = rng.choice(words) + " "
         pen.text((left, top), word, fill=255, font=font)
         left += pen.textlength(word, font=font)
 
 
-def paint_leaves(chance: Chance, height: int, width: int) -> Tensor:
+def paint_leaves(rng: Rng, height: int, width: int) -> Tensor:
     """Overlapping discs of power-law size: the dead-leaves model (Lee, Mumford and Huang, IJCV 2001)."""
-    canvas = paint_cloud(chance, height, width)
-    palette = draw_palette(chance, 5)
+    canvas = paint_cloud(rng, height, width)
+    palette = draw_palette(rng, 5)
     largest = 0.2 * min(height, width)
+    # One disc per 700 pixels, within bounds: small pictures stay varied, large ones quick to paint.
     for _ in range(max(60, min(500, height * width // 700))):
-        radius = min(2.0 * chance.uniform(0.0004, 1) ** -0.6, largest)
-        centre = chance.uniform(0, height), chance.uniform(0, width)
-        tone = blend_palette(palette, torch.full((1, 1), chance.uniform(0, 1)))
+        radius = min(2.0 * rng.uniform(0.0004, 1) ** -0.6, largest)
+        centre = rng.uniform(0, height), rng.uniform(0, width)
+        tone = blend_palette(palette, torch.full((1, 1), rng.uniform(0, 1)))
         _stamp_disc(canvas, centre=centre, radius=radius, colour=tone)
     return canvas.clamp(0, 1)
 
 
-Painter = Callable[[Chance, int, int], Tensor]
+Painter = Callable[[Rng, int, int], Tensor]
 PAINTERS: tuple[Painter, ...] = (
     paint_cloud,
     paint_stripes,
@@ -168,9 +171,9 @@ PAINTERS: tuple[Painter, ...] = (
 )
 
 
-def paint_any(chance: Chance, height: int, width: int) -> Tensor:
-    """One of the materials, drawn by lot."""
-    return chance.choice(PAINTERS)(chance, height, width)
+def paint_any(rng: Rng, height: int, width: int) -> Tensor:
+    """One of the materials, drawn at random."""
+    return rng.choice(PAINTERS)(rng, height, width)
 
 
 def _square_wave(phase: Tensor, *, sharpness: float) -> Tensor:

@@ -1,19 +1,21 @@
 """The report of a run: one folder that opens from disk, with no network and no server."""
 
-from ldp_core.report.dataset import Fact, describe_dataset
-from ldp_core.report.model import BlurDigest, ReportItem, digest_blur
+from ldp_core.report.facts import Fact, describe_dataset
+from ldp_core.report.model import PICTURES, MapDigest, PictureKind, PictureSpec, ReportItem, route_of
 from ldp_core.report.page import write_report
-from ldp_core.report.pictures import DIGEST_FILE, item_folder, picture_paths, render_pictures
+from ldp_core.report.pictures import digest_map, picture_paths, render_pictures
 
 __all__ = [
-    "DIGEST_FILE",
-    "BlurDigest",
+    "PICTURES",
     "Fact",
+    "MapDigest",
+    "PictureKind",
+    "PictureSpec",
     "ReportItem",
     "describe_dataset",
-    "digest_blur",
-    "item_folder",
+    "digest_map",
     "picture_paths",
     "render_pictures",
+    "route_of",
     "write_report",
 ]

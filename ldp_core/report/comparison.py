@@ -1,16 +1,26 @@
-"""What a page that compares two runs prints: differences by metric, and the items that differ most."""
+"""The page that compares two runs: differences by metric, and pictures of the items that differ most."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 from markupsafe import Markup
+from scipy.ndimage import uniform_filter
 
-from ldp_core.metrics.paired import ItemPairs, Key, PairedMeans, PairedScores, compare_means
-from ldp_core.report.measures import Measure, measure_of, name_subject, order_of_metric, order_of_subject
-from ldp_core.report.plots import draw_interval
+from ldp_core.metrics.summary import ItemPairs, Key, PairedMeans, PairedScores, compare_means
+from ldp_core.report.measures import count_items, measure_of, name_subject, order_of_metric, order_of_subject
+from ldp_core.report.page import STYLES, content_policy, join_assets, load_template, write_page
+from ldp_core.report.pictures import encode_photograph
+from ldp_core.report.summary import Gain
+from ldp_core.single_view import input_image
+from ldp_core.types import Pair, Pixels, RunSummary
+
+CUT_PX: Final = 192
+"""Height and width of a cut-out, or the picture's where it is smaller: four fit side by side at 1:1 in a
+window of 1366 px, and each is large enough to recognise what is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +35,10 @@ class StageChange:
 
 @dataclass(frozen=True, slots=True)
 class ItemChange:
-    """One item by the headline metric; ``gain`` is positive where the second run is better."""
+    """One item by the headline metric; ``gain`` is positive where the second run is better.
+
+    ``pictures``: address relative to the page by the names of :func:`draw_difference`.
+    """
 
     item: str
     first: float
@@ -36,19 +49,53 @@ class ItemChange:
 
 @dataclass(frozen=True, slots=True)
 class DifferenceRow:
-    """One metric of one subject as the page prints it; a gain is positive where the second is better."""
+    """One metric of one subject under one protocol; a gain is positive where the second run is better.
 
-    label: str
-    unit: str
+    ``verdict`` is ``better`` or ``worse`` where that can be claimed, else ``unclear``.
+    """
+
     subject: str
     protocol: str
     n: int
     first: str
     second: str
-    gain: str
-    interval: str
-    verdict: str
-    chart: Markup
+    gain: Gain
+
+    @property
+    def verdict(self) -> str:
+        return self.gain.verdict if self.gain.verdict in ("better", "worse") else "unclear"
+
+
+def write_comparison(
+    url: str,
+    runs: tuple[RunSummary, RunSummary],
+    paired: PairedScores,
+    *,
+    changes: Sequence[StageChange],
+    gains: Sequence[ItemChange],
+    losses: Sequence[ItemChange],
+) -> str:
+    """Write the page below ``url``, beside the pictures of the items; returns its address.
+
+    Raises:
+        StorageError: the place cannot be written.
+    """
+    style = Markup(join_assets(*STYLES, "comparison.css"))
+    headline, rows = choose_headline(paired), list_rows(paired)
+    page = load_template("comparison.html.j2").render(
+        first=runs[0],
+        second=runs[1],
+        paired=paired,
+        changes=changes,
+        sections=[("Largest gains", gains), ("Largest losses", losses)],
+        rows=rows,
+        lead=state_result(rows),
+        measure=measure_of(headline[0]) if headline else None,
+        headline=headline,
+        style=style,
+        policy=content_policy(style),
+    )
+    return write_page(url, page)
 
 
 def choose_headline(paired: PairedScores) -> Key | None:
@@ -75,37 +122,63 @@ def list_rows(paired: PairedScores) -> list[DifferenceRow]:
     return [_build_row(row) for row in sorted(means, key=_row_rank)]
 
 
-def judge(row: PairedMeans, measure: Measure) -> str:
-    """``better`` or ``worse`` for the second run where that can be claimed, else ``unclear``."""
-    if not row.difference.claimed:
-        return "unclear"
-    return "better" if measure.gain(row.difference.mean, over=0.0) > 0 else "worse"
+def state_result(rows: Sequence[DifferenceRow]) -> tuple[str, str]:
+    """The result in one sentence, and its verdict."""
+    row = next((row for row in rows if row.subject == "Restored"), rows[0] if rows else None)
+    if row is None:
+        return "These runs share no score of which higher or lower is better.", ""
+    says = {
+        "better": "The second run is better by",
+        "worse": "The second run is worse by",
+        "unclear": "The runs do not clearly differ:",
+    }[row.verdict]
+    terms = f"95 % interval {row.gain.interval}, {count_items(row.n)}"
+    return f"{says} {row.gain.amount} ({terms}).", row.verdict
+
+
+def draw_difference(pair: Pair, first: Pixels, second: Pixels) -> dict[str, bytes]:
+    """File name -> JPEG: ``input``, ``first``, ``second`` and ``target`` (if any), each also as ``-cut``."""
+    named = {"input": input_image(pair), "first": first, "second": second, "target": pair.target}
+    pictures = {name: pixels for name, pixels in named.items() if pixels is not None}
+    cut = find_difference(first, second)
+    files = {f"{name}.jpg": encode_photograph(pixels) for name, pixels in pictures.items()}
+    return files | {f"{name}-cut.jpg": encode_photograph(pixels[cut]) for name, pixels in pictures.items()}
+
+
+def find_difference(first: Pixels, second: Pixels) -> tuple[slice, slice]:
+    """Rows and columns of the cut-out in which the two differ most, by mean absolute difference."""
+    difference = np.abs(first.astype(np.float32) - second.astype(np.float32)).mean(axis=2)
+    sides = tuple(min(CUT_PX, side) for side in difference.shape)
+    means = uniform_filter(difference, size=sides, mode="constant")
+    middles = tuple(
+        slice(n // 2, side - (n - 1) // 2) for n, side in zip(sides, difference.shape, strict=True)
+    )
+    inner = means[middles]
+    top, left = np.unravel_index(int(np.argmax(inner)), inner.shape)
+    return slice(int(top), int(top) + sides[0]), slice(int(left), int(left) + sides[1])
+
+
+def difference_paths(item_id: str, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Where the pictures lie below the page, by picture name."""
+    return {file.removesuffix(".jpg"): f"items/{item_id}/{file}" for file in files}
 
 
 def _build_row(row: PairedMeans) -> DifferenceRow:
     difference, measure = row.difference, measure_of(row.difference.metric)
-    bounds = (measure.gain(value, over=0.0) for value in (difference.low, difference.mean, difference.high))
-    low, mean, high = sorted(bounds)
-    reach = max(abs(low), abs(high)) * 1.08 or 1.0
     return DifferenceRow(
-        label=measure.label,
-        unit=measure.unit,
         subject=name_subject(difference.subject),
         protocol=difference.protocol,
         n=difference.n,
         first=measure.show(row.first),
         second=measure.show(row.second),
-        gain=measure.show_gain(mean),
-        interval=f"{measure.show_gain(low)} to {measure.show_gain(high)}",
-        verdict=judge(row, measure),
-        chart=draw_interval((low, mean, high), axis=(-reach, reach), mark=0.0),
+        gain=Gain.of(difference),
     )
 
 
 def _of_all_sizes(paired: PairedScores, headline: Key) -> ItemPairs:
     """The headline's pairs, of pictures of every size: differences within an item do compare."""
     metric, subject, protocol = headline
-    alike: Iterable[ItemPairs] = (
+    alike = (
         pairs
         for (m, s, p), pairs in paired.pairs.items()
         if (m, s, p.alignment, p.variant) == (metric, subject, protocol.alignment, protocol.variant)
@@ -120,18 +193,3 @@ def _headline_rank(key: Key) -> tuple[bool, tuple[int, int, str], bool]:
 def _row_rank(row: PairedMeans) -> tuple[tuple[int, int, str], tuple[int, str], str]:
     difference = row.difference
     return order_of_metric(difference.metric), order_of_subject(difference.subject), difference.protocol
-
-
-def state_result(rows: Sequence[DifferenceRow]) -> tuple[str, str]:
-    """The result in one sentence, and its verdict."""
-    row = next((row for row in rows if row.subject == "Restored"), rows[0] if rows else None)
-    if row is None:
-        return "No score of these runs has a direction to compare by.", ""
-    says = {
-        "better": "The second run is better by",
-        "worse": "The second run is worse by",
-        "unclear": "The runs cannot be told apart:",
-    }[row.verdict]
-    items = "1 item" if row.n == 1 else f"{row.n} items"
-    amount = f"{row.gain} {row.unit}".strip()
-    return f"{says} {amount} {row.label} (95 % interval {row.interval}, {items}).", row.verdict

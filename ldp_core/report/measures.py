@@ -55,8 +55,8 @@ _MEASURES: Final = (
     Measure("lpips", "LPIPS", "", 4, "lower", "fidelity",
             "Learned perceptual distance to the target."),
     Measure("reblur_psnr_db", "Reblur PSNR", "dB", 2, "higher", "reblur",
-            "The picture blurred again with the estimated map, against both views. Needs no target; "
-            "it is no proof of sharpness."),
+            "The picture blurred again with the estimated map, compared with both views. Needs no target; "
+            "it does not prove sharpness."),
     Measure("ai1", "AI(1)", "", 4, "lower", "blur_map",
             "Mean absolute error to the true map after a robust affine fit."),
     Measure("ai2", "AI(2)", "", 4, "lower", "blur_map",
@@ -64,15 +64,16 @@ _MEASURES: Final = (
     Measure("one_minus_rho", f"1 {MINUS} |ρ|", "", 4, "lower", "blur_map",
             "One minus the absolute rank correlation with the true map."),
     Measure("auc", "AUC", "", 4, "higher", "blur_map",
-            "Chance that a blurred pixel is rated above a sharp one; 0.5 is blind."),
+            "Probability that a blurred pixel is rated above a sharp one; 0.5 is random."),
     Measure("agreement_auc", "Agreement, AUC", "", 4, "higher", "agreement",
-            "Chance that a pixel measured sharp is detected with the higher probability; 0.5 is blind."),
+            "Probability that a pixel measured sharp is rated above one measured blurred; 0.5 is random. "
+            "Neither the detected nor the measured map is a ground truth."),
     Measure("agreement_iou", "Agreement, IoU", "", 4, "higher", "agreement",
             "Intersection over union of the areas that are detected and measured as in focus."),
     Measure("agreement_balanced", "Agreement, balanced", "", 4, "higher", "agreement",
-            "Share of pixels called alike, mean of those measured sharp and those measured blurred."),
+            "Share of pixels that both classify alike, mean of those measured sharp and blurred."),
     Measure("disagreement", "Disagreement", "", 4, "lower", "agreement",
-            "Share of pixels that detection and measurement call differently."),
+            "Share of pixels that detection and measurement classify differently."),
 )  # fmt: skip
 _BY_NAME: Final = {measure.name: measure for measure in _MEASURES}
 _ORDER: Final = list(_BY_NAME)
@@ -98,3 +99,8 @@ def order_of_subject(subject: str) -> tuple[int, str]:
 def name_subject(subject: str) -> str:
     """A subject as tables print it; an external result keeps its own name."""
     return SUBJECTS.get(subject, subject)
+
+
+def count_items(n: int) -> str:
+    """``1 item``, ``6 items``."""
+    return "1 item" if n == 1 else f"{n:,} items"

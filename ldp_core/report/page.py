@@ -9,32 +9,46 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
-from typing import Final
+from itertools import groupby
+from typing import Any, Final
+from urllib.parse import quote
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from ldp_core.errors import ObjectMissingError
-from ldp_core.report.colours import stops_of
-from ldp_core.report.context import build_context
-from ldp_core.report.dataset import Fact
-from ldp_core.report.model import BlurDigest, ReportItem
-from ldp_core.report.pictures import DIGEST_FILE
+from ldp_core.report.facts import Fact, describe_run
+from ldp_core.report.figures import draw_metrics, draw_spreads
+from ldp_core.report.measures import Family, count_items
+from ldp_core.report.model import PAIR, PICTURES, MapDigest, PictureSpec, ReportItem, name_route
+from ldp_core.report.pictures import TONE_NOTE
+from ldp_core.report.summary import build_cards, compare_baselines, state_result
+from ldp_core.report.table import build_table, describe_viewer, name_column
 from ldp_core.storage import join, read_bytes, write_bytes
-from ldp_core.types import BlurMapKind, RunSummary
+from ldp_core.types import RunSummary
 
 PAGE: Final = "index.html"
 ICON: Final = "icon.svg"
 STYLES: Final = ("colours.css", "style.css", "plots.css", "table.css", "viewer.css", "print.css")
 THEME: Final = "theme.js"
 SCRIPTS: Final = ("page.js", "table.js", "scene.js", "viewer.js", "controls.js", "start.js")
+LISTED_ITEMS: Final = 2000
+"""Rows of the table: the page of as many is about 1.5 MB; the scores of all items lie beside it."""
+SECTIONS: Final[Mapping[Family, str]] = {
+    "fidelity": "Compared with the target",
+    "reblur": "Without a target",
+    "blur_map": "Blur map and ground truth",
+    "agreement": "Agreement, no ground truth",
+    "other": "Other scores",
+}
 _READERS: Final = 16
-_NOTHING: Final = "'none'"
+"""Digests read at once; they are small objects, so that only the waiting counts."""
 
 
 def write_report(
@@ -44,19 +58,19 @@ def write_report(
     *,
     facts: Sequence[Fact] = (),
     records: Sequence[str] = (),
+    pictures: Sequence[PictureSpec] = PICTURES,
 ) -> str:
     """Write the page of a run below ``url``, beside the pictures that lie there; returns its address.
 
     ``facts`` are those of the dataset; ``records`` the addresses, relative to the page, of the files that
-    hold the run's record for programs. The same run and items give the same bytes.
+    hold the run's record for programs; ``pictures`` describe those of the items, in the order in which
+    table and viewer show them. The same run and items give the same bytes.
 
     Raises:
         StorageError: the place cannot be written.
     """
-    page = render_page(run, _with_digests(url, items), facts=facts, records=records)
-    write_bytes(join(url, ICON), read_asset(ICON).encode())
-    write_bytes(join(url, PAGE), page.encode())
-    return join(url, PAGE)
+    items = _read_digests(url, items, pictures)
+    return write_page(url, render_page(run, items, facts=facts, records=records, pictures=pictures))
 
 
 def render_page(
@@ -65,23 +79,63 @@ def render_page(
     *,
     facts: Sequence[Fact] = (),
     records: Sequence[str] = (),
+    pictures: Sequence[PictureSpec] = PICTURES,
 ) -> str:
     """The HTML of a report."""
-    style = Markup("".join(map(read_asset, STYLES)) + _scale_rules())
-    theme, script = Markup(read_asset(THEME)), Markup(_join_scripts())
-    context = build_context(run, items, facts=facts, records=records)
+    style = Markup(join_assets(*STYLES) + _scale_rules(pictures))
+    theme, script = Markup(join_assets(THEME)), Markup(_join_scripts())
+    context = _build_context(run, items, pictures)
     policy = content_policy(style, theme, script)
-    return _template().render(context, style=style, theme=theme, script=script, policy=policy)
+    return load_template("page.html.j2").render(
+        context, facts=facts, records=records, style=style, theme=theme, script=script, policy=policy
+    )
+
+
+def write_page(url: str, page: str) -> str:
+    """Write a page and its icon below ``url``; returns its address.
+
+    Raises:
+        StorageError: the place cannot be written.
+    """
+    write_bytes(join(url, ICON), join_assets(ICON).encode())
+    write_bytes(join(url, PAGE), page.encode())
+    return join(url, PAGE)
+
+
+@lru_cache
+def load_template(name: str) -> Template:
+    """A template of `assets/`; everything that it prints is escaped."""
+    environment = Environment(
+        loader=PackageLoader("ldp_core.report", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "sort_keys": True}
+    environment.filters |= {
+        "plain_json": lambda value: json.dumps(value, sort_keys=True, ensure_ascii=False),
+        "address": lambda path: f"./{quote(path)}",
+        "items": count_items,
+    }
+    return environment.get_template(name)
+
+
+def join_assets(*names: str) -> str:
+    """Files of `assets/`, one after another."""
+    folder = resources.files("ldp_core.report") / "assets"
+    return "".join((folder / name).read_text("utf-8") for name in names)
 
 
 def content_policy(style: str, *scripts: str) -> str:
     """The Content-Security-Policy of a page with this style and these scripts, and no other."""
+    admitted = " ".join(map(_source_hash, scripts)) or "'none'"
     return "; ".join(
         (
             "default-src 'none'",
             "img-src 'self'",
             f"style-src {_source_hash(style)}",
-            f"script-src {' '.join(map(_source_hash, scripts)) or _NOTHING}",
+            f"script-src {admitted}",
             "base-uri 'none'",
             "form-action 'none'",
             "require-trusted-types-for 'script'",
@@ -89,49 +143,70 @@ def content_policy(style: str, *scripts: str) -> str:
     )
 
 
-def _with_digests(url: str, items: Sequence[ReportItem]) -> list[ReportItem]:
+def _build_context(
+    run: RunSummary, items: Sequence[ReportItem], pictures: Sequence[PictureSpec]
+) -> dict[str, Any]:
+    """What the template prints, by name. No markup besides drawings, no styling."""
+    table = build_table(items, limit=LISTED_ITEMS, pictures=pictures)
+    cards = build_cards(run.metrics, items)
+    figures = draw_metrics(score for item in items for score in item.scores)
+    return {
+        **describe_run(run, items),
+        "lead": state_result(cards, run),
+        "route_filters": _list_filters(items),
+        "baselines": compare_baselines(run, items),
+        "sections": [
+            (SECTIONS[family], list(group))
+            for family, group in groupby(cards, key=lambda c: c.measure.family)
+        ],
+        "table": table,
+        "ranking": table.ranking,
+        "listed": len(table.rows),
+        "all_items": len(items),
+        "figures": [figure for figure in figures if len(figure.charts) > 1],
+        "charts": [f.charts[0] for f in figures if len(f.charts) == 1] + draw_spreads(items, pictures),
+        "tone_note": TONE_NOTE,
+        "viewer": describe_viewer(table, pictures),
+        "name_column": name_column,
+    }
+
+
+def _list_filters(items: Sequence[ReportItem]) -> list[tuple[str, str]]:
+    """Routes, with their names, by which a reader can filter: none where all items took the same."""
+    routes = {item.route for item in items}
+    return [(route, name_route(route, 2)) for route in sorted(routes - {PAIR})] if len(routes) > 1 else []
+
+
+def _read_digests(url: str, items: Sequence[ReportItem], pictures: Sequence[PictureSpec]) -> list[ReportItem]:
+    files = {spec.name: spec.digest_file for spec in pictures if spec.is_map}
     with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(lambda item: _with_digest(url, item), items))
+        return list(readers.map(lambda item: _with_digests(url, item, files), items))
 
 
-def _with_digest(url: str, item: ReportItem) -> ReportItem:
-    if item.blur is not None or DIGEST_FILE not in item.pictures:
-        return item
-    try:
-        digest = BlurDigest.from_json(read_bytes(join(url, item.pictures[DIGEST_FILE])))
-    except ObjectMissingError:
-        return item
-    return replace(item, blur=digest)
+def _with_digests(url: str, item: ReportItem, files: Mapping[str, str]) -> ReportItem:
+    """The item with the digests that lie among its pictures; those that are gone are left out."""
+    digests = dict(item.digests)
+    for name, file in files.items():
+        if name not in digests and file in item.pictures:
+            with suppress(ObjectMissingError):
+                digests[name] = MapDigest.from_json(read_bytes(join(url, item.pictures[file])))
+    return replace(item, digests=digests)
 
 
-def _scale_rules() -> str:
-    """Style rules that draw the colour scales of blur maps as legends."""
+def _scale_rules(pictures: Iterable[PictureSpec]) -> str:
+    """Style rules that draw the colour scales of maps as legends."""
     rules = (
-        f".scale-{kind.value}{{background:linear-gradient(90deg,{','.join(stops_of(kind))})}}"
-        for kind in BlurMapKind
+        f".scale-{spec.scale}{{background:linear-gradient(90deg,{','.join(spec.stops)})}}"
+        for spec in pictures
+        if spec.is_map
     )
     return "\n".join(rules) + "\n"
 
 
 def _join_scripts() -> str:
     """The scripts as one, in a scope of its own: a page opened from disk cannot import modules."""
-    return '"use strict";\n(() => {\n' + "\n".join(map(read_asset, SCRIPTS)) + "})();\n"
+    return '"use strict";\n(() => {\n' + "\n".join(map(join_assets, SCRIPTS)) + "})();\n"
 
 
 def _source_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-@lru_cache
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "sort_keys": True}
-    environment.filters["plain_json"] = lambda value: json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return environment.from_string(read_asset("page.html.j2"))
-
-
-def read_asset(name: str) -> str:
-    """A file of `assets/`."""
-    return resources.files("ldp_core.report").joinpath("assets", name).read_text("utf-8")

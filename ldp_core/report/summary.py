@@ -1,29 +1,92 @@
-"""Cards of a run's mean scores: one per metric, one block per protocol, every method beside its input."""
+"""The results of a run in figures: cards of means, differences to the input and to baselines, a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
+from typing import Final, Literal
 
 from markupsafe import Markup
 
-from ldp_core.metrics.alignment import ALIGNMENT
+from ldp_core.deblur import DEBLURRERS
 from ldp_core.metrics.bootstrap import Interval
+from ldp_core.metrics.fidelity import ALIGNMENT
 from ldp_core.metrics.summary import MeanDifference, compare_with
-from ldp_core.report.measures import Measure, measure_of, name_subject, order_of_metric, order_of_subject
-from ldp_core.report.model import ReportItem
-from ldp_core.report.plots import Axis, draw_interval
-from ldp_core.types import MeanScore
+from ldp_core.report.charts import Axis, draw_interval
+from ldp_core.report.measures import (
+    Measure,
+    count_items,
+    measure_of,
+    name_subject,
+    order_of_metric,
+    order_of_subject,
+)
+from ldp_core.report.model import PAIR, ReportItem, stages_by_route
+from ldp_core.types import BASELINE, MeanScore, RunSummary, StageSpec
 
-Gains = Mapping[tuple[str, str, str], MeanDifference]
+Verdict = Literal["better", "worse", "unclear", "few"]
+Gains = Mapping[tuple[str, str, str], "Gain"]
+"""By metric, protocol and subject."""
+
+_HEADLINE: Final = "psnr_db"
+_RESTORED: Final = "restored"
+_PADDING: Final = 0.08
+"""Free share at the ends of an interval's axis, so that no end of an interval lies on the frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """A mean difference with its 95 % interval, turned so that positive is better.
+
+    ``verdict`` is ``better`` or ``worse`` where that can be claimed, else ``unclear`` (the interval holds
+    0) or ``few`` (it does not, but rests on too few items to claim a difference).
+    """
+
+    measure: Measure
+    mean: float
+    low: float
+    high: float
+    verdict: Verdict
+
+    @classmethod
+    def of(cls, difference: MeanDifference) -> Gain:
+        """The gain of a difference by the measure of its metric."""
+        measure = measure_of(difference.metric)
+        bounds = (difference.low, difference.high)
+        low, high = sorted(measure.gain(bound, over=0.0) for bound in bounds)
+        mean = measure.gain(difference.mean, over=0.0)
+        verdict: Verdict = "better" if mean > 0 else "worse"
+        if not difference.claimed:
+            verdict = "few" if Interval(mean, low, high).excludes_zero else "unclear"
+        return cls(measure, mean, low, high, verdict)
+
+    @property
+    def text(self) -> str:
+        """The mean with its sign, without the unit."""
+        return self.measure.show_gain(self.mean)
+
+    @property
+    def amount(self) -> str:
+        """The mean with its sign, the unit and the metric."""
+        return " ".join(part for part in (self.text, self.measure.unit, self.measure.label) if part)
+
+    @property
+    def interval(self) -> str:
+        """The bounds with their signs."""
+        return f"{self.measure.show_gain(self.low)} to {self.measure.show_gain(self.high)}"
+
+    @property
+    def chart(self) -> Markup:
+        """The interval on an axis that is symmetric about a mark at 0."""
+        reach = max(abs(self.low), abs(self.high)) * (1 + _PADDING) or 1.0
+        return draw_interval((self.low, self.mean, self.high), axis=(-reach, reach), mark=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class MeanRow:
-    """One method's mean. ``gain`` is the paired mean gain over the input, with its interval;
-    ``verdict`` is ``better``, ``worse``, ``unclear`` (the interval holds 0), ``few`` (it does not, but
-    rests on too few items to claim a difference) or empty (not compared)."""
+    """One method's mean. ``gain`` is the paired mean gain over the input; ``verdict`` is empty where there
+    is none, and ``worse`` as soon as the mean is below the input, claimed or not."""
 
     subject: str
     label: str
@@ -31,9 +94,13 @@ class MeanRow:
     interval: str
     n: int
     chart: Markup
-    gain: str = ""
-    gain_interval: str = ""
-    verdict: str = ""
+    gain: Gain | None = None
+
+    @property
+    def verdict(self) -> str:
+        if self.gain is None:
+            return ""
+        return "worse" if self.gain.mean < 0 else self.gain.verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,62 +137,131 @@ class MetricCard:
         return all(len(block.rows) == 1 for block in self.blocks)
 
 
+@dataclass(frozen=True, slots=True)
+class BaselineRow:
+    """Restored minus a baseline by one metric, under one protocol, over ``n`` items."""
+
+    protocol: str
+    n: int
+    gain: Gain
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineCard:
+    """A baseline: what it says in a sentence, and a row for each metric and protocol."""
+
+    name: str
+    sentence: str
+    verdict: Verdict | Literal[""]
+    rows: tuple[BaselineRow, ...]
+
+
 def build_cards(means: Sequence[MeanScore], items: Sequence[ReportItem]) -> list[MetricCard]:
     """Cards in the order a reader wants them: fidelity, reblur, blur map, others."""
     compared = compare_with(score for item in items for score in item.scores)
-    gains = {
-        (difference.metric, difference.protocol, difference.subject): difference for difference in compared
-    }
-    ordered = sorted(
-        means, key=lambda m: (order_of_metric(m.metric), m.protocol, order_of_subject(m.subject))
-    )
-    cards = []
-    for metric, of_metric in groupby(ordered, key=lambda m: m.metric):
-        groups = groupby(of_metric, key=lambda m: m.protocol)
-        blocks = [_build_block(protocol, list(group), gains) for protocol, group in groups]
-        cards.append(
-            MetricCard(
-                measure_of(metric), tuple(sorted(blocks, key=lambda block: (-block.n, not block.aligned)))
-            )
-        )
-    return cards
+    gains = {(d.metric, d.protocol, d.subject): Gain.of(d) for d in compared if measure_of(d.metric).better}
+    ordered = sorted(means, key=_order)
+    by_metric = groupby(ordered, key=lambda m: m.metric)
+    return [_build_card(metric, list(of_metric), gains) for metric, of_metric in by_metric]
+
+
+def state_result(cards: Sequence[MetricCard], run: RunSummary) -> tuple[str, str]:
+    """The result in one sentence, and its verdict, as in :class:`MeanRow`."""
+    if run.items.total == 0:
+        return "The dataset holds no items; nothing was computed.", ""
+    for card in cards:
+        block = card.blocks[0]
+        for row in block.rows:
+            if row.subject == _RESTORED and row.gain:
+                says = _RESULTS[row.verdict].format(gain=row.gain.amount)
+                shift = f", {ALIGNMENT}" if block.aligned else ""
+                terms = f"95 % interval {row.gain.interval}, {count_items(row.n)}{shift}"
+                return f"{says} ({terms}).", row.verdict
+    return "No item could be compared with its input.", ""
+
+
+def compare_baselines(run: RunSummary, items: Sequence[ReportItem]) -> list[BaselineCard]:
+    """A card for each baseline of a run, over the items that both restored."""
+    routes = stages_by_route(run)
+    names = (spec.method for stages in routes.values() for spec in stages if spec.stage == BASELINE)
+    return [_compare(name, routes.get(PAIR, ()), items) for name in dict.fromkeys(names)]
+
+
+_RESULTS: Final[Mapping[str, str]] = {
+    "better": "Restored images gain {gain} over their input",
+    "worse": "Restored images are worse than their input: {gain}",
+    "unclear": "Restored images do not clearly differ from their input: {gain}",
+    "few": "Too few items to claim that restored images gain {gain}",
+}
+_SECOND_VIEW: Final[Mapping[Verdict, str]] = {
+    "better": "The second view was worth {gain}",
+    "worse": "The second view was worth nothing: {gain}",
+    "unclear": "It is not clear what the second view was worth: {gain}",
+    "few": "Too few items to claim what the second view was worth: {gain}",
+}
+_OTHER: Final[Mapping[Verdict, str]] = {
+    "better": "Restored images are better than those of {name}: {gain}",
+    "worse": "Restored images are worse than those of {name}: {gain}",
+    "unclear": "Restored images do not clearly differ from those of {name}: {gain}",
+    "few": "Too few items to claim a difference between restored images and those of {name}: {gain}",
+}
+
+
+def _order(mean: MeanScore) -> tuple[tuple[int, int, str], str, tuple[int, str]]:
+    return order_of_metric(mean.metric), mean.protocol, order_of_subject(mean.subject)
+
+
+def _build_card(metric: str, means: Sequence[MeanScore], gains: Gains) -> MetricCard:
+    groups = groupby(means, key=lambda m: m.protocol)
+    blocks = [_build_block(protocol, list(group), gains) for protocol, group in groups]
+    return MetricCard(measure_of(metric), tuple(sorted(blocks, key=lambda b: (-b.n, not b.aligned))))
 
 
 def _build_block(protocol: str, means: Sequence[MeanScore], gains: Gains) -> ProtocolBlock:
     source = next((m.mean for m in means if m.subject == "input"), None)
     low, high = min(m.low for m in means), max(m.high for m in means)
-    pad = (high - low) * 0.08 or 1.0
+    pad = (high - low) * _PADDING or 1.0
     axis = (low - pad, high + pad)
     rows = (_build_row(m, axis, mark=source, gain=gains.get((m.metric, protocol, m.subject))) for m in means)
     return ProtocolBlock(protocol, tuple(rows))
 
 
-def _build_row(mean: MeanScore, axis: Axis, *, mark: float | None, gain: MeanDifference | None) -> MeanRow:
+def _build_row(mean: MeanScore, axis: Axis, *, mark: float | None, gain: Gain | None) -> MeanRow:
     measure = measure_of(mean.metric)
-    row = MeanRow(
+    return MeanRow(
         subject=mean.subject,
         label=name_subject(mean.subject),
         mean=measure.show(mean.mean),
         interval=f"{measure.show(mean.low)} – {measure.show(mean.high)}",
         n=mean.n,
         chart=draw_interval((mean.low, mean.mean, mean.high), axis=axis, mark=mark),
-    )
-    return _with_gain(row, measure, gain) if gain and measure.better else row
-
-
-def _with_gain(row: MeanRow, measure: Measure, difference: MeanDifference) -> MeanRow:
-    """``worse`` as soon as the mean is below the input; ``better`` only where the interval excludes 0."""
-    gain, *bounds = (measure.gain(d, over=0.0) for d in (difference.mean, difference.low, difference.high))
-    return replace(
-        row,
-        gain=measure.show_gain(gain),
-        gain_interval=" to ".join(measure.show_gain(bound) for bound in sorted(bounds)),
-        verdict="worse" if gain < 0 else _judge(difference),
+        gain=gain,
     )
 
 
-def _judge(difference: MeanDifference) -> str:
-    if difference.claimed:
-        return "better"
-    certain = Interval(difference.mean, difference.low, difference.high).excludes_zero
-    return "few" if certain else "unclear"
+def _compare(name: str, stages: Sequence[StageSpec], items: Sequence[ReportItem]) -> BaselineCard:
+    scores = [score for item in items for score in item.scores if score.subject in (_RESTORED, name)]
+    differences = sorted(
+        (d for d in compare_with(scores, baseline=name) if measure_of(d.metric).better), key=_rank
+    )
+    if not differences or differences[0].metric != _HEADLINE:
+        return BaselineCard(name, f"No item could be compared with {name}.", "", ())
+    ours = next((spec.method for spec in stages if spec.stage == "deblur"), _RESTORED)
+    rows = tuple(BaselineRow(d.protocol, d.n, Gain.of(d)) for d in differences)
+    return BaselineCard(name, _state(rows[0], ours=ours, name=name), rows[0].gain.verdict, rows)
+
+
+def _rank(difference: MeanDifference) -> tuple[tuple[int, int, str], int, bool, str]:
+    """By metric; then those of the most items, and after a shift search, first."""
+    aligned = ALIGNMENT in difference.protocol
+    return order_of_metric(difference.metric), -difference.n, not aligned, difference.protocol
+
+
+def _state(row: BaselineRow, *, ours: str, name: str) -> str:
+    """The difference in words, with its interval and what it rests on."""
+    second_view = DEBLURRERS.views_of(name) == 1 and DEBLURRERS.views_of(ours) == 2
+    says = (_SECOND_VIEW if second_view else _OTHER)[row.gain.verdict]
+    terms = f"{ours}, both views, minus {name}, one view" if second_view else f"{ours} minus {name}"
+    shift = f", {ALIGNMENT}" if ALIGNMENT in row.protocol else ""
+    interval = f"95 % paired interval {row.gain.interval}, {count_items(row.n)}{shift}"
+    return f"{says.format(gain=row.gain.amount, name=name)} ({terms}; {interval})."

@@ -1,25 +1,77 @@
-"""The table of items: rows worst first, within like conditions only."""
+"""The table of items: columns by metric, rows worst first within like conditions, as the page and its
+script get them."""
 
 from __future__ import annotations
 
+import posixpath
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import Any, Final, Literal
+from urllib.parse import quote
 
-from ldp_core.report.columns import (
-    GAIN,
-    ColumnGroup,
-    Definition,
-    Values,
-    build_columns,
-    conditions_of,
-    values_of,
-)
-from ldp_core.report.model import ReportItem
+from ldp_core.report.charts import show_number
+from ldp_core.report.measures import Measure, measure_of, name_subject, order_of_metric, order_of_subject
+from ldp_core.report.model import EXTERNAL_PREFIX, PAIR, MapDigest, PictureSpec, ReportItem, name_route
 
-Badness = tuple[int, float]
-Mark = Literal["plain", "better", "worse"]
+GAIN: Final = "\0gain"
+"""The column of a gain; no subject can have this name, since names of methods hold no NUL."""
+SHOWN_COLUMNS: Final = 8
+"""Columns of scores shown at first: as many as fit a window of 1366 px beside pictures, name and status."""
+SIGNIFICANT_DIGITS: Final = 6
+"""Of scores in the page: more than any column prints, and a page of 1000 items stays below 1 MB."""
+_THUMB: Final = "-thumb"
+_SUFFIXES: Final = (".jpg", ".png")
+
+Values = Mapping[str, float]
+"""A metric's values by subject."""
+Rank = tuple[int, float]
+"""By which group of columns an item is ranked, and its value there, the lowest being the worst."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A metric and the part of its protocol that is the same for every item."""
+
+    metric: str
+    colour: str
+    alignment: str
+    variant: str
+
+    @property
+    def measure(self) -> Measure:
+        return measure_of(self.metric)
+
+    @property
+    def detail(self) -> str:
+        """What sets it apart, such as the alignment; empty for the plain one."""
+        parts = (self.alignment, self.variant)
+        return ", ".join(part for part in parts if part and part != "none")
+
+    def gain(self, values: Values) -> float | None:
+        """How much better restored is than input, or None where one is missing or nothing is better."""
+        if not self.measure.better or not {"input", "restored"} <= values.keys():
+            return None
+        return self.measure.gain(values["restored"], over=values["input"])
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnGroup:
+    """The columns of one definition: its subjects, then the gain of restored over input.
+
+    ``detail`` is that of the definition where the metric has several, else empty.
+    """
+
+    definition: Definition
+    subjects: tuple[str, ...]
+    shown: bool
+    detail: str = ""
+
+    def worst_of(self, subject: str) -> Literal["ascending", "descending"]:
+        """The order that brings the worst of a column to the top."""
+        upward = subject == GAIN or self.definition.measure.better == "higher"
+        return "ascending" if upward else "descending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +79,16 @@ class Cell:
     """A number, if there is one, and how it compares with the input."""
 
     value: float | None = None
-    mark: Mark = "plain"
+    mark: Literal["plain", "better", "worse"] = "plain"
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One item; ``cells`` has one tuple for each column group, ``badness`` sorts the worst first."""
+    """One item, its numbers in the order of the columns, and whether it is worse than its input."""
 
     item: ReportItem
-    conditions: str
-    badness: Badness
-    cells: tuple[tuple[Cell, ...], ...]
+    cells: tuple[Cell, ...]
+    rank: Rank
     worse: bool
 
 
@@ -51,15 +102,19 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True)
 class ItemTable:
-    """Column groups, and rows in groups of like conditions, the largest first."""
+    """Column groups, and rows in groups of like conditions, the largest first.
+
+    ``ranges``: the titles, by picture name, of the maps whose range of values has a column.
+    """
 
     columns: tuple[ColumnGroup, ...]
     groups: tuple[RowGroup, ...]
+    ranges: Mapping[str, str]
 
     @property
     def ranking(self) -> tuple[ColumnGroup, str] | None:
         """The column group and the subject in it by which the rows stand in order, if it is one."""
-        by = {row.badness[0] for row in self.rows} - {len(self.columns)}
+        by = {row.rank[0] for row in self.rows} - {len(self.columns)}
         if len(by) != 1:
             return None
         group = self.columns[by.pop()]
@@ -70,48 +125,120 @@ class ItemTable:
         return [row for group in self.groups for row in group.rows]
 
 
-def build_table(items: Sequence[ReportItem], *, limit: int) -> ItemTable:
+def name_column(subject: str) -> str:
+    """A column's heading below that of its metric."""
+    return "Gain" if subject == GAIN else name_subject(subject)
+
+
+def build_table(
+    items: Sequence[ReportItem], *, limit: int, pictures: Sequence[PictureSpec] = ()
+) -> ItemTable:
     """The table of all items; of each group only the worst are kept, about ``limit`` rows together."""
-    columns = build_columns(items)
-    ranked = sorted(((conditions_of(i), _badness(values_of(i), columns), i.id, i) for i in items), key=_rank)
+    values = {item.id: _values_of(item) for item in items}
+    columns = _build_columns(list(values.values()))
+    rows = [_build_row(item, values[item.id], columns) for item in items]
+    rows.sort(key=lambda row: (_conditions_of(row.item), row.rank, row.item.id))
     share = min(1.0, limit / max(len(items), 1))
-    groups = [
-        _build_group(name, [(item, badness) for _, badness, _, item in group], columns, share)
-        for name, group in groupby(ranked, key=lambda entry: entry[0])
+    groups = []
+    for conditions, group in groupby(rows, key=lambda row: _conditions_of(row.item)):
+        members = tuple(group)
+        groups.append(RowGroup(conditions, members[: max(1, int(len(members) * share))]))
+    found = {name for item in items for name in item.digests}
+    ranges = {spec.name: spec.title for spec in pictures if spec.is_map and spec.name in found}
+    return ItemTable(tuple(columns), tuple(sorted(groups, key=lambda g: -len(g.rows))), ranges)
+
+
+def describe_viewer(table: ItemTable, pictures: Sequence[PictureSpec]) -> dict[str, Any]:
+    """What the page's script knows, as plain JSON: items in the order of the table, columns, titles.
+
+    An item's pictures lie at ``at``: ``files`` large, in the viewer's order, and ``thumbs`` small.
+    """
+    items = [
+        _describe_item(row, group=n, pictures=pictures)
+        for n, group in enumerate(table.groups)
+        for row in group.rows
     ]
-    return ItemTable(tuple(columns), tuple(sorted(groups, key=lambda group: -len(group.rows))))
+    titles = {spec.name: spec.title for spec in pictures}
+    names = {posixpath.splitext(file)[0] for item in items for file in item["files"]}
+    routes = {item["route"] for item in items} - {PAIR}
+    return {
+        "titles": {name: titles.get(name, name.removeprefix(EXTERNAL_PREFIX)) for name in names},
+        "ranges": list(table.ranges),
+        "routes": {route: name_route(route) for route in routes},
+        "columns": [_describe_columns(group) for group in table.columns],
+        "groups": [{"conditions": g.conditions, "count": len(g.rows)} for g in table.groups],
+        "items": items,
+    }
 
 
-def _rank(entry: tuple[str, Badness, str, ReportItem]) -> tuple[str, Badness, str]:
-    return entry[:3]
+def _conditions_of(item: ReportItem) -> str:
+    """What the item's scores were taken on: size, bit depth, region; ``not scored`` without scores."""
+    if not item.scores:
+        return "not scored"
+    protocol = item.scores[0].protocol
+    return f"{protocol.size}, {protocol.bit_depth} bit, {protocol.region}".removesuffix(", full")
 
 
-def _build_group(
-    conditions: str,
-    ranked: Sequence[tuple[ReportItem, Badness]],
-    columns: Sequence[ColumnGroup],
-    share: float,
-) -> RowGroup:
-    kept = ranked[: max(1, int(len(ranked) * share))]
-    return RowGroup(
-        conditions, tuple(_build_row(item, conditions, badness, columns) for item, badness in kept)
-    )
+def _values_of(item: ReportItem) -> dict[Definition, dict[str, float]]:
+    values: dict[Definition, dict[str, float]] = {}
+    for score in item.scores:
+        protocol = score.protocol
+        definition = Definition(score.metric, protocol.colour, protocol.alignment, protocol.variant)
+        values.setdefault(definition, {})[score.subject] = score.value
+    return values
+
+
+def _build_columns(items: Sequence[Mapping[Definition, Values]]) -> list[ColumnGroup]:
+    """The columns of all items; the first are shown as long as there is room, the reader opens the rest."""
+    counts = Counter(definition for values in items for definition in values)
+    metrics = Counter(definition.metric for definition in counts)
+    columns: list[ColumnGroup] = []
+    used = 0
+    for definition in sorted(counts, key=lambda d: (_order_definition(d), -counts[d], str(d))):
+        subjects = _order_subjects({s for values in items for s in values.get(definition, ())}, definition)
+        used += len(subjects)
+        detail = definition.detail if metrics[definition.metric] > 1 else ""
+        columns.append(ColumnGroup(definition, subjects, used <= SHOWN_COLUMNS or not columns, detail))
+    return columns
+
+
+def _order_definition(definition: Definition) -> tuple[int, bool, int, str]:
+    """By family, then after a shift search first (its target is displaced), then by metric."""
+    family, place, name = order_of_metric(definition.metric)
+    return family, definition.alignment == "none", place, name
+
+
+def _order_subjects(subjects: set[str], definition: Definition) -> tuple[str, ...]:
+    names = sorted(subjects, key=order_of_subject)
+    if {"input", "restored"} <= subjects and definition.measure.better:
+        names.insert(names.index("restored") + 1, GAIN)
+    return tuple(names)
 
 
 def _build_row(
-    item: ReportItem, conditions: str, badness: Badness, columns: Sequence[ColumnGroup]
+    item: ReportItem, values: Mapping[Definition, Values], columns: Sequence[ColumnGroup]
 ) -> TableRow:
-    number, gain = badness
+    number, value = rank = _rank(values, columns)
     fidelity = number < len(columns) and columns[number].definition.measure.family == "fidelity"
-    return TableRow(item, conditions, badness, _build_cells(item, columns), worse=fidelity and gain < 0)
-
-
-def _build_cells(item: ReportItem, columns: Sequence[ColumnGroup]) -> tuple[tuple[Cell, ...], ...]:
-    values = values_of(item)
-    return tuple(
-        tuple(_build_cell(values.get(g.definition, {}), g.definition, subject) for subject in g.subjects)
-        for g in columns
+    cells = (
+        _build_cell(values.get(group.definition, {}), group.definition, subject)
+        for group in columns
+        for subject in group.subjects
     )
+    return TableRow(item, tuple(cells), rank, worse=fidelity and value < 0)
+
+
+def _rank(values: Mapping[Definition, Values], columns: Sequence[ColumnGroup]) -> Rank:
+    """By gain where there is a target, else by reblur score, else last. Items ranked by one definition
+    stay together, since two definitions do not compare."""
+    for number, definition in enumerate(group.definition for group in columns):
+        of_subject = values.get(definition, {})
+        gain = definition.gain(of_subject)
+        if definition.measure.family == "fidelity" and gain is not None:
+            return number, gain
+        if definition.measure.family == "reblur" and "restored" in of_subject:
+            return number, definition.measure.gain(of_subject["restored"], over=0.0)
+    return len(columns), 0.0
 
 
 def _build_cell(values: Values, definition: Definition, subject: str) -> Cell:
@@ -127,14 +254,55 @@ def _build_cell(values: Values, definition: Definition, subject: str) -> Cell:
     return Cell(value, "worse" if worse else "plain")
 
 
-def _badness(values: Mapping[Definition, Values], columns: Sequence[ColumnGroup]) -> Badness:
-    """Sort key, worst first: by gain where there is a target, else by reblur score, else last. Items
-    ranked by one definition stay together, since two definitions do not compare."""
-    for number, definition in enumerate(group.definition for group in columns):
-        of_subject = values.get(definition, {})
-        gain = definition.gain(of_subject)
-        if definition.measure.family == "fidelity" and gain is not None:
-            return number, gain
-        if definition.measure.family == "reblur" and "restored" in of_subject:
-            return number, definition.measure.gain(of_subject["restored"], over=0.0)
-    return len(columns), 0.0
+def _describe_columns(group: ColumnGroup) -> dict[str, Any]:
+    measure = group.definition.measure
+    return {
+        "label": measure.label,
+        "unit": measure.unit,
+        "detail": group.definition.detail,
+        "digits": measure.digits,
+        "subjects": [name_column(subject) for subject in group.subjects],
+        "gains": [subject == GAIN for subject in group.subjects],
+        "shown": group.shown,
+    }
+
+
+def _describe_item(row: TableRow, *, group: int, pictures: Sequence[PictureSpec]) -> dict[str, Any]:
+    item = row.item
+    described = ((spec, item.digests.get(spec.name)) for spec in pictures)
+    return {
+        "id": item.id,
+        "status": item.status,
+        "route": item.route,
+        "group": group,
+        "maps": {spec.name: _describe_map(d, spec) for spec, d in described if d and d.kind == spec.scale},
+        "values": [c.value and float(f"{c.value:.{SIGNIFICANT_DIGITS}g}") for c in row.cells],
+        "marks": "".join(cell.mark[0] for cell in row.cells),
+        "worse": row.worse,
+    } | _list_pictures(item.pictures, pictures)
+
+
+def _describe_map(digest: MapDigest, spec: PictureSpec) -> dict[str, Any]:
+    """The range of a map in words and the ends of its colour scale."""
+    unit = f" {spec.unit}" if spec.unit else ""
+    return {
+        "scale": spec.scale,
+        "low": show_number(-digest.limit) if spec.is_signed else "0",
+        "high": f"{'+' if spec.is_signed else ''}{show_number(digest.limit)}{unit}",
+        "range": f"{show_number(round(digest.p05, 2))} to {show_number(round(digest.p95, 2))}{unit}",
+        "reach": max(abs(digest.p05), abs(digest.p95)),
+    }
+
+
+def _list_pictures(files: Mapping[str, str], pictures: Sequence[PictureSpec]) -> dict[str, Any]:
+    """The folder of the pictures and the files in it; files that are no pictures are left out."""
+    listed = {posixpath.splitext(file)[0]: file for file in files if file.endswith(_SUFFIXES)}
+    known = list(dict.fromkeys(spec.name for spec in pictures))
+    further = sorted(name for name in listed if not name.endswith(_THUMB) and name not in known)
+    small = dict.fromkeys(spec.name + _THUMB for spec in pictures if spec.thumbnail)
+    folder = posixpath.dirname(next((files[file] for file in listed.values()), ""))
+    return {
+        "at": f"./{quote(folder)}/",
+        "files": [quote(listed[name]) for name in (*known, *further) if name in listed],
+        "thumbs": [quote(listed[name]) for name in small if name in listed],
+    }

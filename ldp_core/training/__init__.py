@@ -1,7 +1,7 @@
-"""Training of the deblurring network, on simulated scenes.
+"""Training of all networks: `ldp train NAME FOLDER`.
 
-`python -m ldp_core.training --help` lists the steps: render a cache of frames, fit, measure, export.
-Beside this package it needs torch, numpy, scipy, pillow, imageio, safetensors, pydantic and fsspec,
-and nothing else of what the project depends on, so that it runs on a bare GPU machine. Blur detection
-also needs timm, and imagecodecs and tifffile to read its photographs.
+Beside this package it needs torch, numpy, scipy, pillow, imageio, safetensors, pydantic and fsspec, and
+nothing else of what the project depends on: on a bare GPU machine `python -m ldp_core.training` takes the
+same commands. Blur detection also needs timm, and imagecodecs and tifffile to read its photographs; LDP-tiny
+and the CLIP loss need open_clip.
 """

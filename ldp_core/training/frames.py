@@ -1,4 +1,4 @@
-"""A cache of rendered frames: rendered once, cropped again and again.
+"""A cache of rendered frames, as a camera stores them: rendered once, cropped again and again.
 
 A frame holds all that restoration works from: the views as a camera stores them, the blur map that
 the disparity estimator reads in them, and the restoration by wiener. Making one on a CPU costs as much
@@ -17,19 +17,22 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as PilImage
+from pydantic import Field
 
 from ldp_core.blur.disparity import DisparityEstimator
 from ldp_core.deblur.wiener import WienerDeblurrer
 from ldp_core.errors import SettingsError
 from ldp_core.settings import Settings
 from ldp_core.storage import write_bytes
-from ldp_core.training.degrade import CameraSettings, take_views, to_bytes
 from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
 from ldp_core.training.sources import Image, Sources
 from ldp_core.types import BlurMap, Pair, Pixels
 
+Bytes = NDArray[np.uint8]
 VIEWS = ("left", "right", "sharp", "wiener")
 MAPS = ("coc_px", "estimate_px")
+# Signed 8 bit reach 31.75 px, and scenes 26; an estimate beyond that is cut.
 _COC_STEP_PX = 0.25
 
 
@@ -39,6 +42,17 @@ class Frame:
 
     views: NDArray[np.uint8]
     maps: NDArray[np.float32]
+
+
+class CameraSettings(Settings):
+    """How views are degraded; ranges are our own choices. Shares are probabilities per photograph."""
+
+    # Views of the Canon scenes are at hand as animations of 256 colours only: about 35 dB of palette noise.
+    palette_share: float = Field(default=0.4, ge=0, le=1)
+    noise_share: float = Field(default=0.5, ge=0, le=1)
+    largest_noise: float = Field(default=0.03, ge=0)
+    grey_share: float = Field(default=0.15, ge=0, le=1)
+    gain_deviation: float = Field(default=0.02, ge=0)
 
 
 class FrameSettings(Settings):
@@ -140,10 +154,53 @@ class FrameCache:
                 "there is no cache of frames",
                 where=str(self.folder),
                 expected="a folder with cache.json, views.u8 and maps.i8",
-                remedy="render one first: python -m ldp_core.training cache FOLDER",
+                remedy="render one first: ldp train cache FOLDER",
             )
         header: dict[str, Any] = json.loads(path.read_text())
         return header
+
+
+def take_views(
+    rng: np.random.Generator, left: Image, right: Image, *, settings: CameraSettings
+) -> tuple[Bytes, Bytes]:
+    """The views (h, w, 3) in 0..1 as a file holds them; equal planes stay equal, without a palette."""
+    grey = not np.ptp(left, axis=2).any()
+    gain = 1 + _draw_ramp(rng, left.shape[1]) * settings.gain_deviation
+    views = [left * gain, right * (2 - gain)]
+    if rng.random() < settings.noise_share:
+        read, shot = settings.largest_noise * np.exp(rng.uniform(-3, 0, 2))
+        planes = 1 if grey else 3
+        views = [add_noise(rng, view[..., :planes], read=read, shot=shot) for view in views]
+    stored = [to_bytes(np.broadcast_to(view, left.shape)) for view in views]
+    if not grey and rng.random() < settings.palette_share:
+        colours = int(rng.integers(96, 257))
+        stored = [reduce_palette(view, colours=colours) for view in stored]
+    return stored[0], stored[1]
+
+
+def reduce_palette(view: Bytes, *, colours: int) -> Bytes:
+    """(h, w, 3) uint8 in a palette of its own, with error diffusion, as animated GIFs are stored."""
+    image = PilImage.fromarray(view)
+    palette = image.quantize(colours, method=PilImage.Quantize.MEDIANCUT)
+    dithered = image.quantize(palette=palette, dither=PilImage.Dither.FLOYDSTEINBERG)
+    return np.asarray(dithered.convert("RGB"))
+
+
+def add_noise(rng: np.random.Generator, view: Image, *, read: float, shot: float) -> Image:
+    """Poisson-Gaussian noise on values 0..1: variance `read**2 + shot**2 * value`; clipped."""
+    deviation = np.sqrt(read**2 + shot**2 * view.clip(0, 1))
+    noise = rng.standard_normal(view.shape, dtype=np.float32)
+    return np.asarray((view + deviation * noise).clip(0, 1), dtype=np.float32)
+
+
+def to_bytes(view: Image) -> Bytes:
+    return np.asarray(view.clip(0, 1) * 255 + 0.5, dtype=np.uint8)
+
+
+def _draw_ramp(rng: np.random.Generator, width: int) -> Image:
+    """(1, w, 1): a straight line across the view, of normal deviation."""
+    start, stop = rng.standard_normal(2)
+    return np.linspace(start, stop, width, dtype=np.float32)[None, :, None]
 
 
 def _reserve(path: Path, size: int) -> None:

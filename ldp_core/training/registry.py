@@ -1,49 +1,75 @@
-"""Networks by the name `ldp train` knows them under; a name imports its module when it is asked for."""
+"""Networks by the names that `ldp train` knows; a module is imported when its name is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
-from ldp_core.errors import SettingsError
-from ldp_core.training.run import run_trainee
+from ldp_core.errors import SettingsError, suggest
+from ldp_core.training.options import Command
 
-Main = Callable[[Sequence[str]], int]
-
-
-def _main_of(module: str, *first: str) -> Main:
-    """The `main` of a module that reads its arguments itself, `first` ones before the others."""
-    return lambda arguments: int(import_module(module).main([*first, *arguments]))
+Commands = Mapping[str, "Command[Any] | Commands"]
+"""Commands by name; some stand in a group of their own."""
 
 
-def _trainee_of(module: str) -> Main:
-    """The entry point of the `TRAINEE` of a module."""
-    return lambda arguments: run_trainee(import_module(module).TRAINEE, arguments)
+@dataclass(frozen=True, slots=True)
+class Trainable:
+    """A command of `ldp train`: the module that holds it in `COMMANDS`, and what it is for."""
+
+    module: str
+    summary: str
 
 
-NETWORKS: Final[dict[str, Main]] = {
-    "bdir": _trainee_of("ldp_core.training.bdir.trainee"),
-    "dbd": _trainee_of("ldp_core.training.dbd.trainee"),
-    "ldp": _main_of("ldp_core.training.__main__", "ldp"),
-    "ldp-tiny": _main_of("ldp_core.training.tiny.__main__"),
-    **{step: _main_of("ldp_core.training.__main__", step) for step in ("cache", "fit", "export")},
+_LDP: Final = "ldp_core.training.ldp_commands"
+NETWORKS: Final[dict[str, Trainable]] = {
+    "bdir": Trainable("ldp_core.training.bdir", "Restoration from one view, on frames of `cache`."),
+    "dbd": Trainable("ldp_core.training.dbd", "Blur detection, on masked photographs and frames of `cache`."),
+    "ldp": Trainable(_LDP, "Restoration of pairs, on frames of `cache`, or on frames rendered first."),
+    "ldp-tiny": Trainable("ldp_core.training.tiny.publish", "A small CLIP for blur maps, step by step."),
 }
-"""What follows `ldp train`: networks, then the single steps of LDP's training."""
+STEPS: Final[dict[str, Trainable]] = {
+    "cache": Trainable(_LDP, "Render frames into a folder, or go on rendering."),
+    "export": Trainable(_LDP, "Write the weights of a run of LDP, and their card."),
+}
+"""What comes before and after training."""
 
 
-def train(name: str, arguments: Sequence[str]) -> int:
-    """Train a network by name; the exit code.
+def load_command(name: str) -> Command[Any] | Commands:
+    """The command, or group of commands, that follows `ldp train`.
 
     Raises:
         SettingsError: there is no such network.
     """
-    if name not in NETWORKS:
-        raise SettingsError(
-            "there is no such network to train",
-            where="ldp train",
-            expected=", ".join(NETWORKS),
-            got=name,
-            remedy="choose one of the names",
-        )
-    return NETWORKS[name](arguments)
+    known = NETWORKS | STEPS
+    if name not in known:
+        raise _unknown(name, known, where="ldp train")
+    found: Command[Any] | Commands = import_module(known[name].module).COMMANDS[name]
+    return found
+
+
+def find_command(words: Sequence[str]) -> tuple[Command[Any], list[str]]:
+    """The command that words begin with, and the words that follow.
+
+    Raises:
+        SettingsError: there is no such network, or none of its commands has that name.
+    """
+    name, *rest = words
+    found, path = load_command(name), f"ldp train {name}"
+    while isinstance(found, Mapping):
+        name, *rest = rest or [""]
+        if name not in found:
+            raise _unknown(name, found, where=path)
+        found, path = found[name], f"{path} {name}"
+    return found, rest
+
+
+def _unknown(name: str, known: Mapping[str, object], *, where: str) -> SettingsError:
+    return SettingsError(
+        "there is no such network to train" if where == "ldp train" else "there is no such command",
+        where=where,
+        expected=", ".join(known),
+        got=name or "nothing",
+        remedy=suggest(name, known) or "choose one of the names",
+    )

@@ -1,6 +1,25 @@
-"""The one door to model weights: safetensors only, and only with the digest that was asked for."""
+"""Model weights: how they are opened, and what is known of each."""
 
-from ldp_core.weights.files import Weights, pack_weights, read_weights
-from ldp_core.weights.registry import SHIPPED, ShippedModel, digest_of, open_weights
+from ldp_core.weights.files import (
+    SHIPPED,
+    NetworkKind,
+    ShippedModel,
+    Weights,
+    digest_of,
+    load_network,
+    open_weights,
+    pack_weights,
+    read_weights,
+)
 
-__all__ = ["SHIPPED", "ShippedModel", "Weights", "digest_of", "open_weights", "pack_weights", "read_weights"]
+__all__ = [
+    "SHIPPED",
+    "NetworkKind",
+    "ShippedModel",
+    "Weights",
+    "digest_of",
+    "load_network",
+    "open_weights",
+    "pack_weights",
+    "read_weights",
+]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ldp_core.errors import ObjectMissingError, WeightsError
+from ldp_core.errors import ObjectMissingError, WeightsError, suggest
 from ldp_core.storage import join, list_folder, read_bytes
-from ldp_core.weights.registry import SHIPPED
+from ldp_core.weights.files import SHIPPED
 
 _WEIGHTS, _CARD = ".safetensors", ".json"
 
@@ -61,7 +61,8 @@ def find_model(name: str, folder: str | None = None) -> KnownModel:
             "there is no model of this name",
             where=name,
             expected=", ".join(model.name for model in models),
-            remedy="name the folder of your own models with --folder",
+            remedy=suggest(name, [model.name for model in models])
+            or "name the folder of your own models with --folder",
         )
     return found
 

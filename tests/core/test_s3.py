@@ -81,6 +81,14 @@ def test_every_verb_makes_one_request(s3: str, proxied_s3: FaultProxy) -> None:
     assert asked(proxied_s3, lambda: storage.list_sizes(storage.join(s3, "a"))) == ["GET"]
 
 
+def test_only_what_deletes_needs_the_right_to_delete(s3: str, proxied_s3: FaultProxy) -> None:
+    """The table of rights: HEAD and GET need GetObject, a listing ListBucket, PUT PutObject."""
+    url = storage.join(s3, "a/one.png")
+    for verb in (*VERBS.values(), storage.exists, storage.list_entries, storage.list_folder):
+        assert {*asked(proxied_s3, lambda verb=verb: verb(url))} <= {"GET", "HEAD", "PUT"}
+    assert asked(proxied_s3, lambda: storage.delete(url)) == ["HEAD", "DELETE"]
+
+
 def test_what_others_wrote_is_seen_at_once(s3: str, s3_server: S3Server) -> None:
     storage.write_bytes(storage.join(s3, "a/1"), b"1")
     assert list(storage.list_objects(storage.join(s3, "a"))) == ["1"]

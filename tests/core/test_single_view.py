@@ -12,8 +12,8 @@ from single_samples import write_bdir, write_dbd
 
 from ldp_core import storage
 from ldp_core.archive import Archive
-from ldp_core.archive.addresses import Address, ItemKind
 from ldp_core.archive.audit import audit_item
+from ldp_core.archive.layout import FRAME_SECTION, Address
 from ldp_core.axis_adapter import align_axis
 from ldp_core.blur import ESTIMATORS, make_estimator
 from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl, load_pair, read_catalogue
@@ -129,7 +129,7 @@ class TestArchive:
         ]  # fmt: skip
         frames = archive.open_dataarray("frames", "", single.id)
         np.testing.assert_array_equal(frames.sel(view="left"), single.left)
-        assert audit_item(str(tmp_path), Address(ItemKind.FRAMES, "", single.id)) == ()
+        assert audit_item(str(tmp_path), Address(FRAME_SECTION, single.id)) == ()
 
     def test_it_has_another_digest_than_the_pair(self, tmp_path: Path) -> None:
         for name, pair in (("pair", make_pair()), ("single", replace(make_pair(), right=None))):

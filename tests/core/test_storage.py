@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import uuid
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -75,3 +82,80 @@ def test_an_unknown_protocol_is_a_storage_error() -> None:
 def test_an_empty_address_is_not_the_current_folder() -> None:
     with pytest.raises(SettingsError, match="address is empty"):
         storage.absolute_url("")
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("listing", [storage.list_sizes, storage.list_entries, storage.list_folder])
+@pytest.mark.parametrize("place", ["x", "x/deep"])
+def test_a_folder_that_cannot_be_listed_is_no_empty_one(
+    code: int, listing: Any, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a listing that fails, as the superuser may list every folder."""
+    if listing is storage.list_folder and place != "x":
+        pytest.skip("it lists one folder only")
+    (tmp_path / "x" / "deep").mkdir(parents=True)
+    (tmp_path / "x" / "1").write_bytes(b"..")
+    scan = os.scandir
+
+    def fail(path: Any) -> Any:
+        if Path(path).samefile(tmp_path / place):
+            raise OSError(code, os.strerror(code), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(StorageError, match=place) as caught:
+        listing(str(tmp_path / "x"))
+    assert not isinstance(caught.value, ObjectMissingError)
+
+
+def test_links_to_folders_are_followed_and_loops_end(tmp_path: Path) -> None:
+    for name in ("elsewhere/deep/1", "x/own/2", "x/file"):
+        storage.write_bytes(str(tmp_path / name), b"..")
+    links: dict[str, str | Path] = {
+        "linked": tmp_path / "elsewhere",
+        "own/up": "..",
+        "self": ".",
+        "gone": "nowhere",
+        "round": "round",
+    }
+    for name, target in links.items():
+        (tmp_path / "x" / name).symlink_to(target)
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "x")
+    (tmp_path / "x" / "same").symlink_to("file")
+    expected = {"file": 2, "gone": 0, "linked/deep/1": 2, "own/2": 2, "round": 0, "same": 2}
+    assert storage.list_sizes(str(tmp_path / "x")) == expected
+    entries = storage.list_entries(str(tmp_path / "x"))
+    assert {name: entry.size_bytes for name, entry in entries.items()} == expected
+    (tmp_path / "link").symlink_to("x")
+    assert storage.list_sizes(str(tmp_path / "link")) == expected
+    assert storage.list_folder(str(tmp_path / "x")).folders == ("linked", "own", "self")
+
+
+def test_a_file_holds_no_objects(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"..")
+    for url in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert storage.list_sizes(str(url)) == {}
+        assert storage.list_entries(str(url)) == {}
+
+
+@pytest.fixture
+def without_ranges(tmp_path: Path) -> Iterator[str]:
+    """The address of an HTTP server that sends whole objects whatever range is asked."""
+    pytest.importorskip("aiohttp")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_ranges_from_a_server_that_ignores_them(without_ranges: str, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"0123456789")
+    url = storage.join(without_ranges, "a.bin")
+    assert storage.read_bytes(url) == b"0123456789"
+    assert storage.read_bytes(url, start=2, end=5) == b"234"
+    assert storage.read_bytes(url, start=0, end=10) == b"0123456789"

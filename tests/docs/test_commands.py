@@ -13,15 +13,11 @@ from doc_blocks import ROOT, read_blocks
 from typer.testing import CliRunner
 
 from flows.cli import app
-from ldp_core.training import __main__ as ldp
-from ldp_core.training.bdir.trainee import TRAINEE as BDIR
-from ldp_core.training.dbd.trainee import TRAINEE as DBD
-from ldp_core.training.run import build_parser
-from ldp_core.training.tiny import __main__ as tiny
+from ldp_core.training.registry import NETWORKS, STEPS
 
 PAGES = ["README.md", *(str(page.relative_to(ROOT)) for page in sorted((ROOT / "infra").rglob("*.md")))]
+CARDS = sorted((ROOT / "ldp_core/weights/shipped").glob("*.json"))
 SHELLS = ("sh", "bash", "console")
-TRAINEES = {trainee.name: trainee for trainee in (BDIR, DBD)}
 
 
 def read_commands() -> list[tuple[str, list[str]]]:
@@ -48,6 +44,11 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.mark.parametrize(("where", "arguments"), LDP, ids=[" ".join(words) for _, words in LDP])
 def test_a_command_is_understood(where: str, arguments: list[str]) -> None:
+    understand(arguments)
+
+
+def understand(arguments: list[str]) -> None:
+    """Parse the arguments of `ldp` to the last one, and run nothing."""
     command, name = typer.main.get_command(app), "ldp"
     while hasattr(command, "resolve_command"):
         context = command.context_class(command)
@@ -55,16 +56,24 @@ def test_a_command_is_understood(where: str, arguments: list[str]) -> None:
     command.make_context(name, list(arguments))
 
 
-def test_training_commands_are_understood() -> None:
-    asked = [words[1:] for _, words in LDP if words[0] == "train"]
-    assert asked
-    for name, *options in asked:
-        if name == "ldp-tiny":
-            tiny.build_parser().parse_args(options)
-        elif name in TRAINEES:
-            build_parser(TRAINEES[name]).parse_args(options)
-        else:
-            ldp.build_parser().parse_args([name, *options])
+@pytest.mark.parametrize(
+    "card", sorted((ROOT / "ldp_core/weights/shipped").glob("*.json")), ids=lambda p: p.stem
+)
+def test_the_training_commands_of_a_card_are_understood(card: Path) -> None:
+    commands = [shlex.split(command)[1:] for command in json.loads(card.read_text())["commands"]]
+    trained = [words for words in commands if words[0] == "train"]
+    assert trained
+    for words in trained:
+        understand(words)
+
+
+def test_training_commands_within_sentences_are_understood() -> None:
+    text = "".join((ROOT / page).read_text() for page in PAGES).replace("\n", " ")
+    named = [shlex.split(words.removesuffix("...")) for words in re.findall(r"`ldp (train [^`]+)`", text)]
+    complete = [words for words in named if len(words) > 2 and words[1] in NETWORKS | STEPS]
+    assert complete
+    for words in complete:
+        understand(words)
 
 
 def test_scripts_that_are_called_are_there_and_know_their_options() -> None:
@@ -72,7 +81,7 @@ def test_scripts_that_are_called_are_there_and_know_their_options() -> None:
     called = re.findall(r"python (infra/[\w/]+\.py)([^`\n]*)", text)
     assert called
     for script, options in called:
-        known = (ROOT / script).read_text()
+        known = (ROOT / script).read_text() + (ROOT / "infra/benchmarks/harness.py").read_text()
         unknown = [word for word in options.split() if word.startswith("--") and word not in known]
         assert unknown == [], script
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from doc_blocks import ROOT, read_blocks
 
 from ldp_core.archive import Archive
+from ldp_core.errors import ItemDamagedError
 
 
 def run_blocks(page: str) -> dict[str, Any]:
@@ -51,6 +54,23 @@ def test_results_are_read_as_the_page_says(inside: Path) -> None:
     assert {score.subject for score in found["scores_of_item"]} >= {"input", "restored"}
 
 
+def test_an_empty_chunk_is_noticed_by_the_example_and_by_the_package(place: Path, tmp_path: Path) -> None:
+    """Zarr alone reads it as zeros."""
+    frames = place / "archive" / "frames" / "dataset" / "0"
+    copy = Path(shutil.copytree(frames, tmp_path / "archive/frames/d/0"))
+    chunk = copy / "c.0.0.0.0"
+    chunk.write_bytes(b"")
+    assert not zarr.open_array(copy, mode="r")[:].any()  # type: ignore[union-attr]
+    blocks = read_blocks("infra/docs/reading-results.md", "python")
+    [example] = [block.text for block in blocks if "def open_item" in block.text]
+    names: dict[str, Any] = {"Path": Path}
+    exec(example.partition("\n\n\ndef list_items")[0], names)
+    with pytest.raises(ValueError, match="damaged"):
+        names["open_item"](str(copy))
+    with pytest.raises(ItemDamagedError):
+        Archive(str(tmp_path / "archive")).read_pair("d/0")
+
+
 def test_every_file_of_a_run_is_named(inside: Path) -> None:
     page = (ROOT / "infra/docs/reading-results.md").read_text()
     [run] = Path("archive/runs").iterdir()
@@ -78,13 +98,13 @@ print(left.shape, left.dtype, verified)
 
 def test_the_archive_page_names_every_folder_and_field(inside: Path) -> None:
     page = (ROOT / "infra/archive-format.md").read_text()
-    kinds = {path.name for path in Path("archive").iterdir()}
+    kinds = {path.name for path in Path("archive").iterdir() if path.is_dir()}
     assert {"frames", "blur", "confidence", "restored", "scores", "runs"} == kinds
     assert [kind for kind in kinds if f"<archive>/{kind}/" not in page] == []
     archive = Archive("archive")
     for kind in kinds - {"runs", "scores"}:
-        for metadata in Path("archive", kind).rglob("zarr.json"):
-            parts = metadata.parent.relative_to(Path("archive", kind)).parts
+        for chunk in Path("archive", kind).rglob("c.*"):
+            parts = chunk.parent.relative_to(Path("archive", kind)).parts
             key = "" if kind == "frames" else parts[0]
             fields = archive.read_attributes(kind, key, "/".join(parts[-2:]))
             assert [field for field in fields if f"`{field}`" not in page] == []

@@ -14,7 +14,7 @@ import pytest
 from archive_samples import KEY, assert_same, assert_same_fields, forget, make_map, noise
 
 from ldp_core.archive import Archive
-from ldp_core.archive.sealed import BLANK_SEAL, seal_json
+from ldp_core.archive.checksums import BLANK_CHECKSUM, write_checksummed
 from ldp_core.errors import ArchiveError, ItemConflictError, ItemDamagedError, ItemMissingError, StorageError
 from ldp_core.storage import delete, join, list_objects, read_bytes, write_bytes
 from ldp_core.types import BlurMap, Pair, Score, ScoringProtocol
@@ -102,7 +102,7 @@ def archive(sort: Sort) -> Iterator[Archive]:
     forget(archive.url)
 
 
-def assert_damage_is_named_and_mended(archive: Archive, sort: Sort, item_id: str, seed: int) -> None:
+def assert_damage_is_named_and_repaired(archive: Archive, sort: Sort, item_id: str, seed: int) -> None:
     with pytest.raises((ItemDamagedError, ItemMissingError)):
         sort.read(archive, item_id)
     assert sort.write(archive, item_id, seed)
@@ -157,20 +157,20 @@ def test_an_object_cut_anywhere_or_with_bytes_added_is_an_error(archive: Archive
         assert count_noticed(archive, sort, url, versions=versions) == len(versions)
 
 
-def test_a_lost_object_is_an_error_and_is_mended(archive: Archive, sort: Sort) -> None:
+def test_a_lost_object_is_an_error_and_is_repaired(archive: Archive, sort: Sort) -> None:
     for path in sort.objects(ONE):
         delete(join(archive.url, path))
-        assert_damage_is_named_and_mended(archive, sort, ONE, 1)
+        assert_damage_is_named_and_repaired(archive, sort, ONE, 1)
 
 
-def test_an_exchanged_object_is_an_error_and_is_mended(archive: Archive, sort: Sort) -> None:
+def test_an_exchanged_object_is_an_error_and_is_repaired(archive: Archive, sort: Sort) -> None:
     for path in zip(sort.objects(ONE), sort.objects(TWO), strict=True):
         urls = [join(archive.url, name) for name in path]
         contents = [read_bytes(url) for url in urls]
         write_bytes(urls[0], contents[1])
         write_bytes(urls[1], contents[0])
-        assert_damage_is_named_and_mended(archive, sort, ONE, 1)
-        assert_damage_is_named_and_mended(archive, sort, TWO, 2)
+        assert_damage_is_named_and_repaired(archive, sort, ONE, 1)
+        assert_damage_is_named_and_repaired(archive, sort, TWO, 2)
 
 
 def test_an_item_put_whole_in_the_place_of_another_is_an_error(archive: Archive, sort: Sort) -> None:
@@ -195,8 +195,8 @@ def reseal(archive: Archive, path: str, change: Callable[[dict[str, Any]], objec
     document = json.loads(read_bytes(url))
     record = document["ldp"] if "ldp" in document else document["attributes"]["ldp"]
     change(record)
-    record["seal_sha256"] = BLANK_SEAL
-    write_bytes(url, seal_json(document, where=url))
+    record["seal_sha256"] = BLANK_CHECKSUM
+    write_bytes(url, write_checksummed(document, where=url))
 
 
 def test_a_record_with_any_field_removed_is_an_error(archive: Archive, sort: Sort) -> None:
@@ -249,7 +249,7 @@ def test_a_confidence_of_another_map_is_an_error(archive: Archive, sort: Sort) -
     for name in list_objects(join(other.url, folder)):
         write_bytes(join(archive.url, folder, name), read_bytes(join(other.url, folder, name)))
     forget(other.url)
-    assert_damage_is_named_and_mended(archive, sort, ONE, 1)
+    assert_damage_is_named_and_repaired(archive, sort, ONE, 1)
 
 
 @pytest.mark.parametrize("sort", ["pair"], indirect=True)

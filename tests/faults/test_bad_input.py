@@ -33,6 +33,7 @@ WEBP, NPY = pil_bytes(RGB, "WEBP", lossless=True), npy_bytes(RGB)
 EXR = exr_bytes({name: REAL[..., n].copy() for n, name in enumerate("RGB")})
 DNG = dng_bytes(RNG.integers(600, 16000, (40, 56), dtype=np.uint16))
 SOUND = {"png": PNG, "jpeg": JPEG, "tiff": TIFF, "webp": WEBP, "npy": NPY, "exr": EXR, "dng": DNG}
+SOUND |= {"bmp": pil_bytes(RGB, "BMP"), "ppm": pil_bytes(RGB, "PPM"), "pgm": pil_bytes(RGB[..., 0], "PPM")}
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
@@ -88,7 +89,9 @@ FORMAT: dict[str, bytes] = {
     "text": b"left,right\na.png,b.png\n",
     "html saved as a picture": b"<!doctype html><title>404</title>",
     "gif": pil_bytes(RGB[..., 0], "GIF"),
-    "bmp": pil_bytes(RGB, "BMP"),
+    "bmp of 32 bit": pil_bytes(Image.new("RGBA", (8, 8)), "BMP"),
+    "pgm of 10 bit": b"P5 2 1 1023\n" + bytes(4),
+    "two pgm in one file": 2 * (b"P5 2 1 255\n" + b"ab"),
     **{f"{kind} of its magic only": content[:8] for kind, content in SOUND.items()},
     **{f"{kind} cut in half": content[: len(content) // 2] for kind, content in SOUND.items()},
     **{f"{kind} short of its last bytes": content[:-20] for kind, content in SOUND.items()},

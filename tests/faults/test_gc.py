@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from flows.cli import app
 from ldp_core.errors import ArchiveError, ItemDamagedError
 from ldp_core.storage import delete
+from tasks.cluster import in_process
 from tasks.collect import collect, find_garbage
-from tasks.spread import here
 from tasks.verify import verify_archive
 
 DAY_S = 24 * 3600
@@ -54,7 +54,7 @@ def gc(archive: Path, *options: str) -> tuple[int, dict[str, object]]:
 
 def keys_of_run(archive: Path, run_id: str) -> tuple[str, str]:
     values = json.loads(CliRunner().invoke(app, ["status", str(archive), run_id, "--json"]).stdout)
-    return values["stage_keys"]["restored"], values["stage_keys"]["scores"]
+    return values["stage_keys"]["pair"]["deblur"], values["stage_keys"]["pair"]["score"]
 
 
 def test_what_runs_refer_to_is_no_garbage(archive: Path) -> None:
@@ -67,18 +67,18 @@ def test_what_runs_refer_to_is_no_garbage(archive: Path) -> None:
 def test_results_of_a_forgotten_run_are_listed_and_only_deleted_when_asked(archive: Path) -> None:
     restored, scores = keys_of_run(archive, FIRST)
     shutil.rmtree(archive / "runs" / FIRST)
-    before = contents_of(archive)
+    before = contents_of(archive, groups=True)
     gone = {name for name in before if restored in name or scores in name}
 
     _, listed = gc(archive)
-    assert contents_of(archive) == before
+    assert contents_of(archive, groups=True) == before
     assert {row["path"] for row in listed["sections"]} == {f"restored/{restored}", f"scores/{scores}"}  # type: ignore[attr-defined]
     assert listed["size_bytes"] == sum(len(before[name]) for name in gone)
 
     _, deleted = gc(archive, "--delete")
     assert deleted["sections"] == listed["sections"]
-    assert before.keys() - contents_of(archive).keys() == gone
-    assert not verify_archive(str(archive), here).rotten
+    assert before.keys() - contents_of(archive, groups=True).keys() == gone
+    assert not verify_archive(str(archive), in_process).corrupt
 
 
 def test_frames_go_last_and_only_with_all_their_results(archive: Path) -> None:
@@ -92,7 +92,8 @@ def test_frames_go_last_and_only_with_all_their_results(archive: Path) -> None:
     assert not any(row["path"] == "frames" for row in values["sections"])  # type: ignore[attr-defined]
     age(archive)
     gc(archive, "--delete")
-    assert {path.name for path in (archive / "frames" / "set").iterdir() if any(path.iterdir())} == {"0"}
+    folders = (path for path in (archive / "frames" / "set").iterdir() if path.is_dir())
+    assert {path.name for path in folders if any(path.iterdir())} == {"0"}
     assert list(archive.glob("blur/truth/set/0/zarr.json"))
     assert not list(archive.glob("*/**/set/1/zarr.json"))
 
@@ -142,7 +143,7 @@ def test_a_run_that_is_starting_is_waited_for_and_one_that_never_began_is_not(ar
         find_garbage(str(archive))
     age(archive)
     assert find_garbage(str(archive)) == []
-    assert not verify_archive(str(archive), here).rotten
+    assert not verify_archive(str(archive), in_process).corrupt
 
 
 def test_a_run_that_starts_after_the_listing_keeps_what_it_refers_to(whole: Path, archive: Path) -> None:
@@ -176,5 +177,5 @@ def test_a_run_at_work_loses_nothing(whole: Path, archive: Path) -> None:
             rounds += 1
     thread.join()
     assert not failed
-    assert not verify_archive(str(archive), here).rotten
+    assert not verify_archive(str(archive), in_process).corrupt
     assert {path.name for path in (archive / "runs").iterdir()} == {SECOND, "20260104t000000z-ffffff"}

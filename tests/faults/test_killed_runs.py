@@ -82,7 +82,7 @@ def assert_whole(archive: Path) -> None:
     opened = Archive(str(archive))
     for item_id in opened.list_items("frames"):
         opened.read_pair(item_id)
-    for key in (path.name for path in archive.glob("restored/*")):
+    for key in (path.name for path in archive.glob("restored/*") if path.is_dir()):
         for item_id in opened.list_items("restored", key):
             opened.read_restored(key, item_id)
 

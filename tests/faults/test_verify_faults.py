@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from run_samples import FIRST, contents_of, make_dataset, make_run
 
-from flows.verify import mend
 from ldp_core.archive.audit import Damage
-from ldp_core.archive.contents import address_of
-from tasks.repair import Outcome
-from tasks.spread import here
+from ldp_core.archive.layout import address_of
+from tasks.cluster import in_process
+from tasks.repair import RepairOutcome, repair_archive
+from tasks.run import new_run_id
 from tasks.verify import Verification, verify_archive
 
 FAULTS = ("flip", "cut", "delete", "swap objects", "swap items")
@@ -32,11 +32,13 @@ def archive(whole: Path, tmp_path: Path) -> Path:
 
 
 def verify(archive: Path) -> Verification:
-    return verify_archive(str(archive), here)
+    return verify_archive(str(archive), in_process)
 
 
-def repair(archive: Path) -> dict[str, Outcome]:
-    return {path: one.outcome for path, one in mend(str(archive), verify(archive), here).items()}
+def repair(archive: Path) -> dict[str, RepairOutcome]:
+    corrupt = verify(archive).corrupt.values()
+    repairs = repair_archive(str(archive), corrupt, in_process, when=new_run_id())
+    return {path: one.outcome for path, one in repairs.items()}
 
 
 def item_objects(archive: Path) -> list[str]:
@@ -45,12 +47,12 @@ def item_objects(archive: Path) -> list[str]:
 
 
 def item_of(name: str) -> str:
-    """The path by which a rotten item is named."""
+    """The path by which a corrupt item is named."""
     return name if name.startswith("scores/") else name.rpartition("/")[0]
 
 
 def break_object(archive: Path, name: str, fault: str, dice: random.Random) -> set[str]:
-    """Do one fault to an object; returns the items that are rotten then."""
+    """Do one fault to an object; returns the items that are corrupt then."""
     path = archive / name
     content = bytearray(path.read_bytes())
     if fault == "flip":
@@ -82,8 +84,8 @@ def swap(archive: Path, name: str, dice: random.Random, *, whole_items: bool) ->
 
 def test_a_whole_archive_is_whole(archive: Path) -> None:
     found = verify(archive)
-    assert not found.rotten
-    assert not any((found.torn, found.partial, found.orphaned, found.strange, found.unsealed))
+    assert not found.corrupt
+    assert not any((found.incomplete, found.partial, found.orphaned, found.unknown, found.unchecked))
     assert sum(found.items.values()) == 6 * 3
     assert found.runs == 1
     assert found.size_bytes == sum(len(contents_of(archive)[name]) for name in item_objects(archive))
@@ -93,39 +95,39 @@ def test_a_whole_archive_is_whole(archive: Path) -> None:
 @pytest.mark.parametrize(
     "kind", ["frames", "blur/disparity", "blur/truth", "confidence", "restored", "scores"]
 )
-def test_a_fault_is_named_and_mended(archive: Path, kind: str, fault: str) -> None:
+def test_a_fault_is_named_and_repaired(archive: Path, kind: str, fault: str) -> None:
     before, dice = contents_of(archive), random.Random(f"{kind} {fault}")
     for name in [name for name in item_objects(archive) if name.startswith(kind) and "/set/1" in name]:
-        rotten = break_object(archive, name, fault, dice)
-        assert set(verify(archive).rotten) == rotten
-        assert set(repair(archive)) == rotten
+        corrupt = break_object(archive, name, fault, dice)
+        assert set(verify(archive).corrupt) == corrupt
+        assert set(repair(archive)) == corrupt
         assert contents_of(archive) == before
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_faults_at_random_are_all_named_and_mended(archive: Path, seed: int) -> None:
+def test_faults_at_random_are_all_named_and_repaired(archive: Path, seed: int) -> None:
     before, dice = contents_of(archive), random.Random(seed)
     names = dice.sample(item_objects(archive), dice.randint(2, 5))
-    rotten = set()
+    corrupt = set()
     for name in names:
         if (archive / name).stat().st_size:
-            rotten |= break_object(archive, name, dice.choice(("flip", "cut", "delete")), dice)
-    assert set(verify(archive).rotten) | unknowable(rotten) == rotten
+            corrupt |= break_object(archive, name, dice.choice(("flip", "cut", "delete")), dice)
+    assert set(verify(archive).corrupt) | unknowable(corrupt) == corrupt
     for _ in range(2):
         outcomes = repair(archive)
-    assert Outcome.NOT_MENDED not in outcomes.values()
+    assert RepairOutcome.NOT_REPAIRED not in outcomes.values()
     assert contents_of(archive) == before
-    assert not verify(archive).rotten
+    assert not verify(archive).corrupt
 
 
-def unknowable(rotten: set[str]) -> set[str]:
-    """Companions whose owner is rotten as well: nothing says any more that they should be there."""
+def unknowable(corrupt: set[str]) -> set[str]:
+    """Sidecars whose owner is corrupt as well: nothing says any more that they should be there."""
     owners = {"confidence/": "blur/", "blur/truth/": "frames/"}
     return {
         path
-        for path in rotten
+        for path in corrupt
         for start, owner in owners.items()
-        if path.startswith(start) and path.replace(start, owner, 1) in rotten
+        if path.startswith(start) and path.replace(start, owner, 1) in corrupt
     }
 
 
@@ -138,26 +140,26 @@ def test_good_things_are_not_written_again(archive: Path) -> None:
     assert changed <= {archive / item_of(name) / file for file in ("zarr.json", "c.0.0")}
 
 
-def test_what_is_rotten_is_set_aside_not_lost(archive: Path) -> None:
+def test_what_is_corrupt_is_moved_away_not_lost(archive: Path) -> None:
     name = next(name for name in item_objects(archive) if name.startswith("restored") and "c.0" in name)
-    (archive / name).write_bytes(b"rotten")
+    (archive / name).write_bytes(b"corrupt")
     repair(archive)
     [moment] = (archive / "rotten").iterdir()
-    assert (moment / name).read_bytes() == b"rotten"
+    assert (moment / name).read_bytes() == b"corrupt"
 
 
 def test_frames_are_not_taken_from_a_source_that_has_changed(whole: Path, archive: Path) -> None:
     source = whole.parent / "dataset" / "left"
     original = (source / "0.png").read_bytes()
     name = next(name for name in item_objects(archive) if name.startswith("frames/set/0/c"))
-    (archive / name).write_bytes(b"rotten")
+    (archive / name).write_bytes(b"corrupt")
     before = contents_of(archive)
     try:
         (source / "0.png").write_bytes((source / "1.png").read_bytes())
         outcomes = repair(archive)
     finally:
         (source / "0.png").write_bytes(original)
-    assert outcomes == {"frames/set/0": Outcome.NOT_MENDED}
+    assert outcomes == {"frames/set/0": RepairOutcome.NOT_REPAIRED}
     assert contents_of(archive) == before
 
 
@@ -166,7 +168,7 @@ def test_results_of_unknown_methods_stay_as_they_are(archive: Path) -> None:
     name = next(name for name in item_objects(archive) if name.startswith("restored"))
     break_object(archive, name, "cut", random.Random(1))
     before = contents_of(archive)
-    assert repair(archive) == {item_of(name): Outcome.NOT_MENDED}
+    assert repair(archive) == {item_of(name): RepairOutcome.NOT_REPAIRED}
     assert contents_of(archive) == before
 
 
@@ -176,8 +178,8 @@ def test_records_that_can_be_made_again_are(archive: Path, name: str, fault: str
     before = contents_of(archive)
     path = f"runs/{FIRST}/{name}"
     break_object(archive, path, fault, random.Random(2))
-    assert set(verify(archive).rotten) == {path}
-    assert repair(archive) == {path: Outcome.IDENTICAL}
+    assert set(verify(archive).corrupt) == {path}
+    assert repair(archive) == {path: RepairOutcome.IDENTICAL}
     assert contents_of(archive) == before
 
 
@@ -186,8 +188,8 @@ def test_records_that_can_be_made_again_are(archive: Path, name: str, fault: str
 def test_other_records_are_named(archive: Path, name: str, fault: str) -> None:
     path = f"runs/{FIRST}/{name}"
     break_object(archive, path, fault, random.Random(3))
-    assert set(verify(archive).rotten) == {path}
-    assert repair(archive) == {path: Outcome.NOT_MENDED}
+    assert set(verify(archive).corrupt) == {path}
+    assert repair(archive) == {path: RepairOutcome.NOT_REPAIRED}
 
 
 def test_records_of_earlier_versions_are_read_not_refused(archive: Path) -> None:
@@ -195,16 +197,16 @@ def test_records_of_earlier_versions_are_read_not_refused(archive: Path) -> None
     (run / "digests.json").unlink()
     (run / "run.json").write_text((run / "run.json").read_text().replace('"sealed_by": "digests.json",', ""))
     found = verify(archive)
-    assert not found.rotten
-    assert found.unsealed == [FIRST]
+    assert not found.corrupt
+    assert found.unchecked == [FIRST]
 
 
-def test_traces_of_stopped_writers_are_named_and_are_no_rot(archive: Path) -> None:
+def test_traces_of_stopped_writers_are_named_and_are_not_corrupt(archive: Path) -> None:
     key = next(path.name for path in (archive / "confidence").iterdir())
     places = {
-        "torn": "restored/other-0123/set/7/c.0.0.0",
+        "incomplete": "restored/other-0123/set/7/c.0.0.0",
         "partial": "frames/set/0/.c.0.0.0.0.0123.partial",
-        "strange": "frames/readme.txt",
+        "unknown": "frames/readme.txt",
     }
     for place in places.values():
         (archive / place).parent.mkdir(parents=True, exist_ok=True)
@@ -213,7 +215,7 @@ def test_traces_of_stopped_writers_are_named_and_are_no_rot(archive: Path) -> No
     found = verify(archive)
     assert {name: getattr(found, name) for name in places} == {name: [path] for name, path in places.items()}
     assert set(found.orphaned) == {f"confidence/other-0123/set/{n}" for n in range(3)}
-    assert {rot.damage for rot in found.rotten.values()} == {Damage.MISPLACED}
+    assert {one.damage for one in found.corrupt.values()} == {Damage.MISPLACED}
 
 
 def test_an_address_is_read_back_from_its_path(archive: Path) -> None:
@@ -222,3 +224,18 @@ def test_an_address_is_read_back_from_its_path(archive: Path) -> None:
         assert address is not None
         assert address.path == item_of(name)
     assert address_of("runs/x/run.json") is None
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "blur/zarr.json", "frames/zarr.json", "frames/set/zarr.json"])
+def test_an_altered_group_is_named_and_repaired(archive: Path, name: str) -> None:
+    before = contents_of(archive, groups=True)
+    (archive / name).write_bytes(before[name][:-9])
+    assert set(verify(archive).corrupt) == {name}
+    assert repair(archive) == {name: RepairOutcome.IDENTICAL}
+    assert contents_of(archive, groups=True) == before
+
+
+def test_a_lost_group_is_no_damage(archive: Path) -> None:
+    for name in ("zarr.json", "frames/zarr.json", "frames/set/zarr.json"):
+        (archive / name).unlink()
+    assert not verify(archive).corrupt

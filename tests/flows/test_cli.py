@@ -83,7 +83,7 @@ class TestRestore:
         (dataset / "left" / "Scene 1.png").write_bytes(b"not a picture")
         code, out, _ = run("restore", dataset, "--archive", tmp_path / "archive", "--workers", 1)
         assert code == 3
-        assert "1 set aside" in out
+        assert "1 quarantined" in out
 
     def test_too_many_bad_items_exit_with_4(self, dataset: Path, tmp_path: Path) -> None:
         (dataset / "left" / "Scene 1.png").write_bytes(b"not a picture")
@@ -110,3 +110,10 @@ def test_mistakes_are_explained_not_traced(
     assert code == 1
     assert err.startswith(f"ldp: {message}")
     assert "Traceback" not in err
+
+
+def test_a_demo_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, error = run("demo", tmp_path / "file" / "demo")
+    assert code == 1
+    assert error.startswith("ldp: [storage] ")

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from ldp_core.archive import Archive
-from ldp_core.report.comparison_pictures import find_difference
+from ldp_core.report.comparison import find_difference
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

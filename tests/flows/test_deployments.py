@@ -83,4 +83,4 @@ def test_too_many_bad_items_fail_the_run_and_say_why(
     assert state["type"] == "FAILED"
     for words in ("TooManyBadItemsError", "expected: at most 1 of 3", "got: 2", "quarantine.jsonl"):
         assert words in state["message"]
-    assert "**2** set aside" in artifacts_of(prefect, run_id)["ingest-report"]
+    assert "**2** quarantined" in artifacts_of(prefect, run_id)["ingest-report"]

@@ -15,15 +15,15 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.console import print_maps
+from flows.cli.measure import print_maps
 from ldp_core.blur.dd_network import LIGHT, DdNetwork
 from ldp_core.deblur import DEBLURRERS
 from ldp_core.evaluation import FamilyScore
 from ldp_core.images import encode_image
 from ldp_core.optics import KernelSpec, kernel_pair
-from ldp_core.optics.chance import Chance
-from ldp_core.optics.realism.windows import REACH_PX, SIDE_PX
+from ldp_core.optics.realism.photographs import REACH_PX, SIDE_PX
 from ldp_core.optics.render import render_views
+from ldp_core.optics.rng import Rng
 from ldp_core.optics.textures import spectral_noise
 from ldp_core.types import FloatMap, MeanScore, Pixels
 from ldp_core.weights import pack_weights
@@ -46,7 +46,7 @@ def write(path: Path, plane: Tensor) -> None:
 
 def photograph(seed: int, coc_px: float) -> tuple[Tensor, Tensor, Tensor]:
     """A flat, textured target (h, w) of a window or two: sharp, and as both views see it."""
-    sharp = 0.5 + 0.1 * spectral_noise(Chance.from_seed(seed), HEIGHT, WIDTH, exponent=1.0)
+    sharp = 0.5 + 0.1 * spectral_noise(Rng.from_seed(seed), HEIGHT, WIDTH, exponent=1.0)
     left, right = render_views(sharp[None, None], torch.full((1, HEIGHT, WIDTH), coc_px), KERNEL)
     return sharp, left[0, 0], right[0, 0]
 
@@ -83,7 +83,7 @@ def test_the_split_family_is_reported_closest_to_both_cameras(photographs: Path)
             assert found["unblurred"][view] < found["disc"][view] < found["measured"][view]
     signs = {fit["camera"]: fit["coc_px"] for fit in report["fits"] if fit["family"] == "measured"}
     assert signs["canon_r6m2"] == {"600 mm": pytest.approx(-8, rel=0.1), "1500 mm": pytest.approx(6, rel=0.1)}
-    assert [row["family"] for row in report["likeness"]] == ["disc", "measured"]
+    assert [row["family"] for row in report["correlations"]] == ["disc", "measured"]
 
 
 def test_people_see_a_table(photographs: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_table_of_maps_shows_a_dash_where_nothing_was_measured(capsys: pytest.
 
 
 def test_training_takes_its_steps_from_the_shell(tmp_path: Path) -> None:
-    code, _, _ = run("train", "fit", tmp_path, "--cache", tmp_path / "none")
+    code, _, _ = run("train", "ldp", tmp_path, "--cache", tmp_path / "none")
     assert code == 1
     code, _, _ = run("train", "ldp-tiny", "fit", tmp_path, "--patches", tmp_path / "none")
     assert code == 1
@@ -227,17 +227,9 @@ def test_deblurrers_stand_side_by_side_on_a_dataset(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ldp_core.evaluation.restoration.evaluate_restoration", score)
     code, out, _ = run("evaluate", "restoration", "photos", "--layout", "canon-dpdd")
     assert code == 0
-    assert out.splitlines()[1].split() == [
-        "psnr_db",
-        "wiener",
-        "25.500",
-        "24.000",
-        "..",
-        "27.000",
-        "5",
-        "8",
-        "bit",
-    ]
+    _, protocol, mean = out.splitlines()
+    assert protocol == "protocol: 8 bit"
+    assert mean.split() == ["psnr_db", "wiener", "25.500", "24.000", "..", "27.000", "5"]
     code, out, _ = run("evaluate", "restoration", "photos", "--deblurrer", "wiener", "--json")
     assert json.loads(out)[0]["mean"] == 25.5
     assert asked == [("photos", "canon-dpdd", list(DEBLURRERS)), ("photos", "folders", ["wiener"])]

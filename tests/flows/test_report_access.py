@@ -109,7 +109,7 @@ def test_it_fits_the_window_and_stays_legible(open_page: Callable[..., Any], rep
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_to_mend(open_page: Callable[..., Any], report: str, scheme: str) -> None:
+def test_axe_finds_nothing_to_repair(open_page: Callable[..., Any], report: str, scheme: str) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="the test extra is not installed"
     )

@@ -14,12 +14,10 @@ from s3_server import S3Server, find_port, serve_s3
 from s3fs import S3FileSystem
 from typer.testing import CliRunner
 
+from flows.archives import collect_garbage, describe_archive, verify
 from flows.cli import app
-from flows.gc import collect_garbage
 from flows.report import report_dataset
 from flows.restore import restore_dataset
-from flows.status import describe_archive
-from flows.verify import verify
 from ldp_core import storage
 from ldp_core.archive import Archive
 from ldp_core.errors import StorageError
@@ -66,7 +64,7 @@ class TestRun:
         before = storage.read_bytes(storage.join(archive, chunk))
         storage.write_bytes(storage.join(archive, chunk), before[:-9])
         mended = verify(archive, repair=True, processes=1)
-        assert [row["outcome"] for row in mended["rotten"]] == ["identical"]
+        assert [row["outcome"] for row in mended["corrupt"]] == ["identical"]
         assert storage.read_bytes(storage.join(archive, chunk)) == before
         garbage = collect_garbage(archive, delete=False, grace_hours=0)
         assert garbage["size_bytes"] == 0

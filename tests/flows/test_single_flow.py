@@ -17,7 +17,7 @@ from ldp_core.blur import make_estimator
 from ldp_core.deblur import make_deblurrer
 from ldp_core.metrics import score_spec
 from ldp_core.types import StageSpec
-from tasks.records import read_record
+from tasks.run import Run
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -61,16 +61,18 @@ def test_a_mixed_folder_is_restored_in_one_run(mixed: Path, archive: Path, weigh
     assert [stage["method"] for stage in summary["stages"]][:2] == ["disparity", "ldp"]
     assert [stage["method"] for stage in summary["single_stages"]][:2] == ["depth-distilled", "bdir"]
 
-    record = read_record(str(archive), summary["run_id"])
+    sections = Run(str(archive), summary["run_id"]).sections
     held = {
-        (section[0].value, section[1].partition("-")[0]): Archive(str(archive)).list_items(*section)
-        for section in record.sections
+        (one.kind.name, one.stage_key.partition("-")[0]): Archive(str(archive)).list_items(
+            one.kind, one.stage_key
+        )
+        for one in sections
     }
     pairs, single = {"sim/scene-0", "sim/scene-2"}, {"sim/scene-1"}
     assert held["blur", "disparity"] == held["restored", "ldp"] == pairs
     assert held["blur", "depth"] == single
-    assert {*Path(archive, "restored").iterdir()} == {
-        archive / "restored" / key for kind, key in record.sections if kind.value == "restored"
+    assert {path for path in Path(archive, "restored").iterdir() if path.is_dir()} == {
+        archive / one.path for one in sections if one.kind.name == "restored"
     }
     counts = {(m["metric"], m["subject"]): m["n"] for m in summary["metrics"]}
     assert counts["psnr_db", "restored"] == 3
@@ -124,4 +126,4 @@ def test_pairs_alone_keep_their_keys(dataset: Path, tmp_path: Path) -> None:
 def test_what_a_mixed_run_leaves_is_whole(mixed: Path, archive: Path, weights: list[str]) -> None:
     restore(mixed, archive, "--baseline", "bdir", *weights)
     found = run("verify", archive)
-    assert found["whole"], found["rotten"]
+    assert found["whole"], found["corrupt"]

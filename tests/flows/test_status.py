@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from run_samples import FIRST, OTHER, SECOND, make_dataset, make_run
+from run_samples import FIRST, OTHER, SECOND, contents_of, make_dataset, make_run
 from typer.testing import CliRunner
 
 from flows.cli import app
+from ldp_core.errors import StorageError
 from ldp_core.storage import write_bytes
-from tasks.heartbeat import SILENCE, beating, last_beat
-from tasks.status import State, describe_run
+from tasks.run import SILENCE, Run, RunState
+from tasks.status import describe_run
 
 THIRD = "20260103t000000z-cccccc"
 
@@ -44,19 +45,19 @@ def test_runs_are_listed_newest_first_with_totals(archive: Path) -> None:
     assert [one["run_id"] for one in values["runs"]] == [SECOND, FIRST]
     newest = values["runs"][0]
     assert (newest["state"], newest["estimator"], newest["deblurrer"]) == ("finished", "disparity", "wiener")
-    assert newest["counts"] == {"computed": 2, "there": 0, "quarantined": 1}
+    assert newest["counts"] == {"computed": 2, "skipped": 0, "quarantined": 1}
     assert newest["started"] == "2026-01-02T00:00:00+00:00"
     assert values["items"] == 2
     paths = [row["path"].partition("/")[0] for row in values["sections"]]
     assert sorted(paths) == sorted(["frames", "blur", "blur", "confidence", *["restored", "scores"] * 2])
-    objects = [p for p in archive.rglob("*") if p.is_file() and "runs" not in p.parts]
-    assert values["size_bytes"] == sum(path.stat().st_size for path in objects)
+    objects = [content for name, content in contents_of(archive).items() if not name.startswith("runs/")]
+    assert values["size_bytes"] == sum(map(len, objects))
 
 
 def test_one_run_is_told_with_its_keys_scores_and_quarantine(archive: Path) -> None:
     values = json.loads(run("status", archive, FIRST, "--json")[1])
-    assert values["stage_keys"].keys() == {"blur", "confidence", "restored", "scores"}
-    assert (archive / "restored" / values["stage_keys"]["restored"]).is_dir()
+    assert values["stage_keys"]["pair"].keys() == {"blur", "deblur", "score"}
+    assert (archive / "restored" / values["stage_keys"]["pair"]["deblur"]).is_dir()
     assert values["quarantine"]["pairing"][0]["item"] == "left/9.png"
     assert {mean["metric"] for mean in values["metrics"]} >= {"psnr_db", "ssim"}
 
@@ -67,28 +68,53 @@ def test_people_see_the_same(archive: Path) -> None:
     assert "2 runs, 2 items" in out
     code, out, _ = run("status", archive, FIRST)
     assert code == 0
-    assert "pairing: 1 set aside" in out
+    assert "pairing: 1 quarantined" in out
     assert "it has no right view" in out
 
 
-def test_a_run_without_a_summary_is_running_while_it_beats(archive: Path) -> None:
+def without_summary(archive: Path) -> Run:
     shutil.copytree(archive / "runs" / SECOND, archive / "runs" / THIRD)
     (archive / "runs" / THIRD / "summary.json").unlink()
-    assert describe_run(str(archive), THIRD).state is State.INTERRUPTED
-    with beating(str(archive), THIRD, every_s=0.01):
-        while last_beat(str(archive), THIRD) is None:
+    return Run(str(archive), THIRD)
+
+
+def state_of(archive: Path, run_id: str = THIRD) -> RunState:
+    return describe_run(Run(str(archive), run_id)).state
+
+
+def test_a_run_without_a_summary_is_running_while_it_shows_life(archive: Path) -> None:
+    run = without_summary(archive)
+    assert state_of(archive) is RunState.LOST
+    with run.heartbeat(every_s=0.01):
+        while not (archive / "runs" / THIRD / "alive.json").exists():
             pass
-        assert describe_run(str(archive), THIRD).state is State.RUNNING
+        assert state_of(archive) is RunState.RUNNING
     silent = datetime.now(UTC) - 2 * SILENCE
     sign = json.dumps({"moment": silent.isoformat()}).encode()
     write_bytes(f"{archive}/runs/{THIRD}/alive.json", sign)
-    assert describe_run(str(archive), THIRD).state is State.INTERRUPTED
+    assert state_of(archive) is RunState.LOST
     assert timedelta(minutes=1) < SILENCE
 
 
+@pytest.mark.parametrize(
+    ("error", "state"), [(KeyboardInterrupt, RunState.CANCELLED), (StorageError, RunState.STOPPED)]
+)
+def test_a_run_says_how_it_ended(archive: Path, error: type[BaseException], state: RunState) -> None:
+    run = without_summary(archive)
+    with pytest.raises(error), run.heartbeat():
+        raise error("it ends here")
+    assert state_of(archive) is state
+
+
+def test_a_run_that_stopped_at_bad_items_says_so(archive: Path) -> None:
+    path = archive / "runs" / SECOND / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "stopped"}))
+    assert state_of(archive, SECOND) is RunState.STOPPED
+
+
 @pytest.mark.parametrize("name", ["run.json", "catalogue.jsonl", "summary.json"])
-def test_a_rotten_record_does_not_hide_the_other_runs(archive: Path, name: str) -> None:
-    (archive / "runs" / SECOND / name).write_bytes(b"{rotten")
+def test_a_corrupt_record_does_not_hide_the_other_runs(archive: Path, name: str) -> None:
+    (archive / "runs" / SECOND / name).write_bytes(b"{corrupt")
     runs = json.loads(run("status", archive, "--json")[1])["runs"]
     assert [one["state"] for one in runs] == ["unreadable", "finished"]
 
@@ -99,7 +125,11 @@ def test_records_of_earlier_versions_are_read(archive: Path) -> None:
     asked = json.loads((folder / "run.json").read_text())
     del asked["sealed_by"]
     (folder / "run.json").write_text(json.dumps(asked))
-    assert describe_run(str(archive), FIRST).state is State.FINISHED
+    summary = json.loads((folder / "summary.json").read_text())
+    del summary["state"]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    assert state_of(archive, FIRST) is RunState.FINISHED
+    assert "1 runs without digests; their records can be read" in run("verify", archive, "--workers", "1")[1]
 
 
 @pytest.mark.parametrize(

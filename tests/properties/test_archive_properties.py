@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ldp_core.archive import Archive, encoding, pixel_sha256, stage_key
+from ldp_core.archive.checksums import BLANK_CHECKSUM, CHECKSUM_FIELD, read_checksummed, write_checksummed
 from ldp_core.archive.encoding import plan_chunks
-from ldp_core.archive.sealed import BLANK_SEAL, SEAL, open_sealed, seal_json
 from ldp_core.errors import ItemDamagedError
 from ldp_core.types import (
     BlurMap,
@@ -154,28 +154,31 @@ def test_a_key_depends_on_content_and_not_on_order(values: dict[str, Any], draw:
     assert stage_key(StageSpec("blur", "disparity", "1", {**values, "one more": 1})) != stage_key(spec)
 
 
-def test_no_bit_of_a_sealed_text_may_be_flipped() -> None:
-    text = seal_json({"content": [1.5, "a \\u00e9", None], SEAL: BLANK_SEAL}, where="here")
+def test_no_bit_of_a_checksummed_text_may_be_flipped() -> None:
+    document = {"content": [1.5, "a \\u00e9", None], CHECKSUM_FIELD: BLANK_CHECKSUM}
+    text = write_checksummed(document, where="here")
     for bit in range(8 * len(text)):
         altered = bytearray(text)
         altered[bit // 8] ^= 1 << bit % 8
         with pytest.raises(ItemDamagedError):
-            open_sealed(bytes(altered), where="here")
+            read_checksummed(bytes(altered), where="here")
 
 
 @calm
 @given(values=st.dictionaries(st.text(), json_values, max_size=4), draw=st.data())
-def test_a_sealed_text_opens_and_any_edit_is_noticed(values: dict[str, Any], draw: st.DataObject) -> None:
-    document = {"content": values, SEAL: BLANK_SEAL}
-    text = seal_json(document, where="here")
-    opened = open_sealed(text, where="here")
+def test_a_checksummed_text_opens_and_any_edit_is_noticed(
+    values: dict[str, Any], draw: st.DataObject
+) -> None:
+    document = {"content": values, CHECKSUM_FIELD: BLANK_CHECKSUM}
+    text = write_checksummed(document, where="here")
+    opened = read_checksummed(text, where="here")
     assert opened["content"] == values
     at = draw.draw(st.integers(0, len(text)))
     removed = draw.draw(st.integers(0, len(text) - at))
     edited = text[:at] + draw.draw(st.binary(max_size=4)) + text[at + removed :]
     if edited != text:
         with pytest.raises(ItemDamagedError):
-            open_sealed(edited, where="here")
+            read_checksummed(edited, where="here")
 
 
 @calm

@@ -1,4 +1,4 @@
-"""Laws of catalogues: text gives back what was written, and no change of a tree pairs two scenes."""
+"""Laws of catalogues: text gives back what was written, no change of a tree pairs two scenes, ids are ids."""
 
 from __future__ import annotations
 
@@ -9,13 +9,22 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ldp_core import storage
-from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl, load_pair, read_catalogue
+from ldp_core.archive.layout import FRAMES, SCORES, Address, Section, address_of
+from ldp_core.catalogue import (
+    LAYOUTS,
+    catalogue_from_jsonl,
+    catalogue_to_jsonl,
+    load_pair,
+    pairing,
+    read_catalogue,
+)
 from ldp_core.errors import CatalogueError
 from ldp_core.images import encode_image
+from ldp_core.item_ids import is_segment, slug
 from ldp_core.types import BlurTruthKind, Catalogue, DpAxis, ImageRef, Item, Problem, Region
 
 COUNTS = st.integers(1, 2**40)
@@ -67,6 +76,44 @@ def test_altered_text_is_refused_or_another_catalogue(catalogue: Catalogue, data
     except CatalogueError:
         return
     assert (read == catalogue) == (catalogue_to_jsonl(read) == text)
+
+
+LETTERS = st.sampled_from("aZ09._-@ é") | st.characters(codec="utf-8", exclude_characters="/\0")
+RESERVED = ["zarr.json", "c.0", "c.0.0", "C.0", "Foo.JSON", "c", "a@2", "a.partial", "frames", "x" * 300]
+PARTS = st.text(LETTERS, min_size=1, max_size=9) | st.sampled_from(RESERVED)
+NAMES = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=12, unique=True), PARTS)
+@example(["foo.json", "c.0", "c", "foo", "foo/c.0", "foo/zarr.json"], "canon.json")
+@settings(max_examples=150, deadline=None)
+def test_every_id_of_a_catalogue_is_one_of_the_archive(names: list[str], folder: str) -> None:
+    """However files are called: their items can be archived and found again, and none lies inside another."""
+    problems, ids = read_names(names, folder)
+    for item_id in ids:
+        for section in (Section(FRAMES), Section(SCORES, "scores-1")):
+            address = Address(section, item_id)
+            assert address_of(address.path) == address
+    assert not [(a, b) for a in ids for b in ids if a != b and f"{b}/".startswith(f"{a}/")]
+    hidden = sum(any(part.startswith(".") for part in name.split("/")) for name in names)
+    assert len(set(ids)) + problems + hidden == len(names)
+
+
+def read_names(names: list[str], folder: str) -> tuple[int, list[str]]:
+    """How many of these files are refused, and the ids of the others, in a folder of that name."""
+    picture = encode_image(np.zeros((2, 2, 1), np.uint8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairing, "list_sizes", lambda url: {f"{name}.png": len(picture) for name in names})
+        patch.setattr(storage, "read_bytes", lambda url, *, start, end: picture[start:end])
+        dataset = None if is_segment(slug(folder) or "single") else "d"
+        specs = LAYOUTS["single"](f"memory://laws/{folder}")
+        if not specs.items:
+            return 0, []
+        try:
+            found = read_catalogue(f"memory://laws/{folder}", layout="single", dataset=dataset)
+        except CatalogueError as error:
+            return sum(int(part.split()[0]) for part in error.got.split(", ")), []
+    return sum(problem.refuses_item for problem in found.problems), [item.id for item in found.items]
 
 
 SCENES = ("Alpha", "beta", "gamma_l", "delta")

@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ldp_core.blur.reliability import rate_reliability, separate_modes
+from ldp_core.blur.depth_distilled import rate_reliability, separate_modes
 from ldp_core.blur.torchvision_shim import make_torchvision_importable
 from ldp_core.metrics.blur_maps import auc
-from ldp_core.metrics.detection import score_detection
-from ldp_core.metrics.threshold_rules import sample_rules, trace_curve
+from ldp_core.metrics.detection import sample_rules, score_detection, trace_curve
 from ldp_core.types import FloatMap
 
 SEEDS = st.integers(0, 10_000)

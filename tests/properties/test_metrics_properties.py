@@ -16,8 +16,8 @@ from skimage import metrics as skimage_metrics
 
 from ldp_core.blur.torchvision_shim import make_torchvision_importable
 from ldp_core.metrics import difference_interval, find_shift, mae, mean_interval, psnr_db, ssim
-from ldp_core.metrics.alignment import REACH_PX, align
 from ldp_core.metrics.blur_maps import ai1, ai2, auc, one_minus_rho, spearman
+from ldp_core.metrics.fidelity import REACH_PX, align
 
 TOLERANCES = {
     # dtype: (PSNR dB, SSIM, MAE) against skimage; float32 pictures are compared there in float32

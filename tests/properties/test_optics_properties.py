@@ -16,7 +16,8 @@ from ldp_core.optics import (
     kernel_pair,
     render_views,
 )
-from ldp_core.optics.slices import cut_slices
+from ldp_core.optics.render import cut_slices
+from ldp_core.signals import fast_size, irfft2, rfft2
 
 calm = settings(deadline=None, max_examples=40)
 
@@ -142,3 +143,15 @@ def test_a_uniform_scene_stays_uniform(spec: KernelSpec, seed: int, level: float
     sharp = torch.full((1, 3, 48, 64), level)
     for view in render_views(sharp, coc_px, spec):
         torch.testing.assert_close(view, sharp, atol=2e-3, rtol=0)
+
+
+@calm
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 40))
+def test_a_fast_size_holds_the_picture_and_its_margin(height: int, width: int, margin: int) -> None:
+    rows, columns = fast_size(height, width, margin=margin)
+    assert height + margin <= rows < 1.5 * (height + margin) + 4
+    assert width + margin <= columns < 1.5 * (width + margin) + 4
+    picture = torch.rand(height, width, generator=torch.Generator().manual_seed(height))
+    again = irfft2(rfft2(picture, (rows, columns)), (rows, columns))
+    torch.testing.assert_close(again[:height, :width], picture, atol=1e-5, rtol=0)
+    assert float(again[height:].abs().sum() + again[:, width:].abs().sum()) < 1e-2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,8 +13,9 @@ from ldp_core.catalogue import read_catalogue
 from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import BlurMapKind
-from tasks.job import Job, Method, keys_of
-from tasks.stages import Outcome, Work, ingest_item, restore_item
+from tasks.items import ItemResult, ingest_item, restore_item
+from tasks.pipeline import make_config, pipeline_of
+from tasks.stage import ItemTraits
 
 
 def test_a_probability_is_compared_with_the_measured_map(tmp_path: Path) -> None:
@@ -26,15 +26,15 @@ def test_a_probability_is_compared_with_the_measured_map(tmp_path: Path) -> None
     [item] = read_catalogue(str(tmp_path / "set"), layout="folders").items
     torch.manual_seed(0)
     weights = write_network(tmp_path, DdNetwork(LIGHT), LIGHT)
-    job = Job(
+    config = make_config(
         str(tmp_path / "archive"),
-        Method.of("depth-distilled", weights),
-        Method.of("gated", {"method": "bdir"}),
+        estimator=("depth-distilled", weights),
+        deblurrer=("gated", {"method": "bdir"}),
     )
-    assert isinstance(ingest_item(job, item), Outcome)
-    outcome = restore_item(job, Work(item))
-    assert isinstance(outcome, Outcome), outcome
-    found = Archive(job.archive).read_blur_map(keys_of(job).blur, item.id)
+    assert isinstance(ingest_item(config, item), ItemResult)
+    outcome = restore_item(config, item)
+    assert isinstance(outcome, ItemResult), outcome
+    found = Archive(config.archive).read_blur_map(pipeline_of(config, ItemTraits()).keys["blur"], item.id)
     assert found.kind is BlurMapKind.IN_FOCUS_PROBABILITY
     scores = {score.metric: score.value for score in outcome.scores if score.subject == "blur_map"}
     assert 0 <= scores["agreement_auc"] <= 1
@@ -42,11 +42,8 @@ def test_a_probability_is_compared_with_the_measured_map(tmp_path: Path) -> None
 
 
 def test_only_probabilities_of_pairs_have_it_in_their_keys(tmp_path: Path) -> None:
-    plain = Job(str(tmp_path), Method("disparity"), Method("wiener"))
-    assert keys_of(plain) == keys_of(replace(plain, measuring=None))
-    seen = Job(str(tmp_path), Method("depth-distilled"), Method("bdir"))
-    assert keys_of(seen).scores != keys_of(replace(seen, measuring=None)).scores
-    single = seen.for_views(single=True)
-    assert (
-        keys_of(single) == keys_of(seen, single=True) == keys_of(replace(seen, measuring=None), single=True)
-    )
+    measured = make_config(str(tmp_path), estimator=("disparity", {}), deblurrer=("wiener", {}))
+    seen = make_config(str(tmp_path), estimator=("depth-distilled", {}), deblurrer=("bdir", {}))
+    for config, views, compared in ((measured, 2, False), (seen, 2, True), (seen, 1, False)):
+        settings = pipeline_of(config, ItemTraits(views))["score"].spec.settings
+        assert ("measured_map" in settings) is compared

@@ -13,8 +13,8 @@ from ldp_core.catalogue import read_catalogue
 from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import Item
-from tasks.job import STAGES, Job, Method
-from tasks.stages import Drawn, Outcome, Work, draw_item, ingest_item, recall_item, restore_item
+from tasks.items import DrawnItem, ItemResult, draw_item, ingest_item, load_archived, restore_item
+from tasks.pipeline import make_config
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +29,15 @@ def item(tmp_path_factory: pytest.TempPathFactory) -> Item:
 
 def complete(archive: str, item: Item) -> dict[str, bytes]:
     """Every object of an archive after all stages of an item and its pictures."""
-    job = Job(archive, deblurrer=Method("wiener"))
-    assert isinstance(ingest_item(job, item), Outcome)
-    first = restore_item(job, Work(item))
-    assert isinstance(first, Outcome)
-    assert set(first.computed) == set(STAGES)
-    again = recall_item(job, item)
-    assert isinstance(again, Outcome)
+    config = make_config(archive, estimator=("disparity", {}), deblurrer=("wiener", {}))
+    assert isinstance(ingest_item(config, item), ItemResult)
+    first = restore_item(config, item)
+    assert isinstance(first, ItemResult)
+    assert first.computed == ("blur", "deblur", "score")
+    again = load_archived(config, item)
+    assert isinstance(again, ItemResult)
     assert (again.computed, again.scores) == ((), first.scores)
-    assert isinstance(draw_item(job, storage.join(archive, "runs/one/report"), item), Drawn)
+    assert isinstance(draw_item(config, storage.join(archive, "runs/one/report"), item), DrawnItem)
     return {path: storage.read_bytes(storage.join(archive, path)) for path in storage.list_objects(archive)}
 
 
@@ -60,12 +60,12 @@ def test_requests_per_item(proxied_s3: FaultProxy, s3: str, item: Item) -> None:
     proxied_s3.forget()
     [remote] = read_catalogue(f"{s3}/pairs", layout="folders", dataset="set").items
     assert count(proxied_s3) == {"GET": 1 + 3}
-    job = Job(f"{s3}/archive", deblurrer=Method("wiener"))
-    assert isinstance(ingest_item(job, remote), Outcome)
-    assert count(proxied_s3) == {"GET": 3 + 1, "PUT": 2}
-    assert isinstance(restore_item(job, Work(remote)), Outcome)
-    assert count(proxied_s3) == {"GET": 2 + 3, "PUT": 7}
-    assert isinstance(recall_item(job, remote), Outcome)
+    config = make_config(f"{s3}/archive", estimator=("disparity", {}), deblurrer=("wiener", {}))
+    assert isinstance(ingest_item(config, remote), ItemResult)
+    assert count(proxied_s3) == {"GET": 3 + 1, "PUT": 2, "HEAD": 1}
+    assert isinstance(restore_item(config, remote), ItemResult)
+    assert count(proxied_s3) == {"GET": 2 + 3 + 1, "PUT": 7, "HEAD": 3}
+    assert isinstance(load_archived(config, remote), ItemResult)
     assert count(proxied_s3) == {"GET": 2}
 
 

@@ -90,7 +90,7 @@ def test_an_address_uses_the_workers_of_that_scheduler() -> None:
         ) as cluster,
         open_workers(cluster.scheduler_address) as opened,
     ):
-        assert (opened.processes, opened.torch_threads) == (1, 0)
+        assert (opened.processes, opened.embedded) == (1, False)
         assert isinstance(opened.client, Client)
         assert opened.client.submit(double, 21).result() == 42
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from ldp_core.archive import Archive
 from ldp_core.catalogue import read_catalogue
-from ldp_core.deblur.gate import GateSettings, weigh_input
-from ldp_core.deblur.gate import read_focus as focus_of
+from ldp_core.deblur.gated import GateSettings, weigh_input
+from ldp_core.deblur.gated import read_focus as focus_of
 from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.single_view import input_image
-from tasks.job import Job, Method, keys_of
-from tasks.stages import Outcome, Work, ingest_item, restore_item
+from tasks.items import ItemResult, ingest_item, restore_item
+from tasks.pipeline import make_config, pipeline_for
 
 
 def test_gated_and_bare_results_lie_side_by_side(tmp_path: Path) -> None:
@@ -26,13 +26,13 @@ def test_gated_and_bare_results_lie_side_by_side(tmp_path: Path) -> None:
     archive = Archive(str(tmp_path / "archive"))
     restored = {}
     for name, settings in (("wiener", {}), ("gated", {"method": "wiener", "gate": {"tau_px": 3}})):
-        job = Job(archive.url, Method("disparity"), Method.of(name, settings))
-        assert isinstance(ingest_item(job, item), Outcome)
-        assert isinstance(restore_item(job, Work(item)), Outcome)
-        keys = keys_of(job)
-        restored[name] = archive.read_restored(keys.restored, item.id)
-    assert keys.restored.startswith("gated-wiener-")
-    weights = weigh_input(focus_of(archive.read_blur_map(keys.blur, item.id), tau_px=3), GateSettings())
+        config = make_config(archive.url, estimator=("disparity", {}), deblurrer=(name, settings))
+        assert isinstance(ingest_item(config, item), ItemResult)
+        assert isinstance(restore_item(config, item), ItemResult)
+        keys = pipeline_for(config, item).keys
+        restored[name] = archive.read_restored(keys["deblur"], item.id)
+    assert keys["deblur"].startswith("gated-wiener-")
+    weights = weigh_input(focus_of(archive.read_blur_map(keys["blur"], item.id), tau_px=3), GateSettings())
     kept, left = weights == 1, weights == 0
     assert kept.any()
     np.testing.assert_array_equal(restored["gated"][kept], input_image(pair)[kept])

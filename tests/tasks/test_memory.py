@@ -17,23 +17,23 @@ from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import ImageRef, Item
 from tasks.cluster import Workers, usable_bytes
-from tasks.job import Job
-from tasks.memory import declare_memory, require_memory
+from tasks.plan import declare_memory, require_memory
+from tasks.stage import PipelineConfig
 
-JOB = Job("archive")
+CONFIG = PipelineConfig("archive")
 WATCH = """
 import sys
 import distributed
 from ldp_core.catalogue import read_catalogue
-from tasks.job import Job
-from tasks.stages import Drawn, Outcome, Work, draw_item, ingest_item, restore_item
+from tasks.items import DrawnItem, ItemResult, draw_item, ingest_item, restore_item
+from tasks.stage import PipelineConfig
 
 source, archive = sys.argv[1:]
 [item] = read_catalogue(source, layout="folders").items
-job = Job(archive, torch_threads=1)
-assert isinstance(ingest_item(job, item), Outcome)
-assert isinstance(restore_item(job, Work(item)), Outcome)
-assert isinstance(draw_item(job, archive + "/report", item), Drawn)
+config = PipelineConfig(archive)
+assert isinstance(ingest_item(config, item), ItemResult)
+assert isinstance(restore_item(config, item), ItemResult)
+assert isinstance(draw_item(config, archive + "/report", item), DrawnItem)
 [line] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
 print(int(line.split()[1]) * 1024)
 """
@@ -44,13 +44,13 @@ def make_item(name: str = "set/a", *, width: int = 1680, height: int = 1120, **c
     return replace(Item(name, ref, ref), **changes)
 
 
-def workers(memory_bytes: int, *, processes: int = 2, torch_threads: int = 1) -> Workers:
+def workers(memory_bytes: int, *, processes: int = 2, embedded: bool = True) -> Workers:
     client: Any = None
-    return Workers(client, processes, torch_threads, memory_bytes)
+    return Workers(client, processes, embedded, memory_bytes)
 
 
 def needed(*items: Item) -> int:
-    return declare_memory(items, JOB)[0].bytes
+    return declare_memory(items, CONFIG)[0].bytes
 
 
 def test_more_pixels_pictures_and_bits_need_more() -> None:
@@ -66,26 +66,26 @@ def test_more_pixels_pictures_and_bits_need_more() -> None:
 
 def test_the_largest_comes_first_and_counts_beside_the_others() -> None:
     small, large = make_item("set/small", width=200, height=200), make_item("set/large")
-    first, second = declare_memory([small, large], JOB)
+    first, second = declare_memory([small, large], CONFIG)
     assert (first.item_id, second.item_id) == ("set/large", "set/small")
     assert (first.width, first.height) == (1680, 1120)
     assert second.bytes > needed(small)
 
 
 def test_no_items_need_nothing() -> None:
-    assert declare_memory([], JOB) == ()
+    assert declare_memory([], CONFIG) == ()
     require_memory((), workers(1))
 
 
 def test_what_fits_or_has_no_limit_passes() -> None:
-    needs = declare_memory([make_item()], JOB)
+    needs = declare_memory([make_item()], CONFIG)
     require_memory(needs, workers(0))
     enough = next(gib * 2**30 for gib in range(1, 64) if usable_bytes(gib * 2**30) >= needs[0].bytes)
     require_memory(needs, workers(enough))
 
 
 def test_what_does_not_fit_is_named_with_a_way_out() -> None:
-    needs = declare_memory([make_item(f"set/{n}") for n in range(5)], JOB)
+    needs = declare_memory([make_item(f"set/{n}") for n in range(5)], CONFIG)
     half = int(0.7 * needs[0].bytes)
     with pytest.raises(MemoryShortError, match="5 of the items") as caught:
         require_memory(needs, workers(half, processes=2))
@@ -98,7 +98,7 @@ def test_what_does_not_fit_is_named_with_a_way_out() -> None:
         require_memory(needs, workers(half, processes=1))
     assert "a machine with more memory" in alone.value.remedy
     with pytest.raises(MemoryShortError) as theirs:
-        require_memory(needs, workers(half, processes=8, torch_threads=0))
+        require_memory(needs, workers(half, processes=8, embedded=False))
     assert "--memory-limit" in theirs.value.remedy
 
 

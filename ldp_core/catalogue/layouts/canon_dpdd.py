@@ -11,23 +11,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ldp_core.catalogue.drafts import COMPANION, LEFT, RIGHT, TARGET, Drafts
-from ldp_core.catalogue.pairing import pair_files, suffix_rule
+from ldp_core.catalogue.pairing import LEFT, RIGHT, SIDECAR, TARGET, ItemSpecs, pair_files, suffix_rule
 from ldp_core.types import Region
 
 _ROLES = {"l": LEFT, "r": RIGHT, "gt": TARGET, "c": "combined", "dpdnet": "dpdnet"}
-_COMBINED_ROLES = {**_ROLES, "l": COMPANION, "r": COMPANION, "c": LEFT}
+_COMBINED_ROLES = {**_ROLES, "l": SIDECAR, "r": SIDECAR, "c": LEFT}
 _OVERLAY_ROWS = 44
 
 
-def read_canon_dpdd(source: str) -> Drafts:
+def read_canon_dpdd(source: str) -> ItemSpecs:
     """Pair the files of a folder."""
     region = Region(top=_OVERLAY_ROWS)
     return pair_files(source, suffix_rule(_ROLES), score_region=region)
 
 
-def read_canon_dpdd_combined(source: str) -> Drafts:
+def read_canon_dpdd_combined(source: str) -> ItemSpecs:
     """The combined pictures of a folder as single views, beside their truths."""
     region = Region(top=_OVERLAY_ROWS)
     found = pair_files(source, suffix_rule(_COMBINED_ROLES), score_region=region, views="one")
-    return replace(found, drafts=tuple(replace(d, name=f"{d.name}-combined") for d in found.drafts))
+    return replace(found, items=tuple(replace(d, name=f"{d.name}-combined") for d in found.items))

@@ -16,8 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from ldp_core.catalogue.drafts import COMPANION, LEFT, RIGHT, TARGET, Draft, Drafts
-from ldp_core.catalogue.pairing import pair_files
+from ldp_core.catalogue.pairing import LEFT, RIGHT, SIDECAR, TARGET, ItemSpec, ItemSpecs, pair_files
 from ldp_core.errors import PairMismatchError
 from ldp_core.types import Pixels, Problem
 
@@ -26,7 +25,7 @@ _OTHER_TARGET: Final = "target_right"
 
 _SCENE = re.compile(r"((?:box|casual/(?:iphone|orbbec))/[^/]+)/([lrd])\.png")
 _CHART = re.compile(r"(flat/[^/]+/[^/]+)/(f4|f20)/([lr])\.png")
-_SCENE_ROLES = {"l": LEFT, "r": RIGHT, "d": COMPANION}
+_SCENE_ROLES = {"l": LEFT, "r": RIGHT, "d": SIDECAR}
 _CHART_ROLES = {
     ("f4", "l"): LEFT,
     ("f4", "r"): RIGHT,
@@ -35,17 +34,17 @@ _CHART_ROLES = {
 }
 
 
-def read_canon_r6m2(source: str) -> Drafts:
+def read_canon_r6m2(source: str) -> ItemSpecs:
     """Pair the files of the three trees."""
     found = pair_files(source, _classify)
-    drafts, problems = [], list(found.problems)
-    for draft in found.drafts:
-        targets = {TARGET, _OTHER_TARGET} & draft.pictures.keys()
+    items, problems = [], list(found.problems)
+    for spec in found.items:
+        targets = {TARGET, _OTHER_TARGET} & spec.pictures.keys()
         if len(targets) == 1:
-            problems.append(_half_a_target(draft))
+            problems.append(_half_a_target(spec))
         else:
-            drafts.append(_mark_chart(draft) if targets else draft)
-    return replace(found, drafts=tuple(drafts), problems=tuple(problems))
+            items.append(_mark_chart(spec) if targets else spec)
+    return replace(found, items=tuple(items), problems=tuple(problems))
 
 
 def average_target(stored: Mapping[str, Pixels]) -> dict[str, Pixels]:
@@ -69,16 +68,16 @@ def _classify(path: str) -> tuple[str, str] | None:
     return None
 
 
-def _mark_chart(draft: Draft) -> Draft:
-    pictures = dict(draft.pictures)
+def _mark_chart(spec: ItemSpec) -> ItemSpec:
+    pictures = dict(spec.pictures)
     auxiliary = {_OTHER_TARGET: pictures.pop(_OTHER_TARGET)}
-    return replace(draft, pictures=pictures, auxiliary=auxiliary, development=MEAN_TARGET, aligned=False)
+    return replace(spec, pictures=pictures, auxiliary=auxiliary, development=MEAN_TARGET, aligned=False)
 
 
-def _half_a_target(draft: Draft) -> Problem:
+def _half_a_target(spec: ItemSpec) -> Problem:
     return Problem(
-        draft.where,
+        spec.where,
         "missing_partner",
-        f"item '{draft.name}' has only one of the two views at f/20",
+        f"item '{spec.name}' has only one of the two views at f/20",
         "add the other one, or remove both",
     )

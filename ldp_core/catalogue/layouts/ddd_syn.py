@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import re
 
-from ldp_core.catalogue.drafts import COMPANION, LEFT, RIGHT, TARGET, Drafts
-from ldp_core.catalogue.pairing import pair_files
+from ldp_core.catalogue.pairing import LEFT, RIGHT, SIDECAR, TARGET, ItemSpecs, pair_files
 
 _FILE = re.compile(r"((?:[^/]+/)?)(dp/[^/]+_[lr]\.png|gt/[^/]+_m\.png|disp/[^/]+_d[ml]\.pfm)")
-_ROLES = {"l": LEFT, "r": RIGHT, "m": TARGET, "dm": COMPANION, "dl": COMPANION}
+_ROLES = {"l": LEFT, "r": RIGHT, "m": TARGET, "dm": SIDECAR, "dl": SIDECAR}
 
 
-def read_ddd_syn(source: str) -> Drafts:
+def read_ddd_syn(source: str) -> ItemSpecs:
     """Pair the files below the folders."""
     return pair_files(source, _classify)
 

@@ -1,4 +1,4 @@
-"""A table of pictures: CSV, JSON lines or Parquet.
+"""A table of pictures: CSV, JSON lines or Parquet, read whole into memory.
 
 The column ``left`` is required; ``right``, ``id``, ``target``, ``blur_truth`` and ``peer:<name>`` are
 optional. A row without ``right`` is an item of a single view; without the column, no unknown column may be
@@ -8,41 +8,58 @@ there, as that may be a misspelt one. Paths are relative to the manifest, or abs
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
-from ldp_core.catalogue.drafts import BLUR_TRUTH, LEFT, RIGHT, TARGET, Draft, Drafts
-from ldp_core.catalogue.tables import read_table
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
 from ldp_core.errors import CatalogueError
 from ldp_core.item_ids import is_unicode
-from ldp_core.storage import absolute_url, join
+from ldp_core.storage import absolute_url, join, read_bytes
 from ldp_core.types import Problem
 
-_EXTERNAL = "peer:"
-_ROLES = (LEFT, RIGHT, TARGET, BLUR_TRUTH)
-_KNOWN = "left, right, id, target, blur_truth, peer:<name>"
+_EXTERNAL: Final = "peer:"
+_ROLES: Final = (LEFT, RIGHT, TARGET, BLUR_TRUTH)
+_KNOWN: Final = "left, right, id, target, blur_truth, peer:<name>"
+
+Row = tuple[int, dict[str, Any]]
 
 
-def read_manifest(source: str) -> Drafts:
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Column names, and rows with the number a reader finds them by (a line, or from 1 in Parquet).
+
+    A cell that is absent or null is not in its row.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def read_manifest(source: str) -> ItemSpecs:
     """Read the rows of a manifest; a row that cannot be an item is a problem.
 
     Raises:
         CatalogueError: the file cannot be read as a table, or a required column is missing.
+        StorageError: there is no such file, or it cannot be reached.
     """
-    table = read_table(source)
+    table = _read_table(source)
     roles = _find_roles(table.columns, source=source)
     manifest = absolute_url(source)
     problems = [_unread_column(manifest, name) for name in table.columns if name not in {*roles, "id"}]
-    drafts: list[Draft] = []
+    items: list[ItemSpec] = []
     for number, row in table.rows:
-        outcome = _read_row(row, roles, manifest=manifest, where=f"{manifest} row {number}")
-        if isinstance(outcome, Draft):
-            drafts.append(outcome)
+        found = _read_row(row, roles, manifest=manifest, where=f"{manifest} row {number}")
+        if isinstance(found, ItemSpec):
+            items.append(found)
         else:
-            problems.append(outcome)
-    return Drafts(tuple(drafts), tuple(problems))
+            problems.append(found)
+    return ItemSpecs(tuple(items), tuple(problems))
 
 
 def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
@@ -63,7 +80,7 @@ def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
 
 def _read_row(
     row: Mapping[str, Any], roles: Mapping[str, str], *, manifest: str, where: str
-) -> Draft | Problem:
+) -> ItemSpec | Problem:
     for name in (*roles, "id"):
         cell = row.get(name, "")
         if not isinstance(cell, str) or not is_unicode(cell):
@@ -71,14 +88,14 @@ def _read_row(
     cells = {roles[name]: row[name].strip() for name in roles if row.get(name, "").strip()}
     if LEFT not in cells:
         return _bad_row(where, f"column '{LEFT}' is empty")
-    pictures = {role: resolve(path, manifest=manifest) for role, path in cells.items()}
+    pictures = {role: _resolve(path, manifest=manifest) for role, path in cells.items()}
     if pictures[LEFT] == pictures.get(RIGHT):
         return _bad_row(where, f"left and right are the same picture, {cells[LEFT]}")
     name = row.get("id", "").strip() or PurePosixPath(cells[LEFT]).stem
-    return Draft(name, where, pictures)
+    return ItemSpec(name, where, pictures)
 
 
-def resolve(path: str, *, manifest: str) -> str:
+def _resolve(path: str, *, manifest: str) -> str:
     """The URL of a picture: as it stands where absolute, else beside the manifest."""
     if "://" in path or path.startswith("/"):
         return path
@@ -99,3 +116,79 @@ def _unread_column(manifest: str, name: str) -> Problem:
         "rename or drop the column",
         refuses_item=False,
     )
+
+
+def _read_table(url: str) -> Table:
+    """The table in a file, by its extension."""
+    extension = PurePosixPath(url).suffix.lower()
+    if extension not in _READERS:
+        raise CatalogueError(
+            "this is not a manifest",
+            where=url,
+            expected=" or ".join(_READERS),
+            got=extension or "no extension",
+        )
+    content = read_bytes(url)
+    try:
+        return _READERS[extension](content)
+    except (ValueError, csv.Error) as error:
+        raise CatalogueError(
+            f"the manifest cannot be read as {extension[1:]}",
+            where=url,
+            got=str(error),
+            remedy="correct the file, or write it again",
+        ) from error
+
+
+def _read_csv(content: bytes) -> Table:
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    columns = tuple(name.strip() for name in next(reader, []))
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"a column name appears twice in {', '.join(columns)}")
+    # Spreadsheets write rows without content as `,,`.
+    rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    if wrong := [number for number, cells in rows if len(cells) != len(columns)]:
+        raise ValueError(f"line {wrong[0]} does not have {len(columns)} cells")
+    return Table(columns, tuple((number, dict(zip(columns, cells, strict=True))) for number, cells in rows))
+
+
+def _read_jsonl(content: bytes) -> Table:
+    rows = [
+        (number, _parse_object(line, number))
+        for number, line in enumerate(content.decode("utf-8-sig").split("\n"), start=1)
+        if line.strip()
+    ]
+    return Table(tuple(dict.fromkeys(name for _, row in rows for name in row)), tuple(rows))
+
+
+def _parse_object(line: str, number: int) -> dict[str, Any]:
+    try:
+        parsed = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"line {number} is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ValueError(f"line {number} is not an object")
+    return _drop_nulls(parsed)
+
+
+def _read_parquet(content: bytes) -> Table:
+    from pyarrow import parquet
+    from pyarrow.lib import ArrowException
+
+    try:
+        table = parquet.read_table(io.BytesIO(content))
+    except (ArrowException, OSError) as error:
+        raise ValueError(str(error)) from error
+    rows = enumerate(map(_drop_nulls, table.to_pylist()), start=1)
+    return Table(tuple(table.column_names), tuple(rows))
+
+
+def _drop_nulls(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: cell for name, cell in row.items() if cell is not None}
+
+
+_READERS: Final[Mapping[str, Callable[[bytes], Table]]] = {
+    ".csv": _read_csv,
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+}

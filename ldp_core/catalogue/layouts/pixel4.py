@@ -6,12 +6,11 @@ displaced by a few pixels in places, so these items are not aligned.
 
 from __future__ import annotations
 
-from ldp_core.catalogue.drafts import BLUR_TRUTH, LEFT, RIGHT, TARGET, Drafts
-from ldp_core.catalogue.pairing import pair_files, suffix_rule
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpecs, pair_files, suffix_rule
 
 _ROLES = {"l": LEFT, "r": RIGHT, "gt": TARGET, "defocus": BLUR_TRUTH}
 
 
-def read_pixel4(source: str) -> Drafts:
+def read_pixel4(source: str) -> ItemSpecs:
     """Pair the files of a folder; ``index.json`` may lie beside them."""
-    return pair_files(source, suffix_rule(_ROLES), companions=("index.json",), aligned=False)
+    return pair_files(source, suffix_rule(_ROLES), sidecars=("index.json",), aligned=False)

@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from ldp_core.catalogue.drafts import BLUR_TRUTH, LEFT, RIGHT, TARGET, Drafts
-from ldp_core.catalogue.pairing import pair_files
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpecs, pair_files
 from ldp_core.errors import PairMismatchError
 from ldp_core.storage import absolute_url, join
 from ldp_core.types import Pixels
@@ -36,6 +35,8 @@ _ROLES = {"left": LEFT, "right": RIGHT, "gt_all_in_focus_im": TARGET, "gt_defocu
 _WHITE = {f"white_{side}": f"calibration/white_sheet_{side}.png" for side in ("left", "right")}
 _KERNELS = tuple(f"calibration/blur_kernels_{side}.npy" for side in ("left", "right"))
 
+# As in the authors' loader: the sensor's range, the window that evens the white sheets, the centre that the
+# truths cover. The exponent is what every view here is encoded with.
 _BLACK_LEVEL: Final = 1024
 _WHITE_LEVEL: Final = 2**14 - 1
 _RATIO_WINDOW_PX: Final = 101
@@ -45,13 +46,13 @@ _GAMMA: Final = 2.2
 Linear = NDArray[np.float64]
 
 
-def read_pixel4_raw(source: str) -> Drafts:
+def read_pixel4_raw(source: str) -> ItemSpecs:
     """Pair the files of a folder; without both white sheets every item is refused by their names."""
     root = absolute_url(source)
-    found = pair_files(root, _classify, companions=(*_WHITE.values(), *_KERNELS), aligned=False, views="both")
+    found = pair_files(root, _classify, sidecars=(*_WHITE.values(), *_KERNELS), aligned=False, views="both")
     white = {role: join(root, path) for role, path in _WHITE.items()}
-    drafts = (replace(draft, development=PIXEL4_RAW, auxiliary=white) for draft in found.drafts)
-    return replace(found, drafts=tuple(drafts))
+    items = (replace(spec, development=PIXEL4_RAW, auxiliary=white) for spec in found.items)
+    return replace(found, items=tuple(items))
 
 
 def _classify(path: str) -> tuple[str, str] | None:

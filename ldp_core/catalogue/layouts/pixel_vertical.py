@@ -11,18 +11,17 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from ldp_core.catalogue.drafts import COMPANION, LEFT, RIGHT, Drafts
-from ldp_core.catalogue.pairing import pair_files
+from ldp_core.catalogue.pairing import LEFT, RIGHT, SIDECAR, ItemSpecs, pair_files
 from ldp_core.types import DpAxis
 
 _FILE = re.compile(r"([^/]+)_(leftPd|rightPd|merged_depth|scaled_image)_([^/_]+)\.(?:png|jpg)")
-_ROLES = {"leftPd": LEFT, "rightPd": RIGHT, "merged_depth": COMPANION, "scaled_image": COMPANION}
+_ROLES = {"leftPd": LEFT, "rightPd": RIGHT, "merged_depth": SIDECAR, "scaled_image": SIDECAR}
 
 
-def read_pixel_vertical(source: str) -> Drafts:
+def read_pixel_vertical(source: str) -> ItemSpecs:
     """Pair the files of a folder."""
     found = pair_files(source, _classify)
-    return replace(found, drafts=tuple(replace(draft, dp_axis=DpAxis.Y) for draft in found.drafts))
+    return replace(found, items=tuple(replace(spec, dp_axis=DpAxis.Y) for spec in found.items))
 
 
 def _classify(path: str) -> tuple[str, str] | None:

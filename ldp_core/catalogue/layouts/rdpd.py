@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import re
 
-from ldp_core.catalogue.drafts import COMPANION, LEFT, RIGHT, TARGET, Drafts
-from ldp_core.catalogue.pairing import pair_files
+from ldp_core.catalogue.pairing import LEFT, RIGHT, SIDECAR, TARGET, ItemSpecs, pair_files
 
 _FILE = re.compile(r"(train|val|test)_([lrc])/(source|target|target_d)/([^/]+)/([^/]+)\.png")
 _ROLES = {
@@ -21,11 +20,11 @@ _ROLES = {
     ("r", "source"): RIGHT,
     ("c", "source"): "combined",
     ("c", "target"): TARGET,
-    ("c", "target_d"): COMPANION,
+    ("c", "target_d"): SIDECAR,
 }
 
 
-def read_rdpd(source: str) -> Drafts:
+def read_rdpd(source: str) -> ItemSpecs:
     """Pair the frames below the folders."""
     return pair_files(source, _classify)
 

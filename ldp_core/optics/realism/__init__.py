@@ -2,9 +2,9 @@
 
 from ldp_core.optics.realism.evaluate import (
     FamilyFit,
-    KernelLikeness,
+    KernelCorrelation,
     OpticsReport,
     evaluate_optics,
 )
 
-__all__ = ["FamilyFit", "KernelLikeness", "OpticsReport", "evaluate_optics"]
+__all__ = ["FamilyFit", "KernelCorrelation", "OpticsReport", "evaluate_optics"]

@@ -6,7 +6,7 @@ confusion, unknown for either, is fitted on both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,29 +14,53 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ldp_core.errors import MetricError, SettingsError
-from ldp_core.optics.kernels import KernelSpec
-from ldp_core.optics.realism.cameras import CALIBRATION, read_canon, read_pixel4, require_photographs
-from ldp_core.optics.realism.candidates import candidates, place_measured
-from ldp_core.optics.realism.likeness import Calibration
+from ldp_core.errors import MetricError, SettingsError, suggest
+from ldp_core.optics.calibration import cell_at
+from ldp_core.optics.kernels import KernelFamily, KernelSpec
 from ldp_core.optics.realism.matching import (
+    Calibration,
+    Candidate,
     Match,
     Placed,
     compare,
     fit_coc,
     register,
+    search,
     simulate_windows,
 )
-from ldp_core.optics.realism.search import Candidate, search
-from ldp_core.optics.realism.windows import Window, Windows, stack_windows
+from ldp_core.optics.realism.photographs import (
+    CALIBRATION,
+    Window,
+    Windows,
+    read_canon,
+    read_pixel4,
+    require_photographs,
+    stack_windows,
+)
 from ldp_core.storage import join
 
 UNBLURRED = "unblurred"
 MOST_MISMATCH = 0.2
 """Windows that a soft half disc leaves further off than this do not show the same thing sharp."""
+# One parabola while parameters are searched; the diameter starts near its best.
 _QUICK = (0.08,)
+# Windows within a quarter of the half width from the middle count as the middle of the frame.
 _SIDE = 0.25
+# Every third of 48 cells while parameters are searched; all of them are scored.
 _SEARCHED_CELLS = range(0, 48, 3)
+
+# From no crosstalk to nearly no split; from nearly a knife edge to a ramp twice as wide as the disc.
+_CROSSTALK = (0.0, 0.1, 0.2, 0.3, 0.4)
+_SOFTNESS = (0.2, 0.5, 0.8, 1.1, 1.5, 2.0)
+
+_OFF_AXIS_VALUES: Mapping[str, Sequence[float]] = {
+    "softness": _SOFTNESS,
+    "crosstalk": _CROSSTALK,
+    "rim": (0.0, 0.06, 0.12, 0.18, 0.25),
+    "coma": (-0.5, 0.0, 0.5, 1.0, 1.5, 2.0),
+    "stretch": (0.0, 0.2, 0.4, 0.6, 0.8),
+    "ring": (-0.5, 0.0, 0.5),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +78,7 @@ class FamilyFit:
 
 
 @dataclass(frozen=True, slots=True)
-class KernelLikeness:
+class KernelCorrelation:
     """Pearson correlation of a family with the Pixel 4 calibration: per view, and of the worst kernel."""
 
     family: str
@@ -69,9 +93,24 @@ class OpticsReport:
     picture does not belong to its views."""
 
     fits: tuple[FamilyFit, ...]
-    likeness: tuple[KernelLikeness, ...]
+    correlations: tuple[KernelCorrelation, ...]
     windows: dict[str, int]
     left_out: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Windows whose sharp pictures lie where their views do, and a first circle of confusion (g,)."""
+
+    windows: Windows
+    coc_px: Tensor
+    left_out: tuple[str, ...] = ()
+
+    def part(self, chosen: Sequence[int]) -> Registered:
+        """Only the windows of these indices."""
+        windows = self.windows.kept(chosen)
+        coc_px = self.coc_px[[self.windows.groups.index(group) for group in windows.groups]]
+        return replace(self, windows=windows, coc_px=coc_px)
 
 
 def evaluate_optics(root: str, *, families: Sequence[str] = ()) -> OpticsReport:
@@ -91,34 +130,59 @@ def evaluate_optics(root: str, *, families: Sequence[str] = ()) -> OpticsReport:
     }
     return OpticsReport(
         fits=tuple(fit for name, ready in cameras.items() for fit in fit_camera(name, ready, chosen)),
-        likeness=tuple(_compare_kernels(chosen, calibration)),
+        correlations=tuple(_correlate_kernels(chosen, calibration)),
         windows={name: len(ready.windows) for name, ready in cameras.items()},
         left_out={name: ready.left_out for name, ready in cameras.items()},
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """Windows whose sharp pictures lie where their views do, and a first circle of confusion (g,)."""
+def candidates(measured_path: str) -> list[Candidate]:
+    """Every family with the ranges it is searched over; measured kernels where there is a calibration."""
+    found = [
+        Candidate("disc", KernelSpec(family=KernelFamily.DISC), {}),
+        Candidate("gaussian", KernelSpec(family=KernelFamily.GAUSSIAN), {}),
+        Candidate("half_disc", KernelSpec(), {"softness": _SOFTNESS, "crosstalk": _CROSSTALK}),
+        Candidate(
+            "butterworth",
+            KernelSpec(family=KernelFamily.BUTTERWORTH, beta=0.4),
+            {
+                "beta": (0.1, 0.2, 0.4, 0.7, 1.0),
+                "crosstalk": _CROSSTALK,
+                "order": (1, 3, 6, 9),
+                "cutoff": (2.0, 2.5),
+                "smoothing": (4.0, 7.0),
+            },
+        ),
+        Candidate(
+            "translating_disc", KernelSpec(family=KernelFamily.TRANSLATING_DISC), {"crosstalk": _CROSSTALK}
+        ),
+        Candidate("off_axis", KernelSpec(family=KernelFamily.OFF_AXIS), _OFF_AXIS_VALUES, placed=place_lens),
+    ]
+    measured = KernelSpec(family=KernelFamily.MEASURED, measured_path=measured_path)
+    return [
+        *found,
+        Candidate("measured", measured, {"crosstalk": _CROSSTALK}),
+        Candidate("measured_at_place", measured, {"crosstalk": _CROSSTALK}, placed=place_measured),
+    ]
 
-    windows: Windows
-    coc_px: Tensor
-    left_out: tuple[str, ...] = ()
 
-    def part(self, chosen: Sequence[int]) -> Registered:
-        """Only the windows of these indices."""
-        windows = self.windows.kept(chosen)
-        coc_px = self.coc_px[[self.windows.groups.index(group) for group in windows.groups]]
-        return replace(self, windows=windows, coc_px=coc_px)
+def place_lens(spec: KernelSpec, x: float, y: float) -> KernelSpec:
+    """The off-axis lens looked through at a place of the frame."""
+    return spec.model_copy(update={"field_x": x, "field_y": y})
+
+
+def place_measured(spec: KernelSpec, x: float, y: float) -> KernelSpec:
+    """The calibrated kernel at a place of the frame."""
+    return spec.model_copy(update={"measured_cell": cell_at(x, y)})
 
 
 def prepare_windows(found: Sequence[Window]) -> Registered:
     """Register windows and leave out those whose sharp picture does not show what the views show."""
     windows, coc_px = register(stack_windows(found))
     _, least = fit_coc(windows, KernelSpec(), coc_px)
-    alike = (least < MOST_MISMATCH)[windows.group_of].tolist()
-    left_out = tuple(name for name, like in zip(windows.names, alike, strict=True) if not like)
-    kept = [index for index, like in enumerate(alike) if like]
+    matching = (least < MOST_MISMATCH)[windows.group_of].tolist()
+    left_out = tuple(name for name, match in zip(windows.names, matching, strict=True) if not match)
+    kept = [index for index, match in enumerate(matching) if match]
     return Registered(windows, coc_px, left_out).part(kept)
 
 
@@ -173,15 +237,17 @@ def _by_field(match: Match, windows: Windows) -> dict[str, tuple[float, float]]:
     return {name: _pair(match.zncc[part]) for name, part in parts.items() if bool(part.any())}
 
 
-def _compare_kernels(chosen: Sequence[Candidate], folder: str) -> Iterator[KernelLikeness]:
+def _correlate_kernels(chosen: Sequence[Candidate], folder: str) -> Iterator[KernelCorrelation]:
     some, every = Calibration(folder, cells=_SEARCHED_CELLS), Calibration(folder)
     for candidate in chosen:
         if candidate.placed is place_measured:
             continue
         spec, _ = search(candidate, partial(some.mismatch, placed=candidate.placed))
-        found = every.likeness(spec, every.fit_coc(spec, placed=candidate.placed), placed=candidate.placed)
+        found = every.correlations(
+            spec, every.fit_coc(spec, placed=candidate.placed), placed=candidate.placed
+        )
         least = round(float(found.min()), 4)
-        yield KernelLikeness(candidate.name, _parameters(candidate, spec), _pair(found), least)
+        yield KernelCorrelation(candidate.name, _parameters(candidate, spec), _pair(found), least)
 
 
 def _parameters(candidate: Candidate, spec: KernelSpec) -> dict[str, Any]:
@@ -201,5 +267,6 @@ def _choose(known: list[Candidate], names: Sequence[str]) -> list[Candidate]:
             where="families",
             expected=", ".join(candidate.name for candidate in known),
             got=", ".join(sorted(unknown)),
+            remedy=suggest(min(unknown), [candidate.name for candidate in known]),
         )
     return [candidate for candidate in known if not names or candidate.name in names]

@@ -1,6 +1,6 @@
 // ---- The viewer by mouse, touch and keyboard ----
 
-const PAN_SHARE = 0.1;
+const PAN_SHARE = 0.1; // of what is shown, for each press of an arrow key
 const actions = {
   in: () => zoomBy(1.5), out: () => zoomBy(1 / 1.5), fit, one: () => zoomBy(oneToOne() / scene.zoom),
   previous: () => step(-1), next: () => step(1), close: () => viewer.close(),
@@ -8,7 +8,7 @@ const actions = {
 const keys = {
   "+": actions.in, "=": actions.in, "-": actions.out, "0": fit, "1": actions.one,
   ArrowLeft: actions.previous, ArrowRight: actions.next,
-  "[": () => setWipe(Number(wipe.value) - 5), "]": () => setWipe(Number(wipe.value) + 5),
+  "[": () => moveDivider(Number(divider.value) - 5), "]": () => moveDivider(Number(divider.value) + 5),
   g: () => setLayout(panes.dataset.layout === "grid" ? "focus" : "grid"),
 };
 const shiftKeys = {
@@ -34,6 +34,7 @@ function onWheel(event) {
   const view = event.target.closest(".view");
   if (!view) return;
   event.preventDefault();
+  // One notch of a wheel is 100 and zooms by 1.2; a pinch on a touchpad arrives as small steps with ctrl.
   zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), view, ...placeIn(view, event));
 }
 
@@ -44,14 +45,14 @@ function onDoubleClick(event) {
   else zoomBy(oneToOne() / scene.zoom, view, ...placeIn(view, event));
 }
 
-// Fingers or the mouse button that are down: one pans or wipes, two zoom.
+// Fingers or the mouse button that are down: one pans or moves the divider, two zoom.
 const pointers = new Map();
 let drag = null;
 
 function onDown(event) {
   const view = event.target.closest(".view");
   if (!view || event.button !== 0) return;
-  if (!pointers.size) drag = { view, wiping: event.target === byId("handle") };
+  if (!pointers.size) drag = { view, dividing: event.target === byId("handle") };
   pointers.set(event.pointerId, placeIn(drag.view, event));
   view.setPointerCapture(event.pointerId);
 }
@@ -62,7 +63,7 @@ function onMove(event) {
   const [x, y] = placeIn(drag.view, event);
   const scale = fitOf(drag.view) * scene.zoom;
   if (pointers.size === 2) pinch(event.pointerId, [x, y]);
-  else if (drag.wiping) setWipe((x / drag.view.clientWidth) * 100);
+  else if (drag.dividing) moveDivider((x / drag.view.clientWidth) * 100);
   else panBy((before[0] - x) / scale, (before[1] - y) / scale);
   pointers.set(event.pointerId, [x, y]);
 }
@@ -77,7 +78,7 @@ function startControls() {
   for (const button of all("[data-do]", viewer)) button.addEventListener("click", actions[button.dataset.do]);
   for (const button of all("button[data-layout]", viewer)) button.addEventListener("click", () => setLayout(button.dataset.layout));
   for (const select of [under, over]) select.addEventListener("change", () => choose(select, select.value));
-  wipe.addEventListener("input", draw);
+  divider.addEventListener("input", draw);
   viewer.addEventListener("keydown", onKey);
   viewer.addEventListener("wheel", onWheel, { passive: false });
   viewer.addEventListener("dblclick", onDoubleClick);

@@ -11,8 +11,9 @@ const make = (tag, className = "", text = "") => {
   return element;
 };
 
-const { titles, columns, groups, items } = JSON.parse(byId("viewer-items").textContent);
+const { titles, ranges, routes, columns, groups, items } = JSON.parse(byId("viewer-items").textContent);
 const numberOf = new Map(items.map((item, n) => [item.id, n]));
+const countItems = (n) => `${n} item${n === 1 ? "" : "s"}`;
 const marks = { p: "", b: "better", w: "worse" };
 
 // All columns in a row: which group each is of, and its place in it.

@@ -3,7 +3,7 @@
 const viewer = byId("viewer");
 const panes = byId("panes");
 const stage = byId("stage").querySelector(".view");
-const wipe = byId("wipe");
+const divider = byId("divider");
 const scene = { n: -1, width: 3, height: 2, x: 0.5, y: 0.5, zoom: 1, wanted: ["input", "restored"] };
 
 const fitOf = (view) => Math.min(view.clientWidth / scene.width, view.clientHeight / scene.height);
@@ -19,13 +19,14 @@ function draw() {
     for (const img of all("img", view)) img.style.transform = `translate(${left}px, ${top}px) scale(${scale})`;
   }
   byId("zoom").textContent = `${Math.round((scene.zoom / oneToOne()) * 100)} %`;
-  byId("curtain").style.clipPath = `inset(0 0 0 ${wipe.value}%)`;
-  byId("handle").style.left = `${wipe.value}%`;
+  byId("overlay").style.clipPath = `inset(0 0 0 ${divider.value}%)`;
+  byId("handle").style.left = `${divider.value}%`;
 }
 
 // Zoom by a factor, keeping the point of a view that lies under (px, py) where it is.
 function zoomBy(factor, view = stage, px = view.clientWidth / 2, py = view.clientHeight / 2) {
   const before = fitOf(view) * scene.zoom;
+  // At 64 times the fit a few pixels fill the window; more shows nothing new.
   scene.zoom = clamp(scene.zoom * factor, Math.min(1, oneToOne()), 64);
   const after = fitOf(view) * scene.zoom;
   panBy((px - view.clientWidth / 2) * (1 / before - 1 / after), (py - view.clientHeight / 2) * (1 / before - 1 / after));
@@ -49,8 +50,8 @@ function fit() {
   draw();
 }
 
-function setWipe(percent) {
-  wipe.value = clamp(percent, 0, 100);
+function moveDivider(percent) {
+  divider.value = clamp(percent, 0, 100);
   draw();
 }
 

@@ -1,14 +1,15 @@
 // ---- The table of items: rows are made as they come into sight ----
 
-const CHUNK = 40;
+const CHUNK = 40; // rows made at once: as many as a screen of 2160 pixels shows
 const table = byId("table");
 const listing = { order: items.map((_, n) => n), shown: [], made: 0, current: 0 };
 const rowOf = new Map();
 
 function makePictures(item) {
   const cell = make("td", "pictures");
+  const main = item.thumbs.find((file) => file.startsWith("restored-")) ?? item.thumbs.at(-1);
   for (const file of item.thumbs) {
-    const img = make("img");
+    const img = make("img", file === main ? "main" : "");
     img.alt = `${titles[file.split("-thumb")[0]]} of ${item.id}`;
     img.loading = "lazy";
     img.decoding = "async";
@@ -26,7 +27,7 @@ function makeName(item) {
   const button = make("button", "open", item.id);
   Object.assign(button, { type: "button", title: item.id, tabIndex: -1 });
   cell.append(button);
-  if (item.single) cell.append(" ", make("span", "badge", "single view"));
+  if (routes[item.route]) cell.append(" ", make("span", "badge", routes[item.route]));
   return cell;
 }
 
@@ -42,15 +43,15 @@ function makeRow(n) {
   const row = make("tr", "item");
   row.dataset.n = n;
   row.append(makePictures(item), makeName(item), make("td", "text", item.status));
-  row.append(make("td", "", item.blur ? item.blur.range : ""), ...cells.map((cell, k) => makeCell(item, cell, k)));
+  row.append(...ranges.map((name) => make("td", "", item.maps[name]?.range)), ...cells.map((cell, k) => makeCell(item, cell, k)));
   return row;
 }
 
 function makeHeading({ conditions, count }) {
   const row = make("tr", "conditions");
   const cell = make("th", "", conditions);
-  Object.assign(cell, { colSpan: 4 + cells.length, scope: "rowgroup" });
-  cell.append(make("span", "note", `${count} items, ranked among themselves`));
+  Object.assign(cell, { colSpan: 3 + ranges.length + cells.length, scope: "rowgroup" });
+  cell.append(make("span", "note", `${countItems(count)}, ranked separately`));
   row.append(cell);
   return row;
 }
@@ -73,7 +74,7 @@ function makeRows(until) {
 
 const keyOf = (n, key) => {
   const item = items[n];
-  if (key === "blur") return item.blur ? item.blur.reach : null;
+  if (key.startsWith("map:")) return item.maps[key.slice(4)]?.reach ?? null;
   return key === "id" || key === "status" ? item[key] : item.values[key];
 };
 
@@ -95,23 +96,24 @@ function sortBy(heading) {
   showRows();
 }
 
-function isWanted(n, words) {
-  const { id, status, worse, single } = items[n];
-  const text = `${id} ${status}${single ? " single view" : ""}`.toLowerCase();
-  const unwanted = (byId("only-worse").checked && !worse) || (byId("only-single")?.checked && !single);
+function isWanted(n, words, chosen) {
+  const { id, status, worse, route } = items[n];
+  const text = `${id} ${status} ${routes[route] ?? ""}`.toLowerCase();
+  const unwanted = (byId("only-worse").checked && !worse) || (chosen.length && !chosen.includes(route));
   return !unwanted && words.every((word) => text.includes(word));
 }
 
 function showRows() {
   const words = byId("filter").value.trim().toLowerCase().split(/\s+/);
-  listing.shown = listing.order.filter((n) => isWanted(n, words));
+  const chosen = all(".only-route:checked").map((box) => box.value);
+  listing.shown = listing.order.filter((n) => isWanted(n, words, chosen));
   listing.made = 0;
   table.tBodies[0].replaceChildren();
   makeRows(CHUNK);
   setCurrent(listing.shown[0]);
   const count = listing.shown.length;
   table.ariaRowCount = count + 2;
-  byId("shown").textContent = count === items.length ? "" : `${count} of ${items.length} items`;
+  byId("shown").textContent = count === items.length ? "" : `${count} of ${countItems(items.length)}`;
   table.parentElement.scrollTop = 0;
 }
 
@@ -154,7 +156,7 @@ function startTable() {
   for (const chip of all(".chip")) chip.addEventListener("click", () => toggleColumns(chip));
   byId("filter").addEventListener("input", showRows);
   byId("only-worse").addEventListener("change", showRows);
-  byId("only-single")?.addEventListener("change", showRows);
+  for (const box of all(".only-route")) box.addEventListener("change", showRows);
   table.addEventListener("keydown", moveRow);
   table.addEventListener("click", (event) => {
     const row = event.target.closest("tr.item");
@@ -166,7 +168,7 @@ function startTable() {
     makeRows(listing.made + CHUNK);
     watcher.unobserve(end);
     watcher.observe(end);
-  }, { root: table.parentElement, rootMargin: "0px 0px 600px" });
+  }, { root: table.parentElement, rootMargin: "0px 0px 600px" }); // made about ten rows before they come into sight
   watcher.observe(end);
   addEventListener("beforeprint", () => makeRows(items.length));
   showRows();

@@ -4,10 +4,10 @@ const under = byId("under");
 const over = byId("over");
 const nameOf = (file) => file.replace(/\.[^.]*$/, "");
 
-function makeLegend(blur) {
+function makeLegend({ scale, low, high, range }) {
   const legend = make("span", "legend");
-  legend.append(make("span", "", blur.low), make("i", `scale-${blur.kind}`), make("span", "", blur.high));
-  legend.title = `5–95 % of pixels: ${blur.range}`;
+  legend.append(make("span", "", low), make("i", `scale-${scale}`), make("span", "", high));
+  legend.title = `5–95 % of pixels: ${range}`;
   return legend;
 }
 
@@ -16,10 +16,10 @@ function makePane(item, file) {
   const pane = make("figure", "pane");
   const caption = make("figcaption");
   const button = make("button", "", titles[name]);
-  Object.assign(button, { type: "button", title: `Show ${titles[name]} right of the wipe` });
+  Object.assign(button, { type: "button", title: `Show ${titles[name]} right of the divider` });
   button.addEventListener("click", () => choose(over, name));
   caption.append(button);
-  if (name === "blur_map" && item.blur) caption.append(makeLegend(item.blur));
+  if (item.maps[name]) caption.append(makeLegend(item.maps[name]));
   const view = make("div", "view");
   const img = make("img");
   Object.assign(img, { src: item.at + file, alt: `${titles[name]} of ${item.id}`, decoding: "async" });
@@ -62,10 +62,10 @@ function makeScoreTable(subjects) {
 function choose(select, name) {
   select.value = name;
   scene.wanted = [under.value, over.value];
-  drawWipe();
+  drawComparison();
 }
 
-function drawWipe() {
+function drawComparison() {
   const item = items[scene.n];
   for (const [select, img] of [[under, byId("under-picture")], [over, byId("over-picture")]]) {
     const file = item.files.find((each) => nameOf(each) === select.value);
@@ -87,13 +87,13 @@ function showItem(n) {
   scene.n = n;
   byId("viewer-title").textContent = item.id;
   const place = `${listing.shown.indexOf(n) + 1} of ${listing.shown.length}`;
-  byId("viewer-place").textContent = `${place} · ${item.status}${item.single ? " · single view" : ""} · ${groups[item.group].conditions}`;
+  byId("viewer-place").textContent = `${place} · ${item.status}${routes[item.route] ? ` · ${routes[item.route]}` : ""} · ${groups[item.group].conditions}`;
   byId("strip").replaceChildren(...item.files.map((file) => makePane(item, file)));
   stage.classList.toggle("bare", item.files.length === 0);
   byId("scores").replaceChildren(...makeScores(item));
   fillChoice(under, item.files, scene.wanted[0]);
   fillChoice(over, item.files, scene.wanted[1]);
-  drawWipe();
+  drawComparison();
   arrange();
   location.replace(`#item=${encodeURIComponent(item.id)}`);
 }

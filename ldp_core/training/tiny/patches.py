@@ -1,13 +1,18 @@
-"""Patches of both views, blurred once by one lens and cut into cells again and again.
+"""Cells that LDP-tiny learns from: patches of both views, blurred once by one lens, and cut again and again.
 
-A patch of a sharp picture is blurred in linear light. Patch number n of a seed is always the same.
-All ranges are our own choices.
+A patch of a sharp picture is blurred in linear light; patch number n of a seed is always the same. A pool of
+them lies in a folder, made once. Cells are cut from patches, mirrored, degraded as cameras do, and laid out
+as the language-driven estimator sees them. Those of a step depend on the seed, the step and the rank alone,
+once the pool is complete. All ranges are our own choices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,17 +20,24 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from ldp_core.errors import SettingsError
 from ldp_core.optics.kernels import KernelSpec, disparity_per_coc, kernel_pair
 from ldp_core.optics.render import render_views
-from ldp_core.optics.transfer import Transfer, decode_light, encode_light
+from ldp_core.optics.sensor import Transfer, decode_light, encode_light
 from ldp_core.settings import Settings
-from ldp_core.training.degrade import Bytes, reduce_palette, to_bytes
-from ldp_core.training.layouts import draw_layout, draw_picture
-from ldp_core.training.lenses import LensSettings, draw_kernel
-from ldp_core.training.scenes import resize
-from ldp_core.training.sources import Image, Photo, read_photo
+from ldp_core.storage import write_bytes
+from ldp_core.training.frames import Bytes, add_noise, reduce_palette, to_bytes
+from ldp_core.training.scenes import LensSettings, draw_kernel, draw_window, resize
+from ldp_core.training.sources import Image, Photo, draw_layout, draw_picture, read_photo
+from ldp_core.training.trainer import Batch
 
+# A cell is 40 px a side: from a patch of 64 it can be cut at 625 places.
 PATCH_PX = 64
+CELL_PX = 40
+_HEADER = "pool.json"
+_REPORT_EVERY = 100
+# No lens like the fitted one in particular: the words should hold for any.
+_LENSES = LensSettings(fitted_share=0.0)
 
 
 class PatchSettings(Settings):
@@ -33,6 +45,7 @@ class PatchSettings(Settings):
 
     lenses: int = Field(default=60, ge=1, le=64)
     """How many kernel specifications there are to draw from."""
+    # The sentences name shifts of -8 to 8 px.
     largest_disparity_px: float = Field(default=8.5, gt=0)
     largest_coc_px: float = Field(default=32.0, gt=0)
     sharp_share: float = Field(default=0.1, ge=0, le=1)
@@ -54,9 +67,6 @@ class Patch:
     views: Bytes
     coc_px: NDArray[np.float16]
     disparity_per_coc: float
-
-
-_LENSES = LensSettings(fitted_share=0.0)
 
 
 class PatchMaker:
@@ -109,8 +119,7 @@ def cut_picture(rng: np.random.Generator, picture: Bytes, side: int) -> Image:
     """A square (side, side, 3) in 0..1 from anywhere, often reduced, turned or mirrored."""
     scale = 1.0 if rng.random() < 0.4 else rng.uniform(0.4, 1)
     reach = min(round(side / scale), *picture.shape[:2])
-    top, left = (int(rng.integers(n - reach + 1)) for n in picture.shape[:2])
-    cut = picture[top : top + reach, left : left + reach].astype(np.float32) / np.float32(255)
+    cut = picture[draw_window(rng, picture.shape[:2], (reach, reach))].astype(np.float32) / np.float32(255)
     square = resize(cut, (side, side))
     square = square[:, ::-1] if rng.random() < 0.5 else square
     return square if rng.random() < 0.8 else square.transpose(1, 0, 2)
@@ -144,3 +153,127 @@ def _blur_evenly(sharp: Tensor, coc_px: float, lens: KernelSpec, transfer: Trans
 def _blur_by_depth(sharp: Tensor, coc_px: Image, lens: KernelSpec, transfer: Transfer) -> Tensor:
     views = render_views(sharp[None], torch.from_numpy(coc_px)[None], lens, slices=5, transfer=transfer)
     return torch.cat(views)
+
+
+class PatchPool:
+    """Patches of a folder, in order of their numbers."""
+
+    def __init__(self, folder: Path, *, mode: Literal["r", "r+"] = "r") -> None:
+        if not (folder / _HEADER).is_file():
+            raise SettingsError(
+                "there is no pool of patches",
+                where=str(folder),
+                expected=f"a folder with {_HEADER}",
+                remedy="make one first: ldp train ldp-tiny patches FOLDER",
+            )
+        self.folder = folder
+        self._views, self._coc, self._per_coc = (
+            np.load(folder / f"{name}.npy", mmap_mode=mode) for name in ("views", "coc", "per_coc")
+        )
+
+    @classmethod
+    def create(cls, folder: Path, *, capacity: int) -> PatchPool:
+        """An empty pool for `capacity` patches, or the one already there."""
+        if not (folder / _HEADER).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _reserve(folder / "views.npy", np.uint8, (capacity, 2, PATCH_PX, PATCH_PX, 3))
+            _reserve(folder / "coc.npy", np.float16, (capacity, PATCH_PX, PATCH_PX))
+            _reserve(folder / "per_coc.npy", np.float32, (capacity,))
+            _write_count(folder, 0)
+        return cls(folder, mode="r+")
+
+    def __len__(self) -> int:
+        """Patches that are complete now."""
+        return int(json.loads((self.folder / _HEADER).read_text())["complete"])
+
+    def __getitem__(self, number: int) -> Patch:
+        return Patch(self._views[number], self._coc[number], float(self._per_coc[number]))
+
+    def fill(self, maker: PatchMaker) -> Iterator[int]:
+        """Make what is missing, and yield how many are complete now and then."""
+        for number in range(len(self), len(self._views)):
+            patch = maker.make(number)
+            self._views[number], self._coc[number] = patch.views, patch.coc_px
+            self._per_coc[number] = patch.disparity_per_coc
+            if (number + 1) % _REPORT_EVERY == 0 or number + 1 == len(self._views):
+                _write_count(self.folder, number + 1)
+                yield number + 1
+
+
+def _reserve(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
+
+
+def _write_count(folder: Path, complete: int) -> None:
+    write_bytes(str(folder / _HEADER), json.dumps({"complete": complete}).encode())
+
+
+class CellSettings(Settings):
+    """How cells are degraded. Shares are probabilities per cell."""
+
+    batch: int = Field(default=64, ge=2)
+    grey_share: float = Field(default=0.4, ge=0, le=1)
+    noise_share: float = Field(default=0.7, ge=0, le=1)
+    largest_noise: float = Field(default=0.03, ge=0)
+    """Of values 0..1; noise is drawn between this and a hundredth of it."""
+    # Added after a look at the Pixel 4, most of whose cells are faint (infra/measurements.md, "Blur maps").
+    faint_share: float = Field(default=0.4, ge=0, le=1)
+    """Share of cells whose contrast is lowered, as that of most cells of a photograph is low."""
+    lowest_contrast: float = Field(default=0.06, gt=0, le=1)
+    gain_deviation: float = Field(default=0.03, ge=0)
+    darkest_gain: float = Field(default=0.35, gt=0, le=1)
+
+
+@dataclass(frozen=True)
+class Cells(Batch):
+    """`composites` (n, 3, 40, 80) in 0..1, the right half mirrored; `disparity_px`, `coc_px` (n,) signed."""
+
+    composites: Tensor
+    disparity_px: Tensor
+    coc_px: Tensor
+
+
+def draw_cells(
+    pool: PatchPool, settings: CellSettings, *, seed: int, step: int, patches: int, rank: int = 0
+) -> Cells:
+    """The cells of one step and one process, from the first `patches` patches of a pool."""
+    rng = np.random.default_rng([seed, step, rank])
+    drawn = [_draw_cell(rng, pool[int(rng.integers(patches))], settings) for _ in range(settings.batch)]
+    composites = np.stack([composite for composite, _, _ in drawn]).transpose(0, 3, 1, 2)
+    disparity, coc = (torch.tensor([cell[i] for cell in drawn], dtype=torch.float32) for i in (1, 2))
+    return Cells(torch.from_numpy(np.ascontiguousarray(composites)), disparity, coc)
+
+
+def _draw_cell(rng: np.random.Generator, patch: Patch, settings: CellSettings) -> tuple[Image, float, float]:
+    """One composite (40, 80, 3), its mean disparity and circle of confusion in pixels."""
+    window = draw_window(rng, patch.coc_px.shape, (CELL_PX, CELL_PX))
+    views = [view[window] for view in patch.views]
+    coc_px = float(patch.coc_px[window].mean(dtype=np.float32))
+    if rng.random() < 0.5:
+        views, coc_px = views[::-1], -coc_px
+    if rng.random() < 0.5:
+        views = [view[::-1] for view in views]
+    left_cell, right_cell = _degrade(rng, views, settings)
+    composite = np.concatenate([left_cell, right_cell[:, ::-1]], axis=1)
+    return composite, coc_px * patch.disparity_per_coc, coc_px
+
+
+def _degrade(rng: np.random.Generator, views: Sequence[Bytes], settings: CellSettings) -> list[Image]:
+    """The same colours for both views, gain and noise of each its own; in steps of 8 bit."""
+    grey = rng.random() < settings.grey_share
+    order = np.array([1]) if grey else rng.permutation(3)
+    brightness = np.exp(rng.uniform(np.log(settings.darkest_gain), 0.1))
+    ratio = 1 + rng.normal(0, settings.gain_deviation)
+    faint = rng.random() < settings.faint_share
+    contrast = np.float32(settings.lowest_contrast ** rng.uniform(0, 1) if faint else 1)
+    mean = np.mean(views, axis=(0, 1, 2), dtype=np.float32)
+    read, shot = settings.largest_noise * 100.0 ** rng.uniform(-1, 0, 2)
+    noisy = rng.random() < settings.noise_share
+    degraded = []
+    for view, gain in zip(views, (ratio, 2 - ratio), strict=True):
+        planes = (mean + contrast * (view - mean))[..., order] * np.float32(brightness * gain / 255)
+        planes = planes.clip(0, 1)
+        planes = add_noise(rng, planes, read=read, shot=shot) if noisy else planes
+        planes = to_bytes(planes).astype(np.float32) / np.float32(255)
+        degraded.append(np.repeat(planes, 3, axis=2) if grey else planes)
+    return degraded

@@ -1,27 +1,37 @@
-"""From a checkpoint to the file that is shipped: half precision, thresholds, sentences, model card."""
+"""`ldp train ldp-tiny`: patches, training, and the file that ships: thresholds, sentences, model card."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from torch import Tensor
 
-from ldp_core.blur.clip_calibration import calibrate
-from ldp_core.blur.clip_card import CellFormat, ClipCard
-from ldp_core.blur.clip_model import ClipModel
-from ldp_core.blur.clip_network import build_network
-from ldp_core.blur.clip_settings import RELEASED_PROMPT
+from ldp_core.blur.clip import calibrate
+from ldp_core.blur.clip_model import ClipModel, build_network
+from ldp_core.blur.clip_settings import RELEASED_PROMPT, CellFormat, ClipCard
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.scenes import SceneKind, make_scene
-from ldp_core.training.card import ModelCard, write_weights
-from ldp_core.training.tiny.cells import CellSettings
-from ldp_core.training.tiny.fit import model_of
-from ldp_core.training.tiny.model import IMAGE_MEAN, IMAGE_STD, TinySettings
-from ldp_core.training.tiny.patches import PatchSettings
-from ldp_core.training.tiny.sentences import SHIFTS_PX, say_ladder
+from ldp_core.training.entry import ModelCard, RunOptions, to_command, train, write_card, write_weights
+from ldp_core.training.options import ARGUMENT, Command, CommandOptions
+from ldp_core.training.registry import Commands
+from ldp_core.training.session import RunFolder
+from ldp_core.training.sources import find_sources
+from ldp_core.training.tiny.model import (
+    IMAGE_MEAN,
+    IMAGE_STD,
+    TinyFitSettings,
+    TinySettings,
+    TinyTask,
+    model_of,
+)
+from ldp_core.training.tiny.patches import CellSettings, PatchMaker, PatchPool, PatchSettings
+from ldp_core.training.tiny.sentences import SHIFTS_PX, shift_sentences
+from ldp_core.training.trainer import join_processes
 
 NAME = "ldp-tiny"
 LARGEST_BYTES = 8 * 2**20
@@ -59,7 +69,7 @@ def export_weights(state: Mapping[str, Any], path: Path) -> str:
         WeightsError: the file would exceed 8 MiB.
     """
     tensors = {name: value.half() for name, value in model_of(state).items()}
-    settings = TinySettings.parse(state["model_settings"])
+    settings = TinySettings.parse(state["network_settings"])
     metadata = {"clip": json.dumps(describe(tensors, settings))}
     return write_weights(path, tensors, metadata=metadata, largest_bytes=LARGEST_BYTES)
 
@@ -75,7 +85,7 @@ def describe(tensors: Mapping[str, Tensor], settings: TinySettings) -> dict[str,
         "image_mean": IMAGE_MEAN,
         "image_std": IMAGE_STD,
         "format": CellFormat.WIDE,
-        "signed": {"prompts": say_ladder(), "disparity_px": SHIFTS_PX, "formats": [CellFormat.WIDE]},
+        "signed": {"prompts": shift_sentences(), "disparity_px": SHIFTS_PX, "formats": [CellFormat.WIDE]},
         "ensemble": {"formats": [CellFormat.WIDE], "prompts": [*SINGLE_PROMPTS, *ANTONYMS]},
     }
     network = build_network(settings.model_cfg, where=NAME)
@@ -103,7 +113,7 @@ def describe_run(
     state: Mapping[str, Any], *, scores: Mapping[str, Any], notes: Sequence[str] = ()
 ) -> ModelCard:
     """The card of a checkpoint's model; `scores` are the tables of `ldp evaluate maps`."""
-    settings = TinySettings.parse(state["model_settings"])
+    settings = TinySettings.parse(state["network_settings"])
     return ModelCard(
         name=NAME,
         summary=_SUMMARY,
@@ -114,7 +124,7 @@ def describe_run(
         parameters=sum(value.numel() for value in model_of(state).values()),
         training={
             "fit": state["fit_settings"],
-            "cells": CellSettings().model_dump(mode="json"),
+            "cells": state["batch_settings"],
             "patches": PatchSettings().model_dump(mode="json"),
         },
         notes=notes,
@@ -124,3 +134,85 @@ def describe_run(
         scores=scores,
         licence="Apache-2.0, as the code",
     )
+
+
+class PatchOptions(CommandOptions):
+    """`ldp train ldp-tiny patches`."""
+
+    heading = "Patches"
+
+    photos: tuple[Path, ...] = ()
+    """Folder of sharp photographs; may be repeated. Without any, pictures are procedural."""
+    count: int = Field(default=10_000, ge=1)
+    """How many patches are made."""
+    seed: int = Field(default=11, ge=0)
+    """Patches of another seed are other patches."""
+
+
+class FitOptions(TinyFitSettings, RunOptions):
+    """`ldp train ldp-tiny fit`."""
+
+    heading = "Run"
+
+    patches: Path
+    """Folder of patches that `ldp train ldp-tiny patches` made."""
+    batch: int = Field(default=64, ge=2)
+    """Cells of a batch."""
+
+
+class ExportOptions(CommandOptions):
+    """`ldp train ldp-tiny export`."""
+
+    weights: Annotated[Path, ARGUMENT]
+    """File of weights to write."""
+
+
+class CardOptions(CommandOptions):
+    """`ldp train ldp-tiny card`."""
+
+    heading = "Card"
+
+    weights: Annotated[Path, ARGUMENT]
+    """What was exported from the run."""
+    scores: Path
+    """What `ldp evaluate maps --json` printed."""
+    note: tuple[str, ...] = ()
+    """A sentence for the card that the settings do not tell; may be repeated."""
+
+
+def _make_patches(options: PatchOptions) -> Iterator[str]:
+    pool = PatchPool.create(options.folder, capacity=options.count)
+    photos = find_sources(photos=options.photos).photos
+    for complete in pool.fill(PatchMaker(photos, PatchSettings(), seed=options.seed)):
+        yield f"{complete:,} patches"
+
+
+def _fit(options: FitOptions) -> Iterator[str]:
+    fit, pool = options.pick(TinyFitSettings), PatchPool(options.patches)
+    task = TinyTask(TinySettings(), fit, pool, CellSettings(batch=options.batch))
+    with join_processes(options.device) as group:
+        command = to_command("ldp-tiny fit", options)
+        yield from train(task, fit, options, group=group, command=command)
+
+
+def _export(options: ExportOptions) -> Iterator[str]:
+    yield export_weights(RunFolder(options.folder).load(), options.weights)
+
+
+def _describe_weights(options: CardOptions) -> Iterator[str]:
+    path = options.weights.with_suffix(".json")
+    digest = hashlib.sha256(options.weights.read_bytes()).hexdigest()
+    scores = json.loads(options.scores.read_text())
+    card = describe_run(RunFolder(options.folder).load(), scores=scores, notes=options.note)
+    write_card(path, card, sha256=digest)
+    yield str(path)
+
+
+COMMANDS: dict[str, Commands] = {
+    "ldp-tiny": {
+        "patches": Command(PatchOptions, _make_patches, "Make a pool of patches in a folder, or go on."),
+        "fit": Command(FitOptions, _fit, "Train on patches, or go on training."),
+        "export": Command(ExportOptions, _export, "Write the model of a run as safetensors."),
+        "card": Command(CardOptions, _describe_weights, "Write the model card beside the weights."),
+    }
+}

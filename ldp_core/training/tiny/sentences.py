@@ -6,14 +6,16 @@ our own; they grow linearly, so that what is twice as wrong is called twice as u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+# Patches reach 8.5 px of disparity.
 SHIFTS_PX: tuple[int, ...] = tuple(range(-8, 9))
+# Log-odds of 6 are 400 to 1; beyond that nothing is gained by being surer.
 _CERTAIN = 6.0
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
@@ -26,11 +28,11 @@ class Meaning:
     """Wordings of one statement, and its log-odds."""
 
     wordings: tuple[str, ...]
-    log_odds: LogOdds
+    formula: LogOdds
 
-    def judge(self, disparity_px: Tensor, coc_px: Tensor) -> Tensor:
+    def log_odds(self, disparity_px: Tensor, coc_px: Tensor) -> Tensor:
         """Log-odds (n,) for n cells, within -6..6."""
-        return self.log_odds(disparity_px, coc_px).clamp(-_CERTAIN, _CERTAIN)
+        return self.formula(disparity_px, coc_px).clamp(-_CERTAIN, _CERTAIN)
 
 
 _SHIFT_WORDINGS = (
@@ -125,7 +127,7 @@ STATEMENTS: tuple[Meaning, ...] = (
 """All that is said besides a number of pixels."""
 
 
-def say_shift(shift_px: int, *, wording: int = SHIPPED_WORDING, spelled: bool = False) -> str:
+def shift_sentence(shift_px: int, *, wording: int = SHIPPED_WORDING, spelled: bool = False) -> str:
     """How far the right view is shifted, and to which side; positive is to the right."""
     if shift_px == 0:
         return _UNSHIFTED_WORDINGS[wording]
@@ -137,52 +139,47 @@ def say_shift(shift_px: int, *, wording: int = SHIPPED_WORDING, spelled: bool = 
     )
 
 
-def say_ladder(*, wording: int = SHIPPED_WORDING, spelled: bool = False) -> list[str]:
+def shift_sentences(*, wording: int = SHIPPED_WORDING, spelled: bool = False) -> list[str]:
     """One sentence for each of `SHIFTS_PX`."""
-    return [say_shift(shift, wording=wording, spelled=spelled) for shift in SHIFTS_PX]
+    return [shift_sentence(shift, wording=wording, spelled=spelled) for shift in SHIFTS_PX]
 
 
-def weigh_ladder(disparity_px: Tensor) -> Tensor:
+def shift_weights(disparity_px: Tensor) -> Tensor:
     """How much (n, 17) of each cell belongs to each shift: shared by the two nearest.
 
-    The mean shift under these weights is the disparity itself, within the ladder.
+    The mean shift under these weights is the disparity itself, within -8..8 px.
     """
     shifts = torch.tensor(SHIFTS_PX, dtype=disparity_px.dtype, device=disparity_px.device)
     inside = disparity_px.clamp(shifts[0], shifts[-1])
     return (1 - (inside[:, None] - shifts).abs()).clamp_min(0)
 
 
-def expect_shift(logits: Tensor, shifts_px: Sequence[float] = SHIFTS_PX) -> Tensor:
-    """Disparity in pixels expected under softmax(logits), logits (n, len(shifts_px))."""
-    shifts = torch.tensor(list(shifts_px), dtype=logits.dtype, device=logits.device)
-    return logits.softmax(-1) @ shifts
-
-
 @dataclass(frozen=True, slots=True)
-class Said:
-    """Sentences of one step: a whole ladder in one wording, then wordings of `STATEMENTS`."""
+class Sentences:
+    """Sentences of one step: all shifts in one wording, then wordings of `STATEMENTS`."""
 
-    ladder: list[str]
+    shifts: list[str]
     statements: list[str]
     statement_numbers: list[int]
 
     @property
     def meaning_numbers(self) -> list[int]:
-        """Which meaning each sentence has: those of the ladder come first, then `STATEMENTS`."""
-        return [*range(len(self.ladder)), *(len(SHIFTS_PX) + n for n in self.statement_numbers)]
+        """Which meaning each sentence has: the shifts come first, then `STATEMENTS`."""
+        return [*range(len(self.shifts)), *(len(SHIFTS_PX) + n for n in self.statement_numbers)]
 
-    def judge(self, disparity_px: Tensor, coc_px: Tensor) -> Tensor:
+    def log_odds(self, disparity_px: Tensor, coc_px: Tensor) -> Tensor:
         """Log-odds (n, len(statements)) for n cells."""
-        judged = torch.stack([meaning.judge(disparity_px, coc_px) for meaning in STATEMENTS], 1)
-        return judged[:, self.statement_numbers]
+        each = torch.stack([meaning.log_odds(disparity_px, coc_px) for meaning in STATEMENTS], 1)
+        return each[:, self.statement_numbers]
 
 
-def draw_sentences(rng: np.random.Generator) -> Said:
-    """One ladder, and two wordings of every statement."""
-    ladder = say_ladder(wording=int(rng.integers(len(_SHIFT_WORDINGS))), spelled=bool(rng.random() < 0.4))
+def draw_sentences(rng: np.random.Generator) -> Sentences:
+    """All shifts in one wording, and two wordings of every statement."""
+    wording = int(rng.integers(len(_SHIFT_WORDINGS)))
+    shifts = shift_sentences(wording=wording, spelled=bool(rng.random() < 0.4))
     chosen = [
         (meaning.wordings[int(index)], number)
         for number, meaning in enumerate(STATEMENTS)
         for index in rng.permutation(len(meaning.wordings))[:2]
     ]
-    return Said(ladder, [text for text, _ in chosen], [number for _, number in chosen])
+    return Sentences(shifts, [text for text, _ in chosen], [number for _, number in chosen])

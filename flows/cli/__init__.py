@@ -1,0 +1,46 @@
+"""The ``ldp`` command, a module per group of verbs.
+
+Heavy imports wait until a command needs them: ``ldp --help`` is to take less than half a second.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows import train
+from flows.cli import archives, console, datasets, measure, models, options
+from flows.exits import EXIT_CODES
+from ldp_core import __version__
+
+app = typer.Typer(
+    cls=options.Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    epilog=EXIT_CODES,
+)
+app.add_typer(datasets.app)
+app.add_typer(archives.app)
+app.add_typer(measure.app, name="evaluate", rich_help_panel=options.MEASURING)
+app.add_typer(models.app)
+app.add_typer(train.app, name="train", rich_help_panel=options.MODELS)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        console.show(f"ldp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """Blur maps and all-in-focus images from datasets of dual-pixel photographs."""
+    from flows.engine import keep_quiet
+
+    keep_quiet()

@@ -1,0 +1,234 @@
+"""Verbs over an archive: what it holds, whether it is intact, how two runs differ, what may be deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli import console, options
+from flows.exits import EXIT_BAD_ITEMS, exits
+
+app = typer.Typer()
+
+ArchiveArgument = Annotated[
+    str, typer.Argument(metavar="ARCHIVE", help="The archive: a path or any fsspec URL.")
+]
+
+_LEFTOVERS = {
+    "incomplete": "chunks of items that were never finished (`ldp gc` removes them)",
+    "partial": "temporary files of writers (`ldp gc` removes them)",
+    "orphaned": "sidecars of items that are not there",
+    "unknown": "objects that belong to no archive",
+}
+_OUTCOMES = {"identical": "repaired, identical", "remade": "repaired, remade", "not_repaired": "not repaired"}
+_FACTS = (
+    "run_id", "state", "started", "source", "layout", "estimator", "deblurrer", "baselines", "report",
+)  # fmt: skip
+
+
+@options.command(app, options.ARCHIVES)
+def status(
+    archive: ArchiveArgument,
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="A run, by its name below runs/ in the archive.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the runs of an archive and what it holds, or show all of one run."""
+    from flows.archives import describe_archive, describe_one_run
+
+    with exits():
+        values = describe_archive(archive) if run is None else describe_one_run(archive, run)
+    if as_json:
+        console.print_json(values)
+    else:
+        (_print_archive if run is None else _print_run)(values)
+
+
+@options.command(app, options.ARCHIVES)
+def verify(
+    archive: ArchiveArgument,
+    repair: Annotated[
+        bool, options.execution_option("--repair", help="Compute again what can be computed again.")
+    ] = False,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
+    as_json: options.Json = False,
+) -> None:
+    """Hash everything in an archive again and list what is corrupt; exit code 3 if something stays so."""
+    from flows.archives import verify as verify_all
+
+    with exits(), console.showing_progress():
+        found = verify_all(archive, repair=repair, cluster=cluster, processes=workers)
+    console.print_json(found) if as_json else _print_verification(found)
+    if found["not_repaired"]:
+        raise typer.Exit(EXIT_BAD_ITEMS)
+
+
+@options.command(app, options.ARCHIVES)
+def compare(
+    archive: ArchiveArgument,
+    first: Annotated[str, typer.Argument(metavar="RUN1", help="The run to compare with.")],
+    second: Annotated[str, typer.Argument(metavar="RUN2", help="The run that is judged.")],
+    html: Annotated[
+        bool, options.output_option("--html", help="Write a page with pictures to the run.")
+    ] = False,
+    output: Annotated[
+        str | None,
+        options.output_option("--output", "-o", metavar="FOLDER", help="Write the page here instead."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Compare two runs item by item: differences with intervals, never across protocols."""
+    from flows.archives import compare as compare_two
+    from flows.archives import write_comparison_page
+
+    with exits():
+        found, values = compare_two(archive, first, second)
+        if html or output:
+            values["page"] = write_comparison_page(archive, found, output=output)
+    console.print_json(values) if as_json else _print_comparison(values)
+
+
+@options.command(app, options.ARCHIVES)
+def gc(
+    archive: ArchiveArgument,
+    delete: Annotated[
+        bool,
+        options.execution_option("--delete/--dry-run", help="Delete; without it the command only lists."),
+    ] = False,
+    grace_hours: Annotated[
+        float,
+        options.execution_option(
+            "--grace-hours",
+            min=0,
+            metavar="HOURS",
+            help="Keep what is younger: a run that is working may need it.",
+        ),
+    ] = 24.0,
+    as_json: options.Json = False,
+) -> None:
+    """List, or delete, results that no run refers to and temporary files of stopped runs."""
+    from flows.archives import collect_garbage
+
+    with exits():
+        values = collect_garbage(archive, delete=delete, grace_hours=grace_hours)
+    console.print_json(values) if as_json else _print_garbage(values)
+
+
+def _print_archive(values: Mapping[str, Any]) -> None:
+    """The runs of an archive, newest first, and what it holds by stage key."""
+    rows = []
+    for run in values["runs"]:
+        counts = (run["counts"].get(name, "") for name in ("computed", "skipped", "quarantined"))
+        methods = " + ".join(filter(None, (run["estimator"], run["deblurrer"], run["baselines"])))
+        dataset = f"{run['dataset']} ({run['layout']}, {run['listed']})" if run["dataset"] else ""
+        rows.append((run["run_id"], run["state"], *counts, dataset, methods))
+    console.show_table(("run", "state", "computed", "skipped", "quarantined", "dataset", "methods"), rows)
+    _show_sections(values["sections"])
+    console.show(
+        f"{len(values['runs'])} runs, {values['items']} items, {console.format_size(values['size_bytes'])}"
+    )
+
+
+def _print_run(values: Mapping[str, Any]) -> None:
+    """All of one run: what it was, what came of it, why items were quarantined."""
+    counts = ", ".join(f"{count} {name}" for name, count in values["counts"].items())
+    keys = [
+        (label if pipeline == "pair" else f"{label}, {pipeline}", key)
+        for pipeline, keyed in values["stage_keys"].items()
+        for label, key in keyed.items()
+    ]
+    console.show_facts(
+        [
+            *((name.removesuffix("_id"), values[name] or "-") for name in _FACTS),
+            ("items", f"{values['listed']} listed" + (f"; {counts}" if counts else "")),
+            *keys,
+        ]
+    )
+    if values.get("metrics"):
+        console.show_means(values["metrics"])
+    for kind, records in values.get("quarantine", {}).items():
+        console.show(f"{kind}: {len(records)} quarantined")
+        for record in records[: console.MOST_LISTED]:
+            console.show(f"  {record['item']} at {record['stage']}: {record['message']}. {record['remedy']}")
+        console.show_rest(len(records))
+
+
+def _print_verification(found: Mapping[str, Any]) -> None:
+    """What was hashed, what is corrupt and what became of it, and what was left behind."""
+    console.show_table(("hashed", "items"), [*found["items"].items(), ("runs", found["runs"])])
+    for row in found["corrupt"]:
+        outcome = _OUTCOMES.get(row["outcome"], row["outcome"]) + (
+            f": {row['reason']}" if row["reason"] else ""
+        )
+        console.show(f"{row['path']}: {row['damage']}{_describe_digests(row)}; {outcome}")
+    for name, meaning in _LEFTOVERS.items():
+        console.show_list(found[name], meaning)
+    if found["unchecked"]:
+        console.show(f"{len(found['unchecked'])} runs without digests; their records can be read")
+    count, unrepaired = len(found["corrupt"]), found["not_repaired"]
+    verdict = f"{count} corrupt, {count - unrepaired} repaired" if count else "nothing is corrupt"
+    console.show(f"{console.format_size(found['size_bytes'])} hashed: {verdict}")
+
+
+def _print_comparison(values: Mapping[str, Any]) -> None:
+    """Differences of two runs, what could not be compared, and the items that differ most."""
+    parts: dict[str, list[tuple[object, ...]]] = {}
+    for row in values["differences"]:
+        means = (f"{row['first']:.3f}", f"{row['second']:.3f}", f"{row['mean']:+.3f}")
+        interval = console.format_interval(row["low"], row["high"], signed=True)
+        cells = (row["metric"], row["subject"], *means, interval, row["n"])
+        parts.setdefault(f"protocol: {row['protocol']}", []).append(
+            (*cells, "" if row["claimed"] else "within noise")
+        )
+    console.show_parts(
+        ("metric", "subject", "first", "second", "change", "95 % interval", "n", "note"), parts
+    )
+    for row in values["refused"]:
+        where = f"{row['metric']} of {row['subject']}, {row['items']} items"
+        console.show(f"not compared: {where}: '{row['first']}' is not '{row['second']}'")
+    for title, name in (("largest_gains", "gain"), ("largest_losses", "loss")):
+        for row in values[title]:
+            console.show(
+                f"{name}: {row['item']} {row['first']:.3f} -> {row['second']:.3f} ({row['gain']:+.3f})"
+            )
+    counts = values["items"]
+    console.show(
+        f"{counts['common']} items in both, {counts['only_first']} only in the first, "
+        f"{counts['only_second']} only in the second"
+    )
+    if "page" in values:
+        console.show(f"page: {values['page']}")
+
+
+def _print_garbage(values: Mapping[str, Any]) -> None:
+    """What no run refers to, by stage key, and whether it was deleted."""
+    if not values["sections"]:
+        console.show("nothing is left over")
+        return
+    _show_sections([{**row, "leftovers": len(row["leftovers"])} for row in values["sections"]])
+    did = "deleted" if values["deleted"] else "can be deleted: give --delete"
+    console.show(f"{console.format_size(values['size_bytes'])} {did}")
+
+
+def _show_sections(sections: list[dict[str, Any]]) -> None:
+    """Items and bytes by stage key; how many leftovers, where they were counted."""
+    names = [name for name in ("items", "leftovers") if any(name in row for row in sections)]
+    rows = [
+        (row["path"], *(row[name] for name in names), console.format_size(row["size_bytes"]))
+        for row in sections
+    ]
+    console.show_table(("stage key", *names, "size"), rows)
+
+
+def _describe_digests(row: Mapping[str, Any]) -> str:
+    facts = (("expected", row["expected"]), ("got", row["got"]))
+    return "".join(f", {name} {_shorten(text)}" for name, text in facts if text)
+
+
+def _shorten(text: str) -> str:
+    """Digests to 12 digits, enough to tell two apart by eye."""
+    return ", ".join(part[:12] if len(part) == 64 else part for part in text.split(", "))

@@ -1,0 +1,266 @@
+"""Verbs over a dataset: what is in it, what a run would do, the run itself, its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli import console, options
+from flows.exits import EXIT_BAD_ITEMS, exits
+
+app = typer.Typer()
+
+_SIZES_SHOWN = 3
+"""Picture sizes of a plan whose memory is shown, largest first: these decide whether a run fits."""
+
+
+@options.command(app, options.DATASETS)
+def restore(
+    source: options.Source,
+    layout: options.Layout = "folders",
+    dataset: options.Dataset = None,
+    estimator: options.Estimator = "disparity",
+    deblurrer: options.Deblurrer = "ldp",
+    settings: options.Settings = None,
+    baseline: options.Baselines = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
+    max_bad: options.MaxBad = 0.05,
+    archive: options.Archive = "archive",
+    report_items: options.ReportItems = 200,
+    as_json: options.Json = False,
+) -> None:
+    """Restore every item of a dataset and write a report. What the archive has is not computed again."""
+    with exits():
+        chosen = options.parse_settings(settings, options.METHOD_STAGES)
+        summary = _run_restore(
+            as_json=as_json,
+            source=source,
+            layout=layout,
+            archive=archive,
+            dataset=dataset,
+            estimator=estimator,
+            deblurrer=deblurrer,
+            **{f"{stage}_settings": values for stage, values in chosen.items()},
+            baselines=baseline or (),
+            cluster=cluster,
+            processes=workers,
+            max_bad=max_bad,
+            report_items=report_items,
+        )
+    _exit_for(summary)
+
+
+@options.command(app, options.DATASETS)
+def ingest(
+    source: options.Source,
+    layout: options.Layout = "folders",
+    dataset: options.Dataset = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
+    max_bad: options.MaxBad = 0.05,
+    archive: options.Archive = "archive",
+    as_json: options.Json = False,
+) -> None:
+    """Archive the frames of a dataset and restore nothing; a later `ldp restore` finds them there."""
+    from flows.engine import prefect_engine
+    from flows.ingest import ingest_dataset
+
+    with exits(), prefect_engine(), console.showing_progress():
+        summary = ingest_dataset(source, layout, archive, dataset, cluster, workers, max_bad)
+    console.print_json(summary) if as_json else _print_summary(summary)
+    _exit_for(summary)
+
+
+@options.command(app, options.DATASETS)
+def plan(
+    source: options.Source,
+    layout: options.Layout = "folders",
+    dataset: options.Dataset = None,
+    estimator: options.Estimator = "disparity",
+    deblurrer: options.Deblurrer = "ldp",
+    settings: options.Settings = None,
+    baseline: options.Baselines = None,
+    workers: options.Workers = None,
+    archive: options.Archive = "archive",
+    as_json: options.Json = False,
+) -> None:
+    """Show what `ldp restore` would do: items, problems, bytes, memory, time, what is archived already."""
+    from flows.preview import preview_run
+
+    with exits():
+        chosen = options.parse_settings(settings, options.METHOD_STAGES)
+        preview = preview_run(
+            source,
+            layout,
+            archive,
+            dataset=dataset,
+            estimator=(estimator, chosen["estimator"]),
+            deblurrer=(deblurrer, chosen["deblurrer"]),
+            processes=workers,
+            single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
+            baselines=baseline or (),
+        )
+    console.print_json(preview) if as_json else _print_plan(preview)
+
+
+@options.command(app, options.DATASETS)
+def catalogue(
+    source: options.Source,
+    layout: options.Layout = "folders",
+    dataset: options.Dataset = None,
+    output: Annotated[
+        Path | None,
+        options.output_option("--output", "-o", metavar="FILE", help="Write to this file instead."),
+    ] = None,
+) -> None:
+    """List a dataset as JSON lines: a header, its items, its problems."""
+    from ldp_core.catalogue import catalogue_to_jsonl, read_catalogue
+    from ldp_core.storage import write_bytes
+
+    with exits():
+        found = read_catalogue(source, layout=layout, dataset=dataset)
+        text = catalogue_to_jsonl(found)
+        typer.echo(text, nl=False) if output is None else write_bytes(str(output), text.encode())
+    if any(problem.refuses_item for problem in found.problems):
+        raise typer.Exit(EXIT_BAD_ITEMS)
+
+
+@options.command(app, options.DATASETS)
+def simulate(
+    folder: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="Where the new dataset goes, in the layout `folders`.")
+    ],
+    count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="How many pairs.")] = 12,
+    size: Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height in px.")] = "840x560",
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="The same seed gives the same dataset.")
+    ] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SETTING", help="simulate.NAME=VALUE; may be repeated."),
+    ] = None,
+    workers: options.Workers = None,
+) -> None:
+    """Simulate a dataset of dual-pixel pairs with their all-in-focus images; needs no photographs."""
+    from flows.engine import prefect_engine
+    from flows.simulate import simulate_dataset
+    from ldp_core.optics import SimulationSettings
+
+    with exits():
+        width, height = options.parse_size(size)
+        chosen = options.parse_settings(settings, ["simulate"])["simulate"]
+        chosen |= {"width": width, "height": height}
+        SimulationSettings.parse(chosen)  # a mistake is told before a server starts
+        with prefect_engine(), console.showing_progress():
+            simulate_dataset(folder, count, seed=seed, settings=chosen, processes=workers)
+
+
+@options.command(app, options.DATASETS)
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where the demo's dataset and archive go.")
+    ] = Path("ldp-demo"),
+    count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="How many pairs.")] = 6,
+    workers: options.Workers = None,
+    as_json: options.Json = False,
+) -> None:
+    """Simulate a small dataset, restore it, and show where the report is."""
+    from flows.engine import prefect_engine
+    from flows.simulate import simulate_dataset
+
+    with exits(), prefect_engine():
+        source, archive = str(folder / "dataset"), str(folder / "archive")
+        _make_ignored(folder)
+        with console.showing_progress():
+            simulate_dataset(source, count, seed=1, settings={"width": 720, "height": 480}, processes=workers)
+        _run_restore(as_json=as_json, source=source, layout="folders", archive=archive, processes=workers)
+
+
+@options.command(app, options.DATASETS)
+def report(
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN", help="The run, by its name below runs/ in the archive.")
+    ],
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
+    archive: options.Archive = "archive",
+    report_items: options.ReportItems = 200,
+) -> None:
+    """Make the report of an earlier run again."""
+    from flows.engine import prefect_engine
+    from flows.report import report_dataset
+
+    with exits(), prefect_engine(), console.showing_progress():
+        address = report_dataset(archive, run_id, cluster, workers, report_items)
+    typer.echo(address)
+
+
+def _print_summary(summary: Mapping[str, Any]) -> None:
+    """A finished run: means with intervals, counts, what was quarantined, where the report is."""
+    if summary["metrics"]:
+        console.show_means(summary["metrics"])
+    counts = summary["items"]
+    console.show(
+        f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} skipped, "
+        f"{counts['quarantined']} quarantined, in {console.format_duration(summary['seconds']['total'])}"
+    )
+    for record in summary["quarantine"]:
+        console.show(
+            f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}", style="red"
+        )
+    if summary["report"]:
+        console.show(f"report: {summary['report']}")
+
+
+def _print_plan(preview: Mapping[str, Any]) -> None:
+    """A plan: what there is, what is archived, what a run would read, write and take."""
+    memory = preview["memory"]
+    kinds = {"pairs": preview["pairs"], "single views": preview["single_views"]}
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "none"
+    console.show_facts(
+        [
+            ("dataset", preview["dataset"]),
+            ("items", f"{listed}; {preview['to_do']} to do"),
+            ("archived", ", ".join(f"{stage} {n}" for stage, n in preview["done"].items())),
+            ("read", console.format_size(preview["bytes_in"])),
+            ("write", f"at most {console.format_size(preview['bytes_out_at_most'])}"),
+            *(
+                ("memory", f"{console.format_size(needed)} for an item of {size}")
+                for size, needed in islice(memory["bytes_by_size"].items(), _SIZES_SHOWN)
+            ),
+            ("", f"each worker may take {console.format_size(memory['worker_bytes'])}"),
+            ("time", f"about {console.format_duration(preview['seconds_estimated'])} of computation"),
+        ]
+    )
+    if too_large := memory["too_large"]:
+        console.show(f"[memory_short] {len(too_large)} items need more memory than a worker has")
+    for problem in preview["problems"]:
+        console.show(f"[{problem['kind']}] {problem['where']}: {problem['message']}")
+
+
+def _run_restore(*, as_json: bool, **arguments: Any) -> dict[str, Any]:
+    from flows.engine import prefect_engine
+    from flows.restore import restore_dataset
+
+    with prefect_engine(), console.showing_progress():
+        summary: dict[str, Any] = restore_dataset(**arguments)
+    console.print_json(summary) if as_json else _print_summary(summary)
+    return summary
+
+
+def _make_ignored(folder: Path) -> None:
+    """Make the demo's folder with a .gitignore, so that git does not list it."""
+    from ldp_core.storage import write_bytes
+
+    if not folder.exists():
+        write_bytes(str(folder / ".gitignore"), b"*\n")
+
+
+def _exit_for(summary: Mapping[str, Any]) -> None:
+    if summary["items"]["quarantined"]:
+        raise typer.Exit(EXIT_BAD_ITEMS)

@@ -1,0 +1,256 @@
+"""Options that several commands share; how commands name what there is to choose from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
+
+import ldp_core
+from ldp_core.errors import SettingsError, suggest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DATASETS, ARCHIVES, MEASURING, MODELS = "Datasets", "Archives", "Measuring", "Models and training"
+"""Groups of commands in `ldp --help`."""
+
+source_option: Final = partial(typer.Option, rich_help_panel="Source")
+method_option: Final = partial(typer.Option, rich_help_panel="Methods")
+execution_option: Final = partial(typer.Option, rich_help_panel="Execution")
+output_option: Final = partial(typer.Option, rich_help_panel="Output")
+"""`typer.Option` by its group in the help of a command."""
+
+
+def _list_layouts() -> Iterable[str]:
+    from ldp_core.catalogue import LAYOUTS
+
+    return LAYOUTS
+
+
+def _list_estimators() -> Iterable[str]:
+    from ldp_core.blur import ESTIMATORS
+
+    return ESTIMATORS
+
+
+def _list_deblurrers() -> Iterable[str]:
+    from ldp_core.deblur import DEBLURRERS
+
+    return DEBLURRERS
+
+
+def _list_families() -> Iterable[str]:
+    from ldp_core.optics.realism.evaluate import candidates
+
+    return [candidate.name for candidate in candidates("")]
+
+
+def _list_models() -> Iterable[str]:
+    """From the files, for `ldp_core.weights` imports torch: seconds before a name could be completed."""
+    shipped = Path(ldp_core.__file__).parent / "weights" / "shipped"
+    return sorted(path.stem for path in shipped.glob("*.safetensors"))
+
+
+NAMES: Final[Mapping[str, Callable[[], Iterable[str]]]] = {
+    "LAYOUT": _list_layouts,
+    "ESTIMATOR": _list_estimators,
+    "DEBLURRER": _list_deblurrers,
+    "FAMILY": _list_families,
+    "MODEL": _list_models,
+}
+"""What an option or argument of this metavar can be; read when help or a completion asks for it."""
+
+
+def choose(metavar: str) -> dict[str, Any]:
+    """What makes an option or argument one of `NAMES`: its metavar, its completion."""
+
+    def complete() -> list[str]:
+        return list(NAMES[metavar]())
+
+    return {"metavar": metavar, "autocompletion": complete}
+
+
+def one_of(option: str, *values: str) -> dict[str, Any]:
+    """What makes an option one of a few values: its metavar, its completion, a refusal with a suggestion."""
+
+    def parse(text: str) -> str:
+        if text in values:
+            return text
+        remedy = suggest(text, values) or f"choose one of {', '.join(values)}"
+        raise typer.BadParameter(f"there is no '{text}'; {remedy}", param_hint=option)
+
+    return {"metavar": "|".join(values), "autocompletion": lambda: list(values), "parser": parse}
+
+
+class Command(TyperCommand):
+    """A command that names in its help what there is to choose from, and what a misspelt option was to be."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _saying_what_was_meant():
+            return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        *others, help_option = list[Any](self.get_params(ctx))
+        if others:
+            help_option.rich_help_panel = others[-1].rich_help_panel  # alone it would fill a group
+        for parameter in (*others, help_option):
+            _describe(parameter)
+        super().format_help(ctx, formatter)
+
+
+class Group(TyperGroup):
+    """Commands below one name; a misspelt option of it is explained as well."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _saying_what_was_meant():
+            return super().parse_args(ctx, args)
+
+
+def _describe(parameter: Any) -> None:
+    if getattr(parameter, "is_flag", False):
+        parameter.metavar = ""  # a flag takes no value; Typer would show <bool>
+    if names := NAMES.get(parameter.metavar):
+        parameter.help = f"{parameter.help.removesuffix('.')}: {', '.join(names())}."
+
+
+@contextmanager
+def _saying_what_was_meant() -> Iterator[None]:
+    """Typer finds what is near a misspelt option, and shows it as possible."""
+    try:
+        yield
+    except TyperException as error:
+        explained: Any = error
+        if near := getattr(error, "possibilities", None):
+            explained.message = f"{explained.message}. Did you mean {' or '.join(map(repr, near))}?"
+            explained.possibilities = ()
+        raise
+
+
+def command(app: typer.Typer, panel: str) -> Callable[[F], F]:
+    """Register a function as a command, in a group of `ldp --help`."""
+    return app.command(cls=Command, rich_help_panel=panel)
+
+
+Source = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="Folder or manifest of the dataset: a path or any fsspec URL."),
+]
+Layout = Annotated[str, source_option("--layout", help="How the source is laid out.", **choose("LAYOUT"))]
+Dataset = Annotated[
+    str | None,
+    source_option(
+        "--dataset", metavar="NAME", help="First part of the item ids. Default: the name of the source."
+    ),
+]
+Estimator = Annotated[
+    str, method_option("--estimator", help="How blur maps are estimated.", **choose("ESTIMATOR"))
+]
+Deblurrer = Annotated[
+    str, method_option("--deblurrer", help="How images are restored.", **choose("DEBLURRER"))
+]
+Baselines = Annotated[
+    list[str] | None,
+    method_option(
+        "--baseline", help="Another deblurrer to compare with; may be repeated.", **choose("DEBLURRER")
+    ),
+]
+Measured = Annotated[
+    list[str] | None,
+    method_option(
+        "--deblurrer", show_default="all", help="A method to measure; may be repeated.", **choose("DEBLURRER")
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    method_option(
+        "--set",
+        metavar="SETTING",
+        help="STAGE.NAME=VALUE, such as estimator.window_px=15; may be repeated. "
+        "A wrong name lists the right ones.",
+    ),
+]
+Archive = Annotated[
+    str,
+    output_option(
+        "--archive",
+        metavar="URL",
+        help="Where frames, results and reports are kept: a path or any fsspec URL.",
+    ),
+]
+ReportItems = Annotated[
+    int, output_option("--report-items", min=0, metavar="N", help="Items with pictures in the report.")
+]
+Json = Annotated[bool, output_option("--json", help="Print the result as JSON on standard output.")]
+Cluster = Annotated[
+    str | None,
+    execution_option(
+        "--cluster", metavar="ADDRESS", help="Address of a Dask scheduler. Default: workers on this machine."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    execution_option(
+        "--workers", min=1, metavar="N", help="Worker processes on this machine. Default: one per core."
+    ),
+]
+MaxBad = Annotated[
+    float,
+    execution_option(
+        "--max-bad",
+        min=0,
+        max=1,
+        metavar="SHARE",
+        help="Stop the run when more than this share of its items is bad.",
+    ),
+]
+
+METHOD_STAGES = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
+"""What `--set` sets something of in a run; the `single_` ones serve items whose second view is missing."""
+
+
+def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """``stage.name=value`` by stage; values are JSON, or text where they are not.
+
+    Raises:
+        SettingsError: an assignment has another form, or its stage is not one of ``stages``.
+    """
+    chosen: dict[str, dict[str, Any]] = {stage: {} for stage in stages}
+    for assignment in assignments or ():
+        path, equals, value = assignment.partition("=")
+        stage, _, name = path.partition(".")
+        if not (equals and name and stage in chosen):
+            raise SettingsError(
+                "not a setting",
+                where="--set",
+                expected=", ".join(f"{stage}.NAME=VALUE" for stage in stages),
+                got=assignment,
+                remedy=suggest(stage, stages),
+            )
+        chosen[stage][name] = _parse_value(value)
+    return chosen
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height from ``840x560``.
+
+    Raises:
+        SettingsError: it has another form.
+    """
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise SettingsError("not a size", where="--size", expected="WIDTHxHEIGHT, such as 840x560", got=text)
+    return int(width), int(height)
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

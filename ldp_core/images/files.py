@@ -1,0 +1,266 @@
+"""Picture files: headers by range reads, limits, then pixels; and pixels to bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from pydantic import Field
+
+from ldp_core import storage
+from ldp_core.errors import (
+    ImageFormatError,
+    ImageMissingError,
+    ImageTooLargeError,
+    LdpError,
+    ObjectMissingError,
+)
+from ldp_core.images.bitmap import BMP, NETPBM
+from ldp_core.images.codec import READABLE, Codec, PictureHeader, report_damage
+from ldp_core.images.lossy import JPEG, WEBP
+from ldp_core.images.numeric import EXR, NPY
+from ldp_core.images.png import PNG
+from ldp_core.images.tiff import TIFF
+from ldp_core.images.unread import SIGNATURE_BYTES, refuse_unread
+from ldp_core.settings import Settings
+from ldp_core.types import ImageRef, Pixels
+
+_CODECS: Final = {
+    "png": PNG,
+    "tiff": TIFF,
+    "jpeg": JPEG,
+    "webp": WEBP,
+    "bmp": BMP,
+    "ppm": NETPBM,
+    "npy": NPY,
+    "exr": EXR,
+}
+_BY_MAGIC: Final = {magic: codec for codec in _CODECS.values() for magic in codec.magics}
+
+PICTURE_FORMATS: Final = tuple(name for name, codec in _CODECS.items() if codec.encode)
+"""Names of the formats that are written."""
+
+_WINDOWS_PATH: Final = "is this a Windows path? Write it with '/', as this machine sees it"
+_BLOCK_BYTES: Final = 4096  # holds the whole header of 500 in 501 pictures of public datasets
+
+
+class ImageLimits(Settings):
+    """Upper limits of one picture, checked before its pixels take any memory.
+
+    The defaults hold a 16-bit RGB picture under 1.6 GB of memory; one of 32-bit floats takes three times
+    that while it is read.
+    """
+
+    max_bytes: int = Field(default=2**30, gt=0)
+    """Encoded bytes."""
+    max_pixels: int = Field(default=2**28, gt=0)
+    """Width times height."""
+    max_side_px: int = Field(default=65_535, gt=0)
+    """As in JPEG, whose sides have 16 bit."""
+
+
+DEFAULT_LIMITS: Final = ImageLimits()
+
+
+def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> ImageRef:
+    """What the header of a picture says, read by small range reads; no pixel is decoded.
+
+    ``size_bytes`` is the encoded size where a listing has told it already; it saves a request.
+
+    Raises:
+        ImageMissingError: there is no such object.
+        ImageTooLargeError: its size or its header exceeds the limits.
+        ImageFormatError: it is damaged, or of a kind that is not read.
+        ImageSupportError: the package that decodes its kind is not installed.
+        StorageError: the store refused or could not be reached.
+    """
+    with _image_errors(uri):
+        size = storage.size_of(uri) if size_bytes is None else size_bytes
+        _check_bytes(size, limits=limits)
+        header = _read_header(io.BufferedReader(_RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
+        _check_header(header, limits=limits)
+        if size < header.least_bytes:
+            raise report_damage(f"{size} bytes where the header announces {header.least_bytes}")
+    return ImageRef(
+        uri=uri,
+        height=header.height,
+        width=header.width,
+        channels=header.channels,
+        bit_depth=header.bit_depth,
+        size_bytes=size,
+    )
+
+
+def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> Pixels:
+    """The pixels of a picture, ``(h, w, c)`` uint8 or uint16, full range, as stored.
+
+    ``size_bytes`` is the encoded size where it is known already; it saves a request.
+
+    An EXIF orientation is not applied: the views of a pair share it, and rotating them would turn the
+    dual-pixel axis. Colour profiles and gamma chunks are not applied either. Floating point in 0..1
+    becomes 16 bit (`ldp_core.images.codec.quantise`), sensor values of a DNG are developed
+    (`ldp_core.images.dng`).
+
+    Raises:
+        ImageMissingError: there is no such object.
+        ImageTooLargeError: its size or its header exceeds the limits; nothing was decoded.
+        ImageFormatError: it is damaged, or of a kind that is not read.
+        StorageError: the store refused or could not be reached.
+    """
+    with _image_errors(uri):
+        _check_bytes(storage.size_of(uri) if size_bytes is None else size_bytes, limits=limits)
+        content = storage.read_bytes(uri)
+    return decode_image(content, name=uri, limits=limits)
+
+
+def decode_image(content: bytes, *, name: str = "", limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
+    """As `read_image`, from bytes in memory; ``name`` is what errors call the picture."""
+    with _image_errors(name):
+        _check_bytes(len(content), limits=limits)
+        header = _read_header(io.BytesIO(content))
+        _check_header(header, limits=limits)
+        return _shape_pixels(_find_codec(content).decode(content), header)
+
+
+def encode_image(pixels: Pixels, format: str = "png") -> bytes:  # noqa: A002
+    """A picture of pixels ``(h, w, 1 or 3)`` uint8 or uint16, in one of `PICTURE_FORMATS`.
+
+    PNG and TIFF lose nothing; JPEG holds 8 bit only and loses a little.
+
+    Raises:
+        ImageFormatError: the format is unknown, or cannot hold these pixels.
+    """
+    encode = _CODECS[format].encode if format in _CODECS else None
+    if encode is None:
+        raise ImageFormatError(
+            "no such picture format", expected=" or ".join(PICTURE_FORMATS), got=repr(format)
+        )
+    _require_pixels(pixels)
+    if format == "jpeg" and pixels.dtype != "uint8":
+        raise ImageFormatError(
+            "JPEG cannot hold 16 bit", expected="uint8", got=str(pixels.dtype), remedy="write PNG or TIFF"
+        )
+    return encode(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
+
+
+def _read_header(file: BinaryIO) -> PictureHeader:
+    codec = _find_codec(file.read(SIGNATURE_BYTES))
+    file.seek(0)
+    return codec.read_header(file)
+
+
+def _check_bytes(size_bytes: int, *, limits: ImageLimits) -> None:
+    """Raises ImageTooLargeError when the encoded picture is larger than the limits allow."""
+    if size_bytes > limits.max_bytes:
+        raise _too_large(f"at most {limits.max_bytes} bytes", got=f"{size_bytes} bytes")
+
+
+def _check_header(header: PictureHeader, *, limits: ImageLimits) -> None:
+    """Raises ImageTooLargeError when the header announces more than the limits allow."""
+    got = f"{header.width} x {header.height} pixels"
+    if max(header.height, header.width) > limits.max_side_px:
+        raise _too_large(f"sides of at most {limits.max_side_px} pixels", got=got)
+    if header.height * header.width > limits.max_pixels:
+        raise _too_large(f"at most {limits.max_pixels} pixels", got=got)
+
+
+def _too_large(expected: str, *, got: str) -> ImageTooLargeError:
+    return ImageTooLargeError(
+        "the picture is larger than allowed",
+        expected=expected,
+        got=got,
+        remedy="raise the image limits if this picture is meant, or leave it out",
+    )
+
+
+def _find_codec(content: bytes) -> Codec:
+    refuse_unread(content)  # first: a CR2 begins as a TIFF does
+    for magic, codec in _BY_MAGIC.items():
+        if content.startswith(magic):
+            return codec
+    raise ImageFormatError(
+        "this is not a picture",
+        expected=READABLE,
+        got=f"a file that starts with {content[:8]!r}" if content else "an empty file",
+        remedy="convert it, or leave it out",
+    )
+
+
+def _shape_pixels(decoded: Any, header: PictureHeader) -> Pixels:
+    """``decoded`` as ``(h, w, c)`` in native byte order, if it is what the header announced."""
+    shape = (header.height, header.width, header.channels)
+    pixels = decoded[..., np.newaxis] if decoded.ndim == 2 else decoded
+    if pixels.shape != shape or pixels.dtype.kind != "u" or pixels.dtype.itemsize * 8 != header.bit_depth:
+        raise report_damage(f"pixels {pixels.shape} {pixels.dtype}, header {shape} {header.bit_depth} bit")
+    if header.bit_depth == 8:
+        return np.ascontiguousarray(pixels, dtype=np.uint8)
+    return np.ascontiguousarray(pixels, dtype=np.uint16)
+
+
+def _require_pixels(pixels: Pixels) -> None:
+    sound = pixels.ndim == 3 and pixels.shape[2] in (1, 3) and pixels.size > 0
+    if not sound or pixels.dtype not in ("uint8", "uint16"):
+        raise ImageFormatError(
+            "these are not pixels",
+            expected="(height, width, 1 or 3) uint8 or uint16",
+            got=f"{pixels.shape} {pixels.dtype}",
+        )
+
+
+@contextmanager
+def _image_errors(uri: str) -> Iterator[None]:
+    """Names the picture in our errors, and turns whatever a decoder raises into one of them."""
+    try:
+        yield
+    except ObjectMissingError as error:
+        remedy = _WINDOWS_PATH if "\\" in uri else "check its address"
+        raise ImageMissingError("there is no such picture", where=uri, remedy=remedy) from error
+    except LdpError as error:
+        error.where = error.where or uri
+        raise
+    except MemoryError as error:
+        raise ImageTooLargeError("the picture does not fit in memory", where=uri) from error
+    except Exception as error:
+        damage = report_damage(f"{type(error).__name__}: {error}")
+        damage.where = uri
+        raise damage from error
+
+
+class _RangeReader(io.RawIOBase):
+    """A stored object as a seekable file; each read is one range request.
+
+    Reads raise ObjectMissingError or StorageError, as `ldp_core.storage.read_bytes` does.
+    """
+
+    def __init__(self, url: str, size_bytes: int) -> None:
+        self._url = url
+        self._size = size_bytes
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if origin + offset < 0:
+            raise ValueError(f"negative position {origin + offset}")
+        self._position = origin + offset
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        end = min(self._position + len(buffer), self._size)
+        if end <= self._position:
+            return 0
+        content = storage.read_bytes(self._url, start=self._position, end=end)
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)

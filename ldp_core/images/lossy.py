@@ -1,0 +1,179 @@
+"""JPEG (ITU-T T.81: 8 bit, baseline and progressive) and WebP (RFC 9649: 8 bit RGB, lossy or lossless).
+
+Neither has checksums: altered pixels may pass. A JPEG that ends early does not: its segments are walked to
+the end of the image, every coefficient must have arrived, and any warning of the decoder counts as damage.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Final
+
+import imagecodecs
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from ldp_core.images.codec import Codec, PictureHeader, drop_opaque, refuse_kind, report_damage
+
+_READ_FRAMES: Final = {0xC0, 0xC1, 0xC2}
+_FRAMES: Final = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE: Final = 0xC2
+_STANDALONE: Final = {0x01, *range(0xD0, 0xD8)}
+_START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
+_END_OF_SCAN: Final = re.compile(
+    rb"\xff[^\x00\xff\xd0-\xd7]"
+)  # neither a stuffed FF, a fill byte nor a restart
+_UNSENT: Final = 14  # above 13, the largest bit position that a scan can name (T.81, table B.3)
+_UNUSUAL_SAMPLING: Final = "determine subsampling"  # as 4:1:0; only the decoder without warnings takes it
+_QUALITY: Final = 95  # 40 dB on a photograph; 90 gives 37 dB, 100 takes 2.3 times the bytes
+
+_WEBP_HEADER_BYTES: Final = 30
+_ANIMATED: Final = 0x02
+_LOSSY, _LOSSLESS, _EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
+_KEY_FRAME: Final = b"\x9d\x01\x2a"
+_LOSSLESS_MARK: Final = 0x2F
+
+
+def _read_jpeg_header(file: BinaryIO) -> PictureHeader:
+    """The frame header. EXIF blocks and previews before it are stepped over, whatever their size."""
+    for marker, position in _walk_segments(file):
+        if marker in _FRAMES:
+            return _read_frame(file, marker, position)
+    raise report_damage("a JPEG without a frame header")
+
+
+def _decode_jpeg(content: bytes) -> Any:
+    """The pixels; strict, because libjpeg otherwise paints what is missing grey and only warns."""
+    _check_scans(content)
+    channels = _read_jpeg_header(io.BytesIO(content)).channels
+    try:
+        return simplejpeg.decode_jpeg(content, "GRAY" if channels == 1 else "RGB", strict=True)
+    except ValueError as error:
+        if _UNUSUAL_SAMPLING in str(error):
+            return imagecodecs.jpeg8_decode(content)
+        raise report_damage(f"a JPEG with faulty data ({error})") from error
+
+
+def _check_scans(content: bytes) -> None:
+    """Walk to the end of the image. A thumbnail lies inside a segment and is stepped over with it.
+
+    Raises:
+        ImageFormatError: the file ends before its image, or the image before its last scan.
+    """
+    file, position = io.BytesIO(content), 2
+    unsent: dict[int, NDArray[np.int8]] = {}
+    progressive, marker = False, 0
+    while marker != _END_OF_IMAGE:
+        marker = 0
+        for marker, payload in _walk_segments(file, position):
+            if marker in _FRAMES:
+                progressive, unsent = marker == _PROGRESSIVE, _list_components(content, payload)
+        if marker == _START_OF_SCAN:
+            end = _END_OF_SCAN.search(content, payload)
+            marker, position = (marker, end.start()) if end else (0, 0)
+        if marker not in (_START_OF_SCAN, _END_OF_IMAGE):
+            raise report_damage("a JPEG that is cut short")
+        if marker == _START_OF_SCAN:
+            _note_scan(unsent, content[payload:position], progressive=progressive)
+    if not unsent or any(bits.any() for bits in unsent.values()):
+        raise report_damage("a JPEG without all of its scans")
+
+
+def _list_components(content: bytes, payload: int) -> dict[int, NDArray[np.int8]]:
+    """For each component of a frame: of its 64 coefficients, the lowest bit that has come."""
+    first = payload + 6
+    components = content[first : first + 3 * content[payload + 5] : 3]
+    return {component: np.full(64, _UNSENT, np.int8) for component in components}
+
+
+def _note_scan(unsent: dict[int, NDArray[np.int8]], scan: bytes, *, progressive: bool) -> None:
+    """Note the bits that a scan brings (T.81, B.2.3). A scan of a sequential frame brings all of them."""
+    parameters = 1 + 2 * scan[0]
+    start, end, bits = scan[parameters : parameters + 3]
+    for component in scan[1:parameters:2]:
+        if component in unsent and progressive:
+            unsent[component][start : end + 1] = bits & 0x0F
+        elif component in unsent:
+            unsent[component][:] = 0
+
+
+def _encode_jpeg(plane: NDArray[Any]) -> bytes:
+    """Quality 95 without chroma subsampling, with loss."""
+    subsampling = None if plane.ndim == 2 else "444"
+    return bytes(imagecodecs.jpeg8_encode(plane, level=_QUALITY, subsampling=subsampling))
+
+
+def _walk_segments(file: BinaryIO, position: int = 2) -> Iterator[tuple[int, int]]:
+    """Marker and position of its payload, for the segments to the first scan or end of image, inclusive."""
+    while True:
+        file.seek(position)
+        head = file.read(4)
+        if len(head) < 2 or head[0] != 0xFF or head[1] == _START_OF_IMAGE:
+            return
+        marker = head[1]
+        if marker == 0xFF or marker in _STANDALONE:
+            position += 1 if marker == 0xFF else 2
+            continue
+        yield marker, position + 4
+        if marker in (_START_OF_SCAN, _END_OF_IMAGE):
+            return
+        position += 2 + max(2, int.from_bytes(head[2:], "big"))
+
+
+def _read_frame(file: BinaryIO, marker: int, position: int) -> PictureHeader:
+    file.seek(position)
+    precision, height, width, channels = struct.unpack(">BHHB", file.read(6))
+    if not (height and width and channels):
+        raise report_damage(f"a size of {width} x {height}, {channels} channels")
+    if marker not in _READ_FRAMES:
+        raise refuse_kind(f"JPEG of frame type 0x{marker:02X} (lossless or arithmetic)")
+    if precision != 8:
+        raise refuse_kind(f"{precision} bit JPEG")
+    if channels not in (1, 3):
+        raise refuse_kind(f"JPEG with {channels} channels (CMYK has 4)")
+    return PictureHeader(height=height, width=width, channels=channels, bit_depth=precision)
+
+
+def _read_webp_header(file: BinaryIO) -> PictureHeader:
+    """The header, of any of the three kinds of WebP."""
+    head = file.read(_WEBP_HEADER_BYTES)
+    if head[8:12] != b"WEBP":
+        raise refuse_kind(f"RIFF file of kind {head[8:12]!r}")
+    if len(head) < _WEBP_HEADER_BYTES:
+        raise report_damage("a WebP that is cut short")
+    width, height = _read_webp_size(head)
+    if not (width and height):
+        raise report_damage(f"a size of {width} x {height}")
+    return PictureHeader(height=height, width=width, channels=3, bit_depth=8)
+
+
+def _decode_webp(content: bytes) -> Any:
+    if len(content) < 8 + int.from_bytes(content[4:8], "little"):
+        raise report_damage("a WebP that is cut short")
+    pixels = imagecodecs.webp_decode(content)
+    return drop_opaque(pixels, opaque=255) if pixels.shape[-1] == 4 else pixels
+
+
+def _read_webp_size(head: bytes) -> tuple[int, int]:
+    kind, payload = head[12:16], head[20:]
+    if kind == _LOSSY and payload[3:6] == _KEY_FRAME:
+        return _bits(payload[6:8], 0), _bits(payload[8:10], 0)
+    if kind == _LOSSLESS and payload[0] == _LOSSLESS_MARK:
+        return _bits(payload[1:5], 0) + 1, _bits(payload[1:5], 14) + 1
+    if kind == _EXTENDED:
+        if payload[0] & _ANIMATED:
+            raise refuse_kind("animated WebP", remedy="store one picture per file")
+        return int.from_bytes(payload[4:7], "little") + 1, int.from_bytes(payload[7:10], "little") + 1
+    raise report_damage(f"a WebP whose first chunk is {kind!r}")
+
+
+def _bits(field: bytes, start: int) -> int:
+    return int.from_bytes(field, "little") >> start & 0x3FFF
+
+
+JPEG: Final = Codec((b"\xff\xd8\xff",), _read_jpeg_header, _decode_jpeg, _encode_jpeg)
+WEBP: Final = Codec((b"RIFF",), _read_webp_header, _decode_webp)

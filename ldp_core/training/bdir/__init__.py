@@ -1,1 +1,0 @@
-"""Training of BDIR, on single views of simulated scenes."""

@@ -1,0 +1,256 @@
+"""What a worker does for one item: archive its frames, make or read its products, draw its pictures.
+
+Each product is archived before the next one is made. A fault never leaves these functions as an exception:
+it becomes a `Failed`. One computation at a time runs in a worker process, while its other threads read and
+write.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from ldp_core.archive import Archive
+from ldp_core.catalogue import load_pair
+from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingError, LdpError
+from ldp_core.report import picture_paths, render_pictures
+from ldp_core.storage import join, write_bytes
+from ldp_core.types import Item, Pair, QuarantineRecord, Score
+from tasks.pipeline import Pipeline, pipeline_for
+from tasks.stage import PipelineConfig, Stage
+from tasks.stages import BLUR, DEBLUR, SCORE, is_baseline
+
+COMPUTING_THREADS = 1
+"""Of torch. With more, sums are taken in another order and a few values round to the next level (3 of 100,000
+on two threads); workers beside each other use the other cores."""
+_COMPUTE = threading.Semaphore(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An item that is quarantined, and why."""
+
+    record: QuarantineRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """What the coordinator hears of an item: its scores, where its time went, which stages computed.
+
+    ``digest`` is that of its archived frames, where they were read.
+    """
+
+    item_id: str
+    computed: tuple[str, ...]
+    scores: tuple[Score, ...]
+    seconds: dict[str, float]
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnItem:
+    """Pictures of an item that lie in a report: names, and paths relative to the report."""
+
+    item_id: str
+    pictures: dict[str, str]
+
+
+@dataclass(slots=True)
+class ItemState:
+    """An item on its way through its pipeline: its pair, its products by label, what was computed.
+
+    ``digest`` is that of the archived frames: results are bound to it when written and when read.
+    """
+
+    item: Item
+    pair: Pair | None = None
+    digest: str = ""
+    products: dict[str, Any] = field(default_factory=dict)
+    computed: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def ingest_item(config: PipelineConfig, item: Item) -> ItemResult | Failed:
+    """Decode an item from its source and archive its frames."""
+    seconds: dict[str, float] = {}
+    try:
+        with _timing(seconds, "ingest"):
+            Archive(config.archive).write_pair(load_pair(item), provenance=provenance_of(item))
+    except Exception as error:
+        return quarantined(item.id, "ingest", error)
+    return ItemResult(item.id, ("ingest",), (), seconds)
+
+
+def check_source_unchanged(config: PipelineConfig, item: Item) -> ItemResult | Failed:
+    """Make sure that the archived frames of an item are those of its source, by the sizes of its pictures.
+
+    Frames that have gone since they were listed are archived again.
+    """
+    seconds: dict[str, float] = {}
+    try:
+        with _timing(seconds, "ingest"):
+            _refuse_changed(config, item)
+    except ItemMissingError:
+        return ingest_item(config, item)
+    except Exception as error:
+        return quarantined(item.id, "ingest", error)
+    return ItemResult(item.id, (), (), seconds)
+
+
+def restore_item(config: PipelineConfig, item: Item, archived: Collection[str] = ()) -> ItemResult | Failed:
+    """Make the products of an item; those whose labels are ``archived`` are read, and made where damaged."""
+    state, stage_name = ItemState(item), "load"
+    try:
+        _load_frames(config, state)
+        for stage in pipeline_for(config, item).stages:
+            stage_name = stage.definition.name
+            _read_or_make(config, stage, state, read=stage.label in archived)
+    except Exception as error:
+        return quarantined(item.id, stage_name, error)
+    return to_result(state)
+
+
+def load_archived(config: PipelineConfig, item: Item) -> ItemResult | Failed:
+    """The result of an item whose every product is archived; where its scores are damaged, all is redone."""
+    archive = Archive(config.archive)
+    try:
+        pipeline = pipeline_for(config, item)
+        score = pipeline[SCORE]
+        digest = archive.read_digest(item.key)
+        scores = score.definition.read(archive, score, item.key, input_digest=digest)
+    except (ItemDamagedError, ItemMissingError):
+        return restore_item(config, item, pipeline.labels)
+    except Exception as error:
+        return quarantined(item.id, "load", error)
+    return ItemResult(item.id, (), tuple(scores), {}, digest)
+
+
+def draw_item(config: PipelineConfig, report_url: str, item: Item) -> DrawnItem | Failed:
+    """Write the pictures of an item into a report; results found damaged are made again first."""
+    try:
+        pipeline = pipeline_for(config, item)
+        try:
+            pictures = _render(config, pipeline, item)
+        except (ItemDamagedError, ItemMissingError):
+            restore_item(config, item, pipeline.labels)
+            pictures = _render(config, pipeline, item)
+        paths = picture_paths(item.id, pictures)
+        for name, content in pictures.items():
+            write_bytes(join(report_url, paths[name]), content)
+    except Exception as error:
+        return quarantined(item.id, "report", error)
+    return DrawnItem(item.id, paths)
+
+
+def to_result(state: ItemState) -> ItemResult:
+    """The small record of an item that reaches the coordinator; its arrays stay behind."""
+    scores = tuple(state.products.get(SCORE, ()))
+    return ItemResult(state.item.id, tuple(state.computed), scores, state.seconds, state.digest)
+
+
+def quarantined(item_id: str, stage: str, error: Exception) -> Failed:
+    """Why an item is quarantined, in the words of its error."""
+    if isinstance(error, LdpError):
+        facts = (("where", error.where), ("expected", error.expected), ("got", error.got))
+        message = "; ".join([error.what, *(f"{name} {text}" for name, text in facts if text)])
+        return Failed(QuarantineRecord(item_id, stage, error.kind, message, error.remedy))
+    message = f"{type(error).__name__}: {error}"
+    return Failed(QuarantineRecord(item_id, stage, "unexpected", message, "report this as a defect"))
+
+
+def provenance_of(item: Item) -> dict[str, object]:
+    """What the frames of an item record of their origin."""
+    developed = {"development": item.development} if item.development else {}
+    return {"source": _sources(item), **developed}
+
+
+def _load_frames(config: PipelineConfig, state: ItemState) -> None:
+    """Read the archived frames of an item; damaged ones are made again from their source."""
+    archive, item = Archive(config.archive), state.item
+    with _timing(state.seconds, "read"):
+        try:
+            state.pair, state.digest = archive.read_pair_and_digest(item.key)
+        except ItemDamagedError:
+            state.pair = load_pair(item)
+            archive.write_pair(state.pair, provenance=provenance_of(item))
+            state.digest = archive.read_digest(item.key)
+
+
+def _read_or_make(config: PipelineConfig, stage: Stage, state: ItemState, *, read: bool) -> None:
+    archive, definition, item = Archive(config.archive), stage.definition, state.item.key
+    if read:
+        try:
+            with _timing(state.seconds, "read"):
+                found = definition.read(archive, stage, item, input_digest=state.digest)
+            state.products[stage.label] = found
+            return
+        except (ItemDamagedError, ItemMissingError):
+            pass
+    if state.pair is None:
+        raise LdpError("a stage ran before its item was loaded", where=item)
+    inputs = {label: state.products[label] for label in stage.inputs}
+    with _computing(state.seconds, definition.name):
+        product = definition.run(stage, state.pair, inputs)
+    with _timing(state.seconds, "write"):
+        definition.write(archive, stage, item, product, input_digest=state.digest)
+    state.products[stage.label] = product
+    state.computed.append(stage.label)
+
+
+def _render(config: PipelineConfig, pipeline: Pipeline, item: Item) -> dict[str, bytes]:
+    archive = Archive(config.archive)
+    pair = archive.read_pair(item.key)
+    shown = [stage for stage in pipeline.stages if stage.label != SCORE]
+    products = {stage.label: stage.definition.read(archive, stage, item.key) for stage in shown}
+    beside = {label.partition(":")[2]: found for label, found in products.items() if is_baseline(label)}
+    pictures = {stage.definition.picture: products[stage.label] for stage in shown}
+    return render_pictures(
+        replace(pair, external={**pair.external, **beside}),
+        blur_map=products[BLUR],
+        restored=products[DEBLUR],
+        products={spec: values for spec, values in pictures.items() if spec is not None},
+    )
+
+
+def _sources(item: Item) -> dict[str, dict[str, str | int]]:
+    """Address and size of every picture of an item."""
+    refs = {"left": item.left, "right": item.right, "target": item.target, "truth": item.blur_truth}
+    named = refs | {f"peer:{name}": ref for name, ref in item.external.items()}
+    named |= {f"auxiliary:{name}": ref for name, ref in item.auxiliary.items()}
+    return {name: {"uri": r.uri, "size_bytes": r.size_bytes} for name, r in named.items() if r is not None}
+
+
+def _refuse_changed(config: PipelineConfig, item: Item) -> None:
+    attributes = Archive(config.archive).read_attributes("frames", "", item.key)
+    recorded = attributes["provenance"].get("source") or {}
+    sizes = {name: ref["size_bytes"] for name, ref in _sources(item).items()}
+    archived = {name: ref["size_bytes"] for name, ref in recorded.items()}
+    if sizes != archived:
+        raise ItemConflictError(
+            "the source has changed since this item was archived",
+            where=item.id,
+            expected=f"pictures of {archived} bytes",
+            got=f"{sizes}",
+            remedy="archive the changed source under another --dataset name; nothing is overwritten",
+        )
+
+
+@contextmanager
+def _timing(seconds: dict[str, float], name: str) -> Iterator[None]:
+    begin = perf_counter()
+    yield
+    seconds[name] = seconds.get(name, 0.0) + perf_counter() - begin
+
+
+@contextmanager
+def _computing(seconds: dict[str, float], name: str) -> Iterator[None]:
+    with _COMPUTE:
+        torch.set_num_threads(COMPUTING_THREADS)
+        with _timing(seconds, name):
+            yield

@@ -1,0 +1,433 @@
+"""The record of a run in the archive: what was asked, how far it is, what came of it.
+
+``runs/<run id>/`` holds ``run.json`` and ``catalogue.jsonl`` from its start, then ``report/``,
+``scores.parquet``, ``items.jsonl``, ``quarantine.jsonl``, ``digests.json`` and, last, ``summary.json``.
+``digests.json`` is checksummed and holds the sha256 of all the others but the report. ``alive.json`` is
+written anew every half minute, and says in the end how a run ended that left no summary.
+
+The names of fields on disk are those of every archive there is; they are translated here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from importlib.metadata import version
+from threading import Event, Thread
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+import ldp_core
+from ldp_core.archive import Archive, Section
+from ldp_core.archive.layout import FRAME_SECTION, TRUTHS, write_groups
+from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, make_digests
+from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl
+from ldp_core.errors import (
+    CatalogueError,
+    ItemDamagedError,
+    ItemMissingError,
+    ObjectMissingError,
+    StorageError,
+)
+from ldp_core.item_ids import make_item_key, split_item_key
+from ldp_core.metrics.summary import read_scores_table, scores_table
+from ldp_core.storage import join, list_folder, read_bytes, write_bytes
+from ldp_core.types import BASELINE, Catalogue, RunSummary, Score, StageSpec
+from tasks.items import COMPUTING_THREADS
+from tasks.pipeline import Pipeline, definition_of
+from tasks.stage import (
+    PAIR,
+    SINGLE,
+    ItemTraits,
+    MethodConfig,
+    PipelineConfig,
+    Route,
+    Stage,
+)
+
+ALIVE = "alive.json"
+HEARTBEAT_S = 30.0
+SILENCE = timedelta(minutes=5)
+"""A run that was silent for ten heartbeats is taken to be lost."""
+_HEADER_BYTES = 2**16
+_PACKAGES = ("torch", "zarr", "dask", "prefect", "numpy")
+_STAGES_FIELDS = {PAIR: "stages", SINGLE: "single_stages"}
+"""Where the specifications of a pipeline stand on disk, by its name; of any other under ``pipelines``."""
+
+
+class RunState(StrEnum):
+    """How far a run is."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    """It ended early, on an error or because too many items were bad."""
+    CANCELLED = "cancelled"
+    """Somebody ended it."""
+    LOST = "lost"
+    """It left no summary, and shows no sign of life: killed, or cut off from the store."""
+    UNREADABLE = "unreadable"
+    """Its record is corrupt: `ldp verify` says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunItem:
+    """An item that came through a run. ``status``: ``computed`` or ``skipped`` (all was there).
+
+    ``digest`` is that of its archived frames.
+    """
+
+    id: str
+    status: Literal["computed", "skipped"]
+    scores: tuple[Score, ...]
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What the first line of a run's catalogue says; ``items`` is their number."""
+
+    dataset: str
+    layout: str
+    source: str
+    items: int
+
+
+class Run:
+    """One run of an archive. Every file of its record is read when it is first asked for, and once.
+
+    Properties raise ``ItemMissingError`` where the run has not come that far or does not exist, and
+    ``ItemDamagedError`` where its record cannot be read.
+    """
+
+    def __init__(self, archive: str, run_id: str) -> None:
+        self.archive, self.run_id = archive, run_id
+        self.url = Archive(archive).run_url(run_id)
+
+    @classmethod
+    def start(
+        cls,
+        config: PipelineConfig,
+        catalogue: Catalogue,
+        pipelines: Mapping[str, Pipeline],
+        *,
+        run_id: str | None = None,
+    ) -> Run:
+        """Record what a new run sets out to do; ``pipelines`` is empty where it only archives frames.
+
+        The folders that it will write to become Zarr groups.
+        """
+        run = cls(config.archive, run_id or new_run_id())
+        sections = [FRAME_SECTION, *(one for pipeline in pipelines.values() for one in pipeline.sections)]
+        sections += [TRUTHS] if any(item.blur_truth for item in catalogue.items) else []
+        write_groups(run.archive, dict.fromkeys(sections), [item.key for item in catalogue.items])
+        write_bytes(join(run.url, "catalogue.jsonl"), catalogue_to_jsonl(catalogue).encode())
+        write_bytes(join(run.url, "run.json"), _to_json(_to_stored(run.run_id, config, pipelines)))
+        return run
+
+    def finish(self, summary: RunSummary, items: Iterable[RunItem]) -> None:
+        """Record what came of the run; ``summary.json`` last."""
+        listed = tuple(items)
+        records = {
+            "scores.parquet": scores_table([score for item in listed for score in item.scores]),
+            "items.jsonl": to_lines(
+                {"item": item.id, "status": item.status, "digest": item.digest} for item in listed
+            ),
+            "quarantine.jsonl": to_lines(asdict(record) for record in summary.quarantine),
+        }
+        last = {SUMMARY: _to_json(asdict(summary))}
+        started = {name: self.read_file(name) for name in STARTED}
+        digests = {DIGESTS: make_digests(self.run_id, started | records | last)}
+        for name, content in (records | digests | last).items():
+            write_bytes(join(self.url, name), content)
+
+    @contextmanager
+    def heartbeat(self, *, every_s: float = HEARTBEAT_S) -> Iterator[None]:
+        """Show the run as alive for as long as the block runs, and how it ended where the block raises.
+
+        A store that fails never stops the run.
+        """
+        over = Event()
+        thread = Thread(target=self._beat, args=(over, every_s), daemon=True)
+        thread.start()
+        ended = ""
+        try:
+            yield
+        except Exception:
+            ended = RunState.STOPPED
+            raise
+        except BaseException:
+            ended = RunState.CANCELLED
+            raise
+        finally:
+            over.set()
+            thread.join()
+            if ended:
+                self._show_alive(ended=ended)
+
+    def read_file(self, name: str) -> bytes:
+        """A file of the record.
+
+        Raises:
+            ItemMissingError: there is no such run, or it has not come that far.
+        """
+        url = join(self.url, name)
+        try:
+            return read_bytes(url)
+        except ObjectMissingError as error:
+            raise ItemMissingError(
+                "there is no such run, or it did not come to its end",
+                where=url,
+                remedy="look under runs/ in the archive; give the same `ldp restore` again to finish a run",
+            ) from error
+
+    @cached_property
+    def _record(self) -> dict[str, Any]:
+        with self._readable("run.json"):
+            record: dict[str, Any] = json.loads(self.read_file("run.json"))
+            _ = record["job"]
+            return record
+
+    @cached_property
+    def config(self) -> PipelineConfig:
+        """What the run was asked to do, on the archive as it is addressed here."""
+        with self._readable("run.json"):
+            return _from_stored(self.archive, self._record["job"])
+
+    @cached_property
+    def specs(self) -> dict[str, tuple[StageSpec, ...]]:
+        """The stages as they were when it ran, by the name of their pipeline; none where it only archived."""
+        with self._readable("run.json"):
+            return specs_from_stored(self._record)
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """The versions it ran with."""
+        with self._readable("run.json"):
+            return dict(self._record.get("environment", {}))
+
+    @cached_property
+    def stages(self) -> dict[str, tuple[Stage, ...]]:
+        """As `specs`, with what each stage is; those of an unknown name are left out."""
+        return {name: tuple(_to_stages(specs)) for name, specs in self.specs.items()}
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """Where all its results lie, sidecars included."""
+        stages = (stage for pipeline in self.stages.values() for stage in pipeline)
+        return tuple(dict.fromkeys(section for stage in stages for section in stage.sections))
+
+    def key_of(self, label: str, pipeline: str) -> str:
+        """The key of a stage of a pipeline; empty where the run had none."""
+        stages = self.stages.get(pipeline, ())
+        return next((stage.key for stage in stages if stage.label == label), "")
+
+    @cached_property
+    def header(self) -> RunHeader:
+        """The first line of its catalogue; the rest, which may be long, is not read."""
+        where = join(self.url, "catalogue.jsonl")
+        with self._readable("catalogue.jsonl"):
+            try:
+                head = read_bytes(where, start=0, end=_HEADER_BYTES)
+            except ObjectMissingError:
+                head = self.read_file("catalogue.jsonl")
+            row = json.loads(head.partition(b"\n")[0])
+            return RunHeader(row["dataset"], row["layout"], row["source"], row["items"])
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """All items it set out to restore, and all problems of its source."""
+        with self._readable("catalogue.jsonl"):
+            return catalogue_from_jsonl(self.read_file("catalogue.jsonl").decode())
+
+    @cached_property
+    def listed(self) -> dict[str, frozenset[str]]:
+        """Keys of the items it set out to restore by the name of their pipeline, without their pictures."""
+        found: dict[str, set[str]] = {}
+        with self._readable("catalogue.jsonl"):
+            for line in self.read_file("catalogue.jsonl").splitlines():
+                if "item" in (row := json.loads(line)):
+                    key, pipeline = _identify(row["item"])
+                    found.setdefault(pipeline, set()).add(key)
+        return {pipeline: frozenset(keys) for pipeline, keys in found.items()}
+
+    @property
+    def listed_items(self) -> frozenset[str]:
+        """Keys of all items it set out to restore."""
+        return frozenset().union(*self.listed.values())
+
+    @cached_property
+    def completed(self) -> tuple[str, ...]:
+        """Keys of the items that came through: all their results were archived."""
+        key_of = {split_item_key(key)[0]: key for key in self.listed_items}
+        with self._readable("items.jsonl"):
+            ids = (json.loads(line)["item"] for line in self.read_file("items.jsonl").splitlines())
+            return tuple(key_of.get(item_id, item_id) for item_id in ids)
+
+    @cached_property
+    def summary(self) -> RunSummary:
+        """What came of it."""
+        with self._readable(SUMMARY):
+            return TypeAdapter(RunSummary).validate_json(self.read_file(SUMMARY))
+
+    @cached_property
+    def items(self) -> tuple[RunItem, ...]:
+        """The items that came through, with their scores."""
+        scores: dict[str, list[Score]] = {}
+        with self._readable("scores.parquet"):
+            for score in read_scores_table(self.read_file("scores.parquet")):
+                scores.setdefault(score.item, []).append(score)
+        with self._readable("items.jsonl"):
+            rows = [json.loads(line) for line in self.read_file("items.jsonl").splitlines()]
+            return tuple(
+                RunItem(row["item"], row["status"], tuple(scores.get(row["item"], ())), row.get("digest", ""))
+                for row in rows
+            )
+
+    @cached_property
+    def files(self) -> Collection[str]:
+        """Names of the files of its record."""
+        return list_folder(self.url).objects.keys()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has come to its end: its summary is written last."""
+        return SUMMARY in self.files
+
+    @property
+    def state(self) -> RunState:
+        """How far it is, as far as its files tell now."""
+        if self.is_finished:
+            ended = self.summary.state
+            return RunState(ended) if ended in {*RunState} else RunState.FINISHED
+        sign = self._read_sign()
+        if sign.get("ended") in (RunState.STOPPED, RunState.CANCELLED):
+            return RunState(sign["ended"])
+        seen = sign.get("moment")
+        return RunState.RUNNING if seen and datetime.now(UTC) - seen < SILENCE else RunState.LOST
+
+    def _read_sign(self) -> dict[str, Any]:
+        """The last sign of life: when it was given, and how the run ended; empty where there is none."""
+        try:
+            sign: dict[str, Any] = json.loads(read_bytes(join(self.url, ALIVE)))
+            return sign | {"moment": datetime.fromisoformat(sign["moment"])}
+        except (ObjectMissingError, ValueError, KeyError, TypeError):
+            return {}
+
+    def _show_alive(self, **facts: str) -> None:
+        sign = {"moment": datetime.now(UTC).isoformat(timespec="seconds"), "host": platform.node(), **facts}
+        with suppress(StorageError):
+            write_bytes(join(self.url, ALIVE), (json.dumps(sign) + "\n").encode())
+
+    def _beat(self, over: Event, every_s: float) -> None:
+        while True:
+            self._show_alive()
+            if over.wait(every_s):
+                return
+
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        """Turn whatever a file of the record lacks into one typed error."""
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, AttributeError, ValidationError, CatalogueError) as error:
+            raise ItemDamagedError(
+                "the record of a run cannot be read",
+                where=join(self.url, name),
+                got=f"{type(error).__name__}: {error}",
+                remedy="run `ldp verify --repair`, or take the record from a copy of the archive",
+            ) from error
+
+
+def new_run_id() -> str:
+    """A run id that sorts by time and is unique: ``20261121t085400z-1f2e3d``."""
+    return f"{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{uuid.uuid4().hex[:6]}"
+
+
+def started_at(run_id: str) -> str:
+    """When a run began, by its id; empty where the id says nothing of it."""
+    try:
+        moment = datetime.strptime(run_id.partition("-")[0], "%Y%m%dt%H%M%Sz")
+    except ValueError:
+        return ""
+    return moment.replace(tzinfo=UTC).isoformat()
+
+
+def environment() -> dict[str, str]:
+    """Versions a result may depend on."""
+    installed = {name: version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "ldp": ldp_core.__version__, **installed}
+
+
+def to_lines(records: Iterable[Mapping[str, Any]]) -> bytes:
+    """JSON lines, as the records of runs hold them."""
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
+
+
+def specs_from_stored(record: Mapping[str, Any]) -> dict[str, tuple[StageSpec, ...]]:
+    """The specifications of a record on disk by the name of their pipeline."""
+    named = {name: record.get(field, ()) for name, field in _STAGES_FIELDS.items()}
+    named |= record.get("pipelines", {})
+    parse = TypeAdapter(tuple[StageSpec, ...]).validate_python
+    return {name: parse(specs) for name, specs in named.items() if specs}
+
+
+def _to_stored(run_id: str, config: PipelineConfig, pipelines: Mapping[str, Pipeline]) -> dict[str, Any]:
+    job = {
+        "archive": config.archive,
+        "estimator": asdict(config.pair.estimator),
+        "deblurrer": asdict(config.pair.deblurrer),
+        "torch_threads": COMPUTING_THREADS,
+        "single_estimator": asdict(config.single.estimator),
+        "single_deblurrer": asdict(config.single.deblurrer),
+        "baselines": [asdict(method) for method in config.baselines],
+        "measuring": asdict(MethodConfig("disparity")),  # of no effect; earlier versions wrote it
+    }
+    specs = {name: [asdict(spec) for spec in pipeline.specs] for name, pipeline in pipelines.items()}
+    record: dict[str, Any] = {"run_id": run_id, "job": job, "stages": specs.pop(PAIR, [])}
+    record |= {"single_stages": specs.pop(SINGLE)} if SINGLE in specs else {}
+    record |= {"pipelines": specs} if specs else {}
+    return record | {"sealed_by": DIGESTS, "environment": environment()}
+
+
+def _from_stored(archive: str, job: Mapping[str, Any]) -> PipelineConfig:
+    default = PipelineConfig(archive)
+
+    def method(name: str, otherwise: MethodConfig) -> MethodConfig:
+        return MethodConfig(**job[name]) if name in job else otherwise
+
+    return PipelineConfig(
+        archive,
+        Route(method("estimator", default.pair.estimator), method("deblurrer", default.pair.deblurrer)),
+        Route(
+            method("single_estimator", default.single.estimator),
+            method("single_deblurrer", default.single.deblurrer),
+        ),
+        tuple(MethodConfig(**one) for one in job.get("baselines", ())),
+    )
+
+
+def _to_stages(specs: Iterable[StageSpec]) -> Iterator[Stage]:
+    for spec in specs:
+        if (definition := definition_of(spec.stage)) is not None:
+            label = f"{BASELINE}:{spec.method}" if spec.stage == BASELINE else spec.stage
+            yield Stage(label, definition, spec)
+
+
+def _identify(item: Mapping[str, Any]) -> tuple[str, str]:
+    """Key of an item in a catalogue on disk, and the name of its pipeline."""
+    views = 1 if item.get("right") is None else 2
+    traits = ItemTraits(views, **{name: item[name] for name in ("camera", "peak") if name in item})
+    return make_item_key(item["id"], item.get("version", 1)), traits.name
+
+
+def _to_json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, default=str) + "\n").encode()
