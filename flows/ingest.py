@@ -9,7 +9,9 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, record_run
+from ldp_core.cameras import shared_camera
 from ldp_core.storage import shared_url
+from ldp_core.types import GENERIC_CAMERA
 from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
 from tasks.plan import Plan
@@ -27,6 +29,7 @@ def ingest_dataset(
     layout: str,
     archive: str,
     dataset: str | None = None,
+    camera: str = GENERIC_CAMERA,
     cluster: str | None = None,
     processes: int | None = None,
     max_bad: float = 0.05,
@@ -37,6 +40,7 @@ def ingest_dataset(
         source: folder or manifest of the dataset, any fsspec URL.
         layout: how the source is laid out, one of ``ldp_core.catalogue.LAYOUTS``.
         archive: where frames and the records of runs are kept, any fsspec URL.
+        camera: profile of the camera; it may say which view is the left one, and along which axis they lie.
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
@@ -49,7 +53,9 @@ def ingest_dataset(
     """
     config = PipelineConfig(shared_url(archive))
     with open_workers(cluster, processes=processes) as workers:
-        plan: Plan = plan_run(unvisited(config), shared_url(source), layout, dataset).unquote()
+        plan: Plan = plan_run(
+            unvisited(config), shared_url(source), layout, dataset, shared_camera(camera)
+        ).unquote()
         expect("ingest", len(plan.catalogue.items))
         with record_run("ingest", plan, {}, max_bad=max_bad) as run:
             run.run_batches(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ldp_core.storage import absolute_url
+from ldp_core.types import GENERIC_CAMERA
 from tasks.cluster import embedded_memory_bytes, usable_bytes
 from tasks.pipeline import Choice, make_config
 from tasks.plan import Plan, declare_memory, estimate_seconds, make_plan
@@ -24,6 +26,7 @@ def preview_run(
     processes: int | None,
     single_settings: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
     baselines: Sequence[str] = (),
+    camera: str = GENERIC_CAMERA,
 ) -> dict[str, Any]:
     """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time."""
     config = make_config(
@@ -33,12 +36,13 @@ def preview_run(
         single_settings=single_settings,
         baselines=baselines,
     )
-    plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset)
+    plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset, camera=camera)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)
     return {
         "dataset": plan.catalogue.dataset,
         "pairs": pairs,
         "single_views": len(plan.catalogue.items) - pairs,
+        "cameras": dict(Counter(item.camera for item in plan.catalogue.items)),
         "to_do": len(plan.to_do),
         "done": plan.count_done(),
         "stage_keys": {name: pipeline.keys for name, pipeline in plan.pipelines.items()},

@@ -11,7 +11,9 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, draw_pictures, record_run
+from ldp_core.cameras import shared_camera
 from ldp_core.storage import shared_url
+from ldp_core.types import GENERIC_CAMERA
 from tasks.batches import (
     Batch,
     BatchResult,
@@ -45,6 +47,7 @@ def restore_dataset(
     single_estimator_settings: Mapping[str, Any] | None = None,
     single_deblurrer_settings: Mapping[str, Any] | None = None,
     baselines: Sequence[str] = (),
+    camera: str = GENERIC_CAMERA,
     cluster: str | None = None,
     processes: int | None = None,
     max_bad: float = 0.05,
@@ -60,6 +63,7 @@ def restore_dataset(
         layout: how the source is laid out, one of ``ldp_core.catalogue.LAYOUTS``.
         archive: where frames, results and reports are kept, any fsspec URL.
         baselines: deblurrers that restore every item as well, to be scored beside the result.
+        camera: profile of the camera, by name or address; ``auto`` chooses by what pictures tell (EXIF).
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
@@ -71,7 +75,7 @@ def restore_dataset(
     Raises:
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
-    source, archive = shared_url(source), shared_url(archive)
+    source, archive, camera = shared_url(source), shared_url(archive), shared_camera(camera)
     with open_workers(cluster, processes=processes) as workers:
         config = make_config(
             archive,
@@ -80,7 +84,7 @@ def restore_dataset(
             single_settings=(single_estimator_settings, single_deblurrer_settings),
             baselines=baselines,
         )
-        plan: Plan = plan_run(unvisited(config), source, layout, dataset).unquote()
+        plan: Plan = plan_run(unvisited(config), source, layout, dataset, camera).unquote()
         require_memory(declare_memory(plan.to_do, config), workers)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))

@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
-from ldp_core.types import Item, QuarantineRecord
+from ldp_core.types import GENERIC_CAMERA, Item, QuarantineRecord
 from tasks.cluster import stream
 from tasks.items import (
     DrawnItem,
@@ -66,9 +66,11 @@ class BatchResult:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def plan_run(config: PipelineConfig, source: str, layout: str, dataset: str | None) -> quote:
+def plan_run(
+    config: PipelineConfig, source: str, layout: str, dataset: str | None, camera: str = GENERIC_CAMERA
+) -> quote:
     """Catalogue a source and plan what is left to do for it; the plan, quoted."""
-    return quote(make_plan(config, source, layout=layout, dataset=dataset))
+    return quote(make_plan(config, source, layout=layout, dataset=dataset, camera=camera))
 
 
 @task(task_run_name="ingest-{batch.number}", cache_policy=NO_CACHE, persist_result=False)

@@ -19,10 +19,11 @@ import torch
 
 from ldp_core.archive import Section
 from ldp_core.archive.layout import FRAME_SECTION, list_whole
+from ldp_core.cameras import AUTO, assign_cameras
 from ldp_core.catalogue import read_catalogue
 from ldp_core.errors import MemoryShortError
 from ldp_core.optics import SimulationSettings, simulate_pair
-from ldp_core.types import Catalogue, Item
+from ldp_core.types import GENERIC_CAMERA, Catalogue, Item
 from tasks.cluster import THREADS_PER_WORKER, Workers, usable_bytes
 from tasks.items import COMPUTING_THREADS
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of, pipelines_for
@@ -116,15 +117,25 @@ class Plan:
         return frames + sum(stage.definition.bytes_out(item) for stage in missing)
 
 
-def make_plan(config: PipelineConfig, source: str, *, layout: str, dataset: str | None = None) -> Plan:
+def make_plan(
+    config: PipelineConfig,
+    source: str,
+    *,
+    layout: str,
+    dataset: str | None = None,
+    camera: str = GENERIC_CAMERA,
+) -> Plan:
     """Catalogue a source and compare it with an archive: headers and a listing per stage key, no pixels.
+
+    ``camera`` is the profile of its items' camera, by name or address, or ``auto``.
 
     Raises:
         SettingsError: a method or a setting is unknown.
         CatalogueError: the source cannot be read as a dataset.
     """
-    pipeline_of(config, ItemTraits())  # a method that is unknown is refused before anything is read
-    catalogue = read_catalogue(source, layout=layout, dataset=dataset)
+    # A method or a profile that is unknown is refused before anything is read.
+    pipeline_of(config, ItemTraits(camera=GENERIC_CAMERA if camera == AUTO else camera))
+    catalogue = assign_cameras(read_catalogue(source, layout=layout, dataset=dataset), camera)
     pipelines = pipelines_for(config, catalogue.items)
     return Plan(catalogue, config, pipelines, list_completed(config.archive, pipelines.values()))
 

@@ -11,6 +11,7 @@ import typer
 
 from flows.cli import console, options
 from flows.exits import EXIT_BAD_ITEMS, exits
+from ldp_core.types import GENERIC_CAMERA
 
 app = typer.Typer()
 
@@ -27,6 +28,7 @@ def restore(
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
     baseline: options.Baselines = None,
+    camera: options.Camera = GENERIC_CAMERA,
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
@@ -47,6 +49,7 @@ def restore(
             deblurrer=deblurrer,
             **{f"{stage}_settings": values for stage, values in chosen.items()},
             baselines=baseline or (),
+            camera=camera,
             cluster=cluster,
             processes=workers,
             max_bad=max_bad,
@@ -60,6 +63,7 @@ def ingest(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    camera: options.Camera = GENERIC_CAMERA,
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
@@ -71,7 +75,7 @@ def ingest(
     from flows.ingest import ingest_dataset
 
     with exits(), prefect_engine(), console.showing_progress():
-        summary = ingest_dataset(source, layout, archive, dataset, cluster, workers, max_bad)
+        summary = ingest_dataset(source, layout, archive, dataset, camera, cluster, workers, max_bad)
     console.print_json(summary) if as_json else _print_summary(summary)
     _exit_for(summary)
 
@@ -85,6 +89,7 @@ def plan(
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
     baseline: options.Baselines = None,
+    camera: options.Camera = GENERIC_CAMERA,
     workers: options.Workers = None,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
@@ -104,6 +109,7 @@ def plan(
             processes=workers,
             single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
             baselines=baseline or (),
+            camera=camera,
         )
     console.print_json(preview) if as_json else _print_plan(preview)
 
@@ -226,6 +232,7 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
         [
             ("dataset", preview["dataset"]),
             ("items", f"{listed}; {preview['to_do']} to do"),
+            *(() if {*preview["cameras"]} == {GENERIC_CAMERA} else (_list_cameras(preview),)),
             ("archived", ", ".join(f"{stage} {n}" for stage, n in preview["done"].items())),
             ("read", console.format_size(preview["bytes_in"])),
             ("write", f"at most {console.format_size(preview['bytes_out_at_most'])}"),
@@ -241,6 +248,10 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
         console.show(f"[memory_short] {len(too_large)} items need more memory than a worker has")
     for problem in preview["problems"]:
         console.show(f"[{problem['kind']}] {problem['where']}: {problem['message']}")
+
+
+def _list_cameras(preview: Mapping[str, Any]) -> tuple[str, str]:
+    return "cameras", ", ".join(f"{count} {name}" for name, count in preview["cameras"].items())
 
 
 def _run_restore(*, as_json: bool, **arguments: Any) -> dict[str, Any]:

@@ -58,11 +58,18 @@ def _list_models() -> Iterable[str]:
     return sorted(path.stem for path in shipped.glob("*.safetensors"))
 
 
+def _list_cameras() -> Iterable[str]:
+    """From the files, for `ldp_core.cameras` imports torch: seconds before a name could be completed."""
+    shipped = Path(ldp_core.__file__).parent / "cameras" / "shipped"
+    return sorted(path.stem for path in shipped.glob("*.json"))
+
+
 NAMES: Final[Mapping[str, Callable[[], Iterable[str]]]] = {
     "LAYOUT": _list_layouts,
     "ESTIMATOR": _list_estimators,
     "DEBLURRER": _list_deblurrers,
     "FAMILY": _list_families,
+    "CAMERA": _list_cameras,
     "MODEL": _list_models,
 }
 """What an option or argument of this metavar can be; read when help or a completion asks for it."""
@@ -165,6 +172,14 @@ Measured = Annotated[
     list[str] | None,
     method_option(
         "--deblurrer", show_default="all", help="A method to measure; may be repeated.", **choose("DEBLURRER")
+    ),
+]
+Camera = Annotated[
+    str,
+    method_option(
+        "--camera",
+        help="Profile of the camera: a name, the address of a file, or auto: by what pictures tell (EXIF).",
+        **choose("CAMERA"),
     ),
 ]
 Settings = Annotated[

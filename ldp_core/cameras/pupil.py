@@ -17,8 +17,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ldp_core.optics.apertures import UnitPsf
-from ldp_core.optics.shapes import centre_on_moments, cover_disc, smooth
+from ldp_core.optics.calibration import centre_on_moments
+from ldp_core.optics.kernels import UnitPsf, cover_disc, smooth_plane
 from ldp_core.settings import Settings
 
 __all__ = ["PupilModel", "pupil_psf"]
@@ -66,9 +66,7 @@ def pupil_psf(model: PupilModel, x: float, y: float, *, samples: int = SAMPLES) 
     return UnitPsf(values, *centre_on_moments(values, axis, axis))
 
 
-def _right_view(
-    model: PupilModel, axis: Tensor, x: float, y: float, along: float, across: float
-) -> Tensor:
+def _right_view(model: PupilModel, axis: Tensor, x: float, y: float, along: float, across: float) -> Tensor:
     distance = math.hypot(x, y)
     cosine, sine = (x / distance, y / distance) if distance else (1.0, 0.0)
     outwards = (axis[None, :] * cosine + axis[:, None] * sine) / along
@@ -84,4 +82,4 @@ def _right_view(
     light = 1 + ring * (radius**2 - 0.5) - model.coma * distance * outwards
     ramp = (0.5 + (u + model.shift * x) / (2 * model.softness)).clamp(0, 1)
     response = model.crosstalk + (1 - 2 * model.crosstalk) * ramp
-    return smooth(disc * light.clamp_min(_LEAST_LIGHT) * response + 1e-12, axis=axis, sigma=model.rim)
+    return smooth_plane(disc * light.clamp_min(_LEAST_LIGHT) * response + 1e-12, axis=axis, sigma=model.rim)

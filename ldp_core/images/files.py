@@ -80,7 +80,7 @@ def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: i
     with _image_errors(uri):
         size = storage.size_of(uri) if size_bytes is None else size_bytes
         _check_bytes(size, limits=limits)
-        header = _read_header(io.BufferedReader(_RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
+        header = _read_header(io.BufferedReader(RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
         _check_header(header, limits=limits)
         if size < header.least_bytes:
             raise report_damage(f"{size} bytes where the header announces {header.least_bytes}")
@@ -229,7 +229,7 @@ def _image_errors(uri: str) -> Iterator[None]:
         raise damage from error
 
 
-class _RangeReader(io.RawIOBase):
+class RangeReader(io.RawIOBase):
     """A stored object as a seekable file; each read is one range request.
 
     Reads raise ObjectMissingError or StorageError, as `ldp_core.storage.read_bytes` does.
