@@ -39,6 +39,7 @@ def restore(
     """Restore every item of a dataset and write a report. What the archive has is not computed again."""
     with exits():
         chosen = options.parse_settings(settings, options.METHOD_STAGES)
+        options.require_camera(camera)  # a mistake is told before a server starts
         summary = _run_restore(
             as_json=as_json,
             source=source,
@@ -74,6 +75,8 @@ def ingest(
     from flows.engine import prefect_engine
     from flows.ingest import ingest_dataset
 
+    with exits():
+        options.require_camera(camera)
     with exits(), prefect_engine(), console.showing_progress():
         summary = ingest_dataset(source, layout, archive, dataset, camera, cluster, workers, max_bad)
     console.print_json(summary) if as_json else _print_summary(summary)

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 import ldp_core
 from ldp_core.errors import SettingsError, suggest
+from ldp_core.types import GENERIC_CAMERA
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -250,6 +251,20 @@ def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> 
             )
         chosen[stage][name] = _parse_value(value)
     return chosen
+
+
+def require_camera(name: str) -> None:
+    """Refuse a camera profile that is not there.
+
+    Raises:
+        SettingsError: there is no such profile, or its file is none.
+        ObjectMissingError: there is no file at that address.
+    """
+    if name != GENERIC_CAMERA:
+        from ldp_core.cameras import AUTO, open_camera
+
+        if name != AUTO:
+            open_camera(name)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -23,10 +23,14 @@ from ldp_core.settings import Settings
 
 __all__ = ["PupilModel", "pupil_psf"]
 
-SAMPLES = 96
+# Kernels of 30 px then differ from those of 384 samples by 2 % of their peak, of 60 px by 8 %; with 96
+# samples by 6 and 15 %.
+SAMPLES = 192
 # Coma and ring may ask for less than no light at the rim; so little stays that a view never is empty.
 _LEAST_LIGHT = 1e-6
 _RIM_SIGMAS = 3.0
+# At .5 no disparity is left, and no circle of confusion can be told from it.
+_MOST_CROSSTALK = 0.45
 
 
 class PupilModel(Settings):
@@ -34,8 +38,10 @@ class PupilModel(Settings):
 
     softness: float = Field(default=1.1, ge=0.05, le=8.0)
     """Half width of the ramp with which the view of a half fades across the pupil."""
-    crosstalk: float = Field(default=0.0, ge=0.0, le=0.49)
+    crosstalk: float = Field(default=0.0, ge=0.0, le=0.45)
     """Share of its light that each half records in the other half."""
+    crosstalk_growth: float = Field(default=0.0, ge=0.0, le=0.49)
+    """What is added to `crosstalk` per squared half width along the dual-pixel axis."""
     shift: float = Field(default=0.0, ge=-3.0, le=3.0)
     """How far the middle of the ramp moves outwards, per half width off the axis."""
     rim: float = Field(default=0.1, ge=0.0, le=0.5)
@@ -81,5 +87,6 @@ def _right_view(model: PupilModel, axis: Tensor, x: float, y: float, along: floa
     ring = model.ring + model.ring_growth * distance**2
     light = 1 + ring * (radius**2 - 0.5) - model.coma * distance * outwards
     ramp = (0.5 + (u + model.shift * x) / (2 * model.softness)).clamp(0, 1)
-    response = model.crosstalk + (1 - 2 * model.crosstalk) * ramp
+    crosstalk = min(model.crosstalk + model.crosstalk_growth * x * x, _MOST_CROSSTALK)
+    response = crosstalk + (1 - 2 * crosstalk) * ramp
     return smooth_plane(disc * light.clamp_min(_LEAST_LIGHT) * response + 1e-12, axis=axis, sigma=model.rim)

@@ -193,6 +193,7 @@ class TestKernels:
             ("stretch", 0.4),
             ("spread", 0.4),
             ("vignette", 0.5),
+            ("crosstalk_growth", 0.2),
         ],
     )
     def test_each_parameter_of_the_lens_changes_kernels_off_the_axis(self, name: str, value: float) -> None:
