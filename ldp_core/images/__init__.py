@@ -7,10 +7,11 @@ the header, before anything is decoded. What a file holds decides, never its nam
 | kind | what becomes of it |
 |---|---|
 | floating point (NPY, EXR) | in 0..1: 16 bit, rounded; anything outside: refused |
+| 10, 12, 14 bit (TIFF), a largest value of any size (PPM, PGM) | 8 or 16 bit, scaled to full range |
 | palette (PNG, BMP) | its colours; grey where all of them are |
 | grey of 1, 2, 4 bit (PNG) | 8 bit, exactly |
 | alpha (PNG, TIFF, WebP, EXR) | dropped where every pixel is opaque; else refused |
-| CMYK, palette or 1 bit in TIFF, several pictures, animation, 12 bit | refused |
+| CMYK, palette or 1 bit in TIFF, several pictures, animation, JPEG of 12 bit | refused |
 | HEIC, AVIF, CR2, CR3, JPEG XL, JPEG 2000 | refused by name, with what converts them |
 """
 
@@ -19,19 +20,30 @@ from ldp_core.images.files import (
     DEFAULT_LIMITS,
     PICTURE_FORMATS,
     ImageLimits,
+    Picture,
     decode_image,
     encode_image,
     probe_image,
+    probe_picture,
     read_image,
+    read_picture,
 )
+from ldp_core.images.scale import to_full_scale, to_peak_scale
+from ldp_core.images.traits import PictureTraits
 
 __all__ = [
     "DEFAULT_LIMITS",
     "PICTURE_FORMATS",
     "ImageLimits",
+    "Picture",
     "PictureHeader",
+    "PictureTraits",
     "decode_image",
     "encode_image",
     "probe_image",
+    "probe_picture",
     "read_image",
+    "read_picture",
+    "to_full_scale",
+    "to_peak_scale",
 ]

@@ -13,6 +13,8 @@ from typing import Any
 import tifffile
 
 from ldp_core.images.codec import PictureHeader, refuse_kind, report_damage, require_package
+from ldp_core.images.scale import FULL_SCALE
+from ldp_core.images.traits import PictureTraits
 
 _MOSAIC, _LINEAR = 32803, 34892
 _ACTIVE_AREA = 50829
@@ -68,4 +70,6 @@ def _measure(page: tifffile.TiffPage) -> PictureHeader:
     height, width = bottom - top, right - left
     if not (0 < height <= page.imagelength and 0 < width <= page.imagewidth):
         raise report_damage(f"an active area of {width} x {height}")
-    return PictureHeader(height=height, width=width, channels=3, bit_depth=16)
+    return PictureHeader(
+        height=height, width=width, channels=3, bit_depth=16, traits=PictureTraits(peak=FULL_SCALE)
+    )

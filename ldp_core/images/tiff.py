@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -12,12 +13,17 @@ from numpy.typing import NDArray
 
 from ldp_core.images import dng
 from ldp_core.images.codec import Codec, PictureHeader, drop_opaque, refuse_kind, report_damage
+from ldp_core.images.colour import MAX_PROFILE_BYTES, SRGB
+from ldp_core.images.scale import FULL_SCALE
+from ldp_core.images.traits import PictureTraits, to_ceiling, to_orientation
 
 _MAGICS: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _GREY, _RGB = 1, 2
 _UNSIGNED = 1
 _ALPHA = (1, 2)
 _REDUCED_IMAGE = 1
+_ORIENTATION, _MAX_SAMPLE_VALUE, _PROFILE = 274, 281, 34675
+_PACKED_BITS: Final = (10, 12, 14)  # of sensors; decoded to 16 bit, their values as they are
 # A tile may exceed a small picture; beyond 2048 x 2048 no sound writer does that.
 _SMALL_TILE_PIXELS = 2**22
 
@@ -25,7 +31,26 @@ _SMALL_TILE_PIXELS = 2**22
 def _read_header(file: BinaryIO) -> PictureHeader:
     """The header, from the first directory wherever in the file it lies."""
     with tifffile.TiffFile(file) as tiff:
-        return dng.accept(tiff) if tiff.is_dng else _accept_page(tiff)
+        header = dng.accept(tiff) if tiff.is_dng else _accept_page(tiff)
+        return replace(header, traits=_read_traits(_first_page(tiff), header))
+
+
+def _read_traits(page: tifffile.TiffPage, header: PictureHeader) -> PictureTraits:
+    """Developed raw values are sRGB at full scale; a profile there is one of the camera."""
+    orientation = to_orientation(page.tags.valueof(_ORIENTATION))
+    if header.traits.peak == FULL_SCALE:
+        return replace(header.traits, orientation=orientation)
+    profile = page.tags.get(_PROFILE)
+    known = profile is not None and profile.count <= MAX_PROFILE_BYTES
+    ceiling = _first(page.tags.valueof(_MAX_SAMPLE_VALUE)) if header.bit_depth == 16 else None
+    peak = 2**page.bitspersample - 1 if page.bitspersample in _PACKED_BITS else None
+    return PictureTraits(
+        peak, to_ceiling(ceiling), bytes(profile.value) if profile and known else SRGB, orientation
+    )
+
+
+def _first(value: object) -> object:
+    return value[0] if isinstance(value, tuple) and value else value
 
 
 def _decode(content: bytes) -> Any:
@@ -61,7 +86,7 @@ def _accept_page(tiff: tifffile.TiffFile) -> PictureHeader:
     channels = 1 if page.photometric == _GREY else 3
     if page.samplesperpixel != channels + _has_alpha(page):
         raise refuse_kind(f"TIFF with {page.samplesperpixel} samples per pixel")
-    if page.bitspersample not in (8, 16) or page.sampleformat != _UNSIGNED:
+    if page.bitspersample not in (8, 16, *_PACKED_BITS) or page.sampleformat != _UNSIGNED:
         raise refuse_kind(f"TIFF of {page.bitspersample} bit, sample format {page.sampleformat!r}")
     if page.imagedepth != 1 or _is_sequence(tiff):
         raise refuse_kind("TIFF with several pictures", remedy="store one picture per file")
@@ -70,7 +95,7 @@ def _accept_page(tiff: tifffile.TiffFile) -> PictureHeader:
         height=page.imagelength,
         width=page.imagewidth,
         channels=channels,
-        bit_depth=page.bitspersample,
+        bit_depth=8 if page.bitspersample == 8 else 16,
     )
 
 
