@@ -182,16 +182,19 @@ def _measure_cached(profile: bytes, channels: int) -> tuple[float, ...] | None:
 def _transform(values: Any, profile: bytes, to: bytes, space: str) -> Any:
     """``(h, w, 3)`` float64 in 0..1 to float64; of a grey profile the first channel is taken."""
     own = _SPACES[profile[16:20]]
-    return imagecodecs.cms_transform(
+    found = imagecodecs.cms_transform(
         np.ascontiguousarray(values[..., :1] if own == "gray" else values),
         profile,
         to,
         colorspace=own,
         outcolorspace=space,
+        planar=False,
+        outplanar=False,
         outdtype="float64",
         intent=_RELATIVE,
         flags=_EXACT,
     )
+    return found.reshape(values.shape)
 
 
 def _distance(one: Lab, other: Lab) -> float:
@@ -206,7 +209,7 @@ def _describe(profile: bytes) -> str:
 
     try:
         found = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.profile_description
-    except (OSError, ImageCms.PyCMSError):
+    except (OSError, ValueError, ImageCms.PyCMSError):  # letters beyond ASCII are a ValueError
         return ""
     return _plain(found or "")
 
