@@ -64,6 +64,16 @@ class TestBmp:
         image.putpalette([7, 7, 7, 200, 0, 0])
         assert decode_image(pil_bytes(image, "BMP")).shape == (4, 5, 3)
 
+    def test_a_colour_that_the_palette_lacks_is_damage(self) -> None:
+        content = bytearray(pil_bytes(Image.fromarray(RGB).quantize(200), "BMP"))
+        for named, sound in ((200, True), (0, True), (199, False), (1, False)):
+            content[46:50] = named.to_bytes(4, "little")
+            if sound:
+                assert decode_image(bytes(content)).shape == RGB.shape
+                continue
+            with pytest.raises(ImageFormatError, match="colour 199"):
+                decode_image(bytes(content))
+
     @pytest.mark.parametrize("lost", [1, 100, 2100, 2170])
     def test_cut_ones_are_damaged(self, lost: int) -> None:
         with pytest.raises(ImageFormatError, match="damaged"):
