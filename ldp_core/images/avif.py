@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import imagecodecs
 
+from ldp_core.images.av1 import read_coded_size
 from ldp_core.images.boxes import Box, list_brands, read_box, walk_boxes
 from ldp_core.images.codec import (
     Codec,
@@ -28,6 +29,7 @@ from ldp_core.images.codec import (
 _SEQUENCE: Final = b"avis"
 _MAX_META_BYTES: Final = 2**20
 _CODED, _GRID = b"av01", b"grid"
+_SEQUENCE_BYTES: Final = 256  # 10 to 20 are usual
 _FULL: Final = 4  # bytes of version and flags before the content of a full box
 
 Extents = list[tuple[int, int]]
@@ -66,9 +68,10 @@ def read_turn(file: BinaryIO) -> tuple[int, int | None]:
 
 def _read_header(file: BinaryIO) -> PictureHeader:
     meta = _read_meta(file)
-    width, height = struct.unpack_from(">II", meta.of(meta.primary)[b"ispe"], _FULL)
+    height, width = _read_size(meta, meta.primary)
     if not (width and height):
         raise report_damage(f"a size of {width} x {height}")
+    _require_coded_size(file, meta, meta.parts.get(meta.primary, meta.primary))
     bits, grey = _read_depth(meta)
     return PictureHeader(
         height=height, width=width, channels=1 if grey else 3, bit_depth=8 if bits == 8 else 16
@@ -86,6 +89,21 @@ def _decode(content: bytes) -> Any:
     if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
         pixels = drop_opaque(pixels, opaque=2**bits - 1)
     return fill_range(pixels[..., 0] if grey and pixels.ndim == 3 else pixels, bits)
+
+
+def _read_size(meta: _Meta, item: int) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II", meta.of(item)[b"ispe"], _FULL)
+    return height, width
+
+
+def _require_coded_size(file: BinaryIO, meta: _Meta, item: int) -> None:
+    """The decoder scales a picture that is not as large as its header says; here that is a fault."""
+    if not (extents := meta.extents.get(item)):
+        raise refuse_kind("AVIF whose picture does not lie in the file behind its header")
+    file.seek(extents[0][0])
+    coded, announced = read_coded_size(file.read(_SEQUENCE_BYTES)), _read_size(meta, item)
+    if coded != announced:
+        raise report_damage(f"a picture of {coded[1]} x {coded[0]}, header {announced[1]} x {announced[0]}")
 
 
 def _read_depth(meta: _Meta) -> tuple[int, bool]:

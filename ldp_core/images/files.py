@@ -87,8 +87,7 @@ def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: i
         _check_bytes(size, limits=limits)
         header = _read_header(io.BufferedReader(_RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
         _check_header(header, limits=limits)
-        if size < header.least_bytes:
-            raise report_damage(f"{size} bytes where the header announces {header.least_bytes}")
+        _check_length(size, header)
     return ImageRef(
         uri=uri,
         height=header.height,
@@ -128,6 +127,7 @@ def decode_image(content: bytes, *, name: str = "", limits: ImageLimits = DEFAUL
         _check_bytes(len(content), limits=limits)
         header = _read_header(io.BytesIO(content))
         _check_header(header, limits=limits)
+        _check_length(len(content), header)
         return _shape_pixels(_find_codec(content).decode(content), header)
 
 
@@ -171,6 +171,11 @@ def _check_header(header: PictureHeader, *, limits: ImageLimits) -> None:
         raise _too_large(f"sides of at most {limits.max_side_px} pixels", got=got)
     if header.height * header.width > limits.max_pixels:
         raise _too_large(f"at most {limits.max_pixels} pixels", got=got)
+
+
+def _check_length(size_bytes: int, header: PictureHeader) -> None:
+    if size_bytes < header.least_bytes:
+        raise report_damage(f"{size_bytes} bytes where the header announces {header.least_bytes}")
 
 
 def _too_large(expected: str, *, got: str) -> ImageTooLargeError:

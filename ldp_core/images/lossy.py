@@ -30,6 +30,8 @@ _END_OF_SCAN: Final = re.compile(
 )  # neither a stuffed FF, a fill byte nor a restart
 _UNSENT: Final = 14  # above 13, the largest bit position that a scan can name (T.81, table B.3)
 _UNUSUAL_SAMPLING: Final = "determine subsampling"  # as 4:1:0; only the decoder without warnings takes it
+# A block of 8 x 8 pixels takes one bit at least; a fourth of that allows for every way of sampling.
+_MOST_PIXELS_PER_BYTE: Final = 2048
 _QUALITY: Final = 95  # 40 dB on a photograph; 90 gives 37 dB, 100 takes 2.3 times the bytes
 
 _WEBP_HEADER_BYTES: Final = 30
@@ -172,7 +174,13 @@ def _read_frame(file: BinaryIO, marker: int, position: int) -> PictureHeader:
         raise refuse_kind(f"{precision} bit JPEG")
     if channels not in (1, 3):
         raise refuse_kind(f"JPEG with {channels} channels (CMYK has 4)")
-    return PictureHeader(height=height, width=width, channels=channels, bit_depth=precision)
+    return PictureHeader(
+        height=height,
+        width=width,
+        channels=channels,
+        bit_depth=precision,
+        least_bytes=height * width // _MOST_PIXELS_PER_BYTE,
+    )
 
 
 def _read_webp_header(file: BinaryIO) -> PictureHeader:

@@ -19,7 +19,7 @@ from picture_samples import pil_bytes
 from PIL import Image
 
 from ldp_core.errors import ImageFormatError, ImageTooLargeError
-from ldp_core.images import ImageLimits, avif, decode_image, jpegxl, probe_image
+from ldp_core.images import ImageLimits, av1, avif, decode_image, jpegxl, probe_image
 from ldp_core.images.codec import fill_range, quantise
 
 Write = Callable[[NDArray[Any], int], bytes]
@@ -130,7 +130,7 @@ class TestSizes:
         tracemalloc.start()
         try:
             for content in (bytes(stream), large, vast):
-                with pytest.raises(ImageTooLargeError):
+                with pytest.raises((ImageTooLargeError, ImageFormatError), match="60000|1073741824"):
                     decode_image(content)
             assert tracemalloc.get_traced_memory()[1] < 4_000_000
         finally:
@@ -219,6 +219,15 @@ class TestAvif:
         content = pil_bytes(picture(8, 3), "AVIF", quality=90)
         np.testing.assert_array_equal(decode_image(content), np.asarray(Image.open(io.BytesIO(content))))
 
+    @pytest.mark.parametrize("size", [(90, 140), (45, 35), (12_000, 12_000), (45, 71)])
+    def test_a_header_of_another_size_is_damage(self, size: tuple[int, int]) -> None:
+        """The decoder would scale the picture to it."""
+        for content in (avif_bytes(picture(8, 3), 8), pil_bytes(picture(8, 3), "AVIF")):
+            place = content.index(b"ispe") + 8
+            altered = content[:place] + struct.pack(">II", *size[::-1]) + content[place + 8 :]
+            with pytest.raises(ImageFormatError, match="70 x 45"):
+                decode_image(altered)
+
     def test_animation_is_refused(self) -> None:
         frames = [Image.fromarray(picture(8, 3)), Image.fromarray(picture(8, 3)[::-1])]
         content = pil_bytes(frames[0], "AVIF", save_all=True, append_images=frames[1:])
@@ -249,3 +258,17 @@ def test_values_of_any_depth_stay_apart_and_fill_the_range(bits: int) -> None:
     assert (found[0], found[-1]) == (0, top)
     assert np.all(np.diff(found.astype(int)) > 0)
     assert np.abs(found.astype(float) - values * (top / (2**bits - 1))).max() <= 0.5
+
+
+def test_the_long_header_of_av1_is_read_past_its_timing() -> None:
+    """Of a sequence that is no still picture: with a timing, a decoder model, and two operating points."""
+    fields = [(0, 3), (0, 1), (0, 1)]  # profile, no still picture, the long header
+    fields += [(1, 1), (1, 32), (30, 32), (1, 1), (0b00101, 5)]  # timing, and the number 4 of 5 bits
+    fields += [(1, 1), (9, 5), (1, 32), (9, 5), (9, 5)]  # decoder model, delays of 10 bits
+    fields += [(1, 1), (1, 5)]  # delays of display; two operating points
+    fields += [(1, 12), (9, 5), (0, 1), (1, 1), (7, 10), (7, 10), (0, 1), (1, 1), (3, 4)]
+    fields += [(1, 12), (4, 5), (0, 1), (0, 1)]
+    fields += [(9, 4), (8, 4), (639, 10), (359, 9), (0, 20)]
+    text = "".join(format(value, f"0{bits}b") for value, bits in fields)
+    body = int(text.ljust(-(-len(text) // 8) * 8, "0"), 2).to_bytes(-(-len(text) // 8), "big")
+    assert av1.read_coded_size(b"\x12\0" + bytes([0x0A, len(body)]) + body) == (360, 640)
