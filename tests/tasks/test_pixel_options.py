@@ -75,9 +75,7 @@ def test_frames_of_full_scale_say_nothing(tmp_path: Path, source: str) -> None:
     assert "peak" not in Archive(config.archive).read_attributes("frames", "", item.key)
 
 
-def test_another_peak_is_noticed_though_no_byte_has_changed(
-    tmp_path: Path, source: str
-) -> None:
+def test_another_peak_is_noticed_though_no_byte_has_changed(tmp_path: Path, source: str) -> None:
     first, second = configure(tmp_path, peak=PEAK), configure(tmp_path, peak=8191)
     [item, _] = make_plan(first, source, layout="folders").catalogue.items
     [other, _] = make_plan(second, source, layout="folders").catalogue.items
