@@ -72,8 +72,9 @@ def find_ceiling(counts: Histogram) -> int | None:
     width = max(8, ceiling // 64)
     below = counts[max(0, brightest - width) : brightest]
     pile = int(counts[brightest])
-    high_enough = pile >= max(_LEAST_PILE, _HOT_SHARE * counts.sum())
-    return ceiling if high_enough and pile > _PILE_OVER_NEIGHBOURS * below.mean() else None
+    # The tail of a dark frame on a pedestal just below may be far above the mean, never above its mode.
+    least = max(_LEAST_PILE, _HOT_SHARE * counts.sum(), _PILE_OVER_NEIGHBOURS * below.mean(), below.max())
+    return ceiling if pile > least else None
 
 
 def find_unnamed_ceiling(views: Iterable[Pixels]) -> int | None:

@@ -253,8 +253,8 @@ class TestWhatIsSound:
         assert kinds(catalogue) <= {"low_values"}
         assert load_pair(catalogue.items[0]).source_peak is None
 
-    @pytest.mark.parametrize("level", [0, 64, 255, 512, 1000, 1023, 4090])
-    @pytest.mark.parametrize("noise", [0.5, 1, 2, 3, 10])
+    @pytest.mark.parametrize("level", [0, 64, 255, 512, 1000, 1023, 4090, 16380])
+    @pytest.mark.parametrize("noise", [0.3, 0.5, 1, 2, 3, 10])
     def test_dark_frames_on_any_pedestal(self, level: int, noise: float) -> None:
         values = np.rint(np.random.default_rng(0).normal(level, noise, (200, 300, 1)))
         assert find_ceiling(count_values(np.clip(values, 0, 65535).astype(np.uint16))) is None
