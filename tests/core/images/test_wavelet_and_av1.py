@@ -130,7 +130,7 @@ class TestSizes:
         tracemalloc.start()
         try:
             for content in (bytes(stream), large, vast):
-                with pytest.raises((ImageTooLargeError, ImageFormatError), match="60000|1073741824"):
+                with pytest.raises((ImageTooLargeError, ImageFormatError), match=r"60000|1073741824"):
                     decode_image(content)
             assert tracemalloc.get_traced_memory()[1] < 4_000_000
         finally:
