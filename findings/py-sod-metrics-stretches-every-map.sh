@@ -5,16 +5,16 @@
 # Seen: by default every map is stretched between its own smallest and largest value first. A detector that says .45 and
 #   .55 gets 0, as one that says 0 and 1 does; a map of one grey is left as it is; and one stray pixel changes the
 #   stretch, and with it the score, of the whole map. `normalize=False` with floats in 0..1 gives the mean of |map - mask|.
-# Versions: pysodmetrics 1.6.2, NumPy 2.3.4, SciPy 1.16.3, scikit-image 0.25.2, opencv-python-headless 4.12.0.88, Python 3.11.
-# Source: run on 29 November 2026; the stretch is in the package's `prepare_data`, not in the documentation of `MAE`.
+# Versions: pysodmetrics 1.6.2, NumPy 2.3.4, opencv-python-headless 4.14.0.94, scikit-image 0.25.2, Python 3.11.
+# Source: run on 29 November 2026; of the stretch, `MAE.step` says only that it can "normalize the input data".
 #
 # Exits with another code than 0 once this is no longer what is seen.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/env"
-"$folder/env/bin/pip" install -q pysodmetrics==1.6.2 numpy==2.3.4 scipy==1.16.3 scikit-image==0.25.2 \
-  opencv-python-headless==4.12.0.88
+"$folder/env/bin/pip" install -q pysodmetrics==1.6.2 numpy==2.3.4 scikit-image==0.25.2 \
+  opencv-python-headless==4.14.0.94
 cd "$folder"
 env/bin/python -I - <<'PY'
 import numpy as np

@@ -5,7 +5,7 @@ In an environment of its own, for the product needs none of these libraries:
     python3 -m venv figures
     figures/bin/pip install -c constraints.txt -e . scikit-image torchmetrics \
         piq==0.8.0 opencv-python-headless==5.0.0.93 scikit-learn==1.9.1
-    figures/bin/pip install --no-deps pysodmetrics==1.6.2  # it asks for an older NumPy, and works with this
+    figures/bin/pip install --no-deps pysodmetrics==1.6.2  # it asks for older libraries than these
     figures/bin/python infra/benchmarks/figures.py ../shared/data/dp/canon_dpdd
 
 A library that is not installed leaves its rows empty. The drawn pair is a photograph that scikit-image ships,
@@ -71,11 +71,11 @@ def draw_pair() -> tuple[Picture, Picture]:
 
 
 def draw_detection() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """An in-focus probability of the drawn picture, a fifth of it exactly 1, and the mask: its left half."""
+    """An in-focus probability of the drawn picture, (128, 128), a fifth of it 1; the mask: its left half."""
     grey = to_unit(draw_pair()[0]).mean(axis=2)
     contrast = ndimage.gaussian_filter(np.abs(ndimage.laplace(grey)), 4)
-    probability = np.clip(contrast / np.quantile(contrast, 0.8), 0, 1).astype(np.float32)
-    return probability, np.broadcast_to(np.arange(512) < 256, (512, 512)).copy()
+    probability = np.clip(contrast / np.quantile(contrast, 0.8), 0, 1).astype(np.float32)[::4, ::4]
+    return probability.copy(), np.broadcast_to(np.arange(128) < 64, (128, 128)).copy()
 
 
 def draw_blur() -> tuple[Unit, Unit]:
@@ -166,7 +166,7 @@ def list_mae() -> Calls:
     return {
         ("MAE", "LDP", "`mae`"): mae,
         ("MAE", "torchmetrics", "`mean_absolute_error` of 0..1"): lambda x, y: (
-            _torchmetrics().regression.mean_absolute_error(_planes(x).contiguous(), _planes(y).contiguous())
+            _torchmetrics().regression.mean_absolute_error(_planes(x), _planes(y))
         ),
         ("MAE", "scikit-learn", "`mean_absolute_error` of 0..1"): lambda x, y: _sklearn().mean_absolute_error(
             to_unit(x).ravel(), to_unit(y).ravel()
@@ -238,15 +238,12 @@ def measure(calls: Calls, *pairs: tuple[Any, Any]) -> list[Figure]:
     return [Figure(*key, [_call(call, *pair) for pair in pairs]) for key, call in calls.items()]
 
 
-def measure_all(folder: Path | None = None) -> dict[str, list[Figure]]:
-    """Every table by its name; pictures have a second column where the folder of real ones is given."""
+def measure_all(folder: Path | None = None) -> Iterator[tuple[str, list[Figure]]]:
+    """Every table with its name; pictures have a second column where the folder of real ones is given."""
     pairs = [draw_pair(), *([read_real_pair(folder)] if folder else [])]
-    pictures = {**list_psnr(), **list_ssim(), **list_mae()}
-    return {
-        "pictures": measure(pictures, *pairs),
-        "detection": measure(list_detection(), draw_detection()),
-        "blur maps": measure(list_blur(), draw_blur()),
-    }
+    yield "pictures", measure({**list_psnr(), **list_ssim(), **list_mae()}, *pairs)
+    yield "detection", measure(list_detection(), draw_detection())
+    yield "blur maps", measure(list_blur(), draw_blur())
 
 
 def format_table(figures: list[Figure]) -> Iterator[str]:
@@ -261,8 +258,8 @@ def format_table(figures: list[Figure]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, help="../shared/data/dp/canon_dpdd")
-    for name, figures in measure_all(parser.parse_args().folder).items():
-        print(f"\n{name}\n", *format_table(figures), sep="\n")
+    for name, figures in measure_all(parser.parse_args().folder):
+        print(f"\n{name}\n", *format_table(figures), sep="\n", flush=True)
 
 
 def _call(call: Callable[..., float], first: Any, second: Any) -> float | None:
@@ -311,7 +308,9 @@ def _planes(picture: Picture) -> Any:
 def _batch(pictures: list[Picture]) -> Any:
     import torch
 
-    return torch.from_numpy(np.stack([to_unit(picture) for picture in pictures])).permute(0, 3, 1, 2)
+    # float32, as people do: grouped convolutions of float64 take torch ten times as long.
+    units = np.stack([to_unit(picture) for picture in pictures]).astype(np.float32)
+    return torch.from_numpy(units).permute(0, 3, 1, 2).contiguous()
 
 
 def _skimage() -> Any:

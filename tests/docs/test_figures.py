@@ -16,10 +16,12 @@ from skimage.metrics import structural_similarity
 
 from ldp_core.errors import MetricError
 from ldp_core.metrics import metric_names, psnr_db, ssim
+from ldp_core.metrics.blur_maps import measure_agreement
 from ldp_core.metrics.bootstrap import LEVEL, RESAMPLES, SEED, mean_interval
 from ldp_core.metrics.detection import MEASURES, ThresholdRule, score_detection
 from ldp_core.metrics.fidelity import to_unit
 from ldp_core.metrics.scoring import PSNR_CEILING_DB
+from ldp_core.types import BlurMap, BlurMapKind
 
 PAGE = (ROOT / "infra/docs/figures.md").read_text()
 HERE = {"LDP", "scikit-image", "torchmetrics", "NumPy", "SciPy"}
@@ -37,6 +39,9 @@ EQUAL = {
     "ai2": ({"`ai2`", "RMSE after `polyfit`, degree 1"}, 1e-9),
     "one_minus_rho": ({"`one_minus_rho`", "1 - abs(`spearmanr`)"}, 1e-9),
 }
+
+
+NAMES_OF_TORCHMETRICS = ("auroc", "jaccard_index", "recall", "specificity", "accuracy")
 
 
 def load_script() -> ModuleType:
@@ -77,8 +82,8 @@ def script() -> ModuleType:
 @pytest.fixture(scope="module")
 def measured(script: ModuleType) -> dict[tuple[str, str, str], float | None]:
     """Every row on the drawn pair; None where its library is not installed."""
-    tables = script.measure_all()
-    return {(row.name, row.library, row.how): row.values[0] for table in tables.values() for row in table}
+    rows = (row for _, table in script.measure_all() for row in table)
+    return {(row.name, row.library, row.how): row.values[0] for row in rows}
 
 
 def test_the_page_has_the_rows_of_the_script_and_their_values(measured: dict[Any, float | None]) -> None:
@@ -156,3 +161,15 @@ def test_intervals_are_those_of_scipy() -> None:
     ).confidence_interval  # fmt: skip
     ours = mean_interval(values)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_agreement_is_made_of_usual_figures(script: ModuleType) -> None:
+    probability, truth = script.draw_detection()
+    half = np.float32(0.5)
+    measured = BlurMap(np.where(truth, half, 4 * half), BlurMapKind.SIGNED_COC_PX)
+    ours = measure_agreement(BlurMap(probability, BlurMapKind.IN_FOCUS_PROBABILITY), measured, tau_px=1.0)
+    theirs = {name: script._torch(name)(probability, truth) for name in NAMES_OF_TORCHMETRICS}
+    assert ours.auroc == pytest.approx(theirs["auroc"], abs=1e-6)
+    assert ours.iou == pytest.approx(theirs["jaccard_index"], abs=1e-6)
+    assert ours.balanced == pytest.approx((theirs["recall"] + theirs["specificity"]) / 2, abs=1e-6)
+    assert ours.disagreeing == pytest.approx(1 - theirs["accuracy"], abs=1e-6)
