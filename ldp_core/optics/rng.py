@@ -83,7 +83,7 @@ class _SeededRng(Rng):
 
 @dataclass(frozen=True, slots=True)
 class _KeyedRng(Rng):
-    """Of numpy: torch's generator on a CPU takes 32 bits of a seed, and among 80,000 keys two would be equal."""
+    """Of numpy: torch takes 32 bits of a seed on a CPU, and of 80,000 such keys two would be equal."""
 
     generator: np.random.Generator
 
