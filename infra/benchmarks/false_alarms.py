@@ -98,8 +98,8 @@ def report(title: str, pairs: Iterable[Pair], changes: Mapping[str, Change], *, 
     for pair, other in pairwise(closed(pairs)):
         counted += 1
         for name, change in changes.items():
-            left_out = name != "sound" and counted % every
-            if pair.left.shape == other.left.shape and not lacks(pair, name) and not left_out:
+            possible = pair.left.shape == other.left.shape and not lacks(pair, name)
+            if name == "sound" or (possible and counted % every == 0):
                 found[name][outcome(change(pair, other))] += 1
     for name, outcomes in found.items():
         shown = ", ".join(f"{what} {count}" for what, count in sorted(outcomes.items()))

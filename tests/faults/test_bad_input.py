@@ -266,7 +266,7 @@ class TestPairs:
 
     @pytest.mark.parametrize("number", [0, 4])
     def test_exchanged_views_of_one_sign_are_a_doubt(self, number: int) -> None:
-        """All of such a scene lies on one side of the focal plane: a constant shift of one view looks alike."""
+        """All of it lies on one side of the focal plane: a constant shift of one view looks the same."""
         pair = simulated(number)
         put_pair(pair)
         assert doubts() == []
