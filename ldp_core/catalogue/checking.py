@@ -219,7 +219,8 @@ def _compare_signs(
 def _square_difference(views: list[FloatMap], half_shift: FloatMap) -> FloatMap:
     """Of the left view moved by half a shift to +x, and the right one moved back by the other half."""
     difference = _move(views[0], -half_shift) - _move(views[1], half_shift)
-    return np.square(difference)
+    squared: FloatMap = np.square(difference)
+    return squared
 
 
 def _move(plane: FloatMap, shift: FloatMap) -> FloatMap:
