@@ -188,6 +188,7 @@ class Pair:
     Pixels stand as in the source, whatever ``dp_axis`` is; methods see them turned (`ldp_core.axis_adapter`).
     They are full range: where the source had another full scale, ``source_peak`` says which. ``colour`` names
     their colour profile, empty for sRGB.
+    ``doubts`` are what its pictures tell against it, short of proof; they are no part of its content.
     """
 
     id: str
@@ -203,6 +204,7 @@ class Pair:
     version: int = 1
     source_peak: int | None = None
     colour: str = ""
+    doubts: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         for name, view in self.views.items():

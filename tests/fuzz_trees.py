@@ -32,7 +32,13 @@ _NAMES: Final = {
     "folders": ("left/{s}.png", "right/{s}.png", "target/{s}.png", "coc/{s}.png"),
     "pixel-vertical": ("{s}_leftPd_center.png", "{s}_rightPd_center.png", "{s}_merged_depth_center.png"),
     "pixel4": ("{s}_l.png", "{s}_r.png", "{s}_gt.png", "{s}_defocus.png"),
-    "pixel4-raw": ("{s}_left.png", "{s}_right.png", "gt_all_in_focus_im/{s}_gt.png"),
+    "pixel4-raw": (
+        "{s}_left.png",
+        "{s}_right.png",
+        "gt_all_in_focus_im/{s}_gt.png",
+        "calibration/white_sheet_left.png",
+        "calibration/white_sheet_right.png",
+    ),
     "rdpd": (*(f"test_{v}/source/seq_{{s}}/1.png" for v in "lrc"), "test_c/target/seq_{s}/1.png"),
     "single": ("train/input/{s}.png", "train/gt/{s}.png"),
 }

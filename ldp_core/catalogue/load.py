@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -66,8 +67,7 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
         source_peak=None if item.peak == FULL_SCALE else item.peak,
         colour="" if item.to_srgb else item.colour,
     )
-    check_pair(pair)
-    return pair
+    return replace(pair, doubts=check_pair(pair))
 
 
 def encode_coc_px(coc_px: FloatMap) -> NDArray[np.uint16]:

@@ -90,7 +90,8 @@ def test_20_000_files(kind: str, record_property: pytest.RecordProperty) -> None
     counts = require_sound(verdicts)
     record_property("verdicts", dict(counts))
     print(kind, dict(counts))
-    assert counts["refused"] > count // 50
+    assert counts["equal"] + counts["unchanged"] > 0
+    assert kind in TREES or counts["refused"] > count // 50  # of trees, single items are refused
 
 
 def test_a_process_that_ends_or_stalls_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
