@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from ldp_core.images.unread import find_unread_extension
-from ldp_core.item_ids import is_unicode
+from ldp_core.item_ids import is_unicode, readable
 from ldp_core.storage import Entry, absolute_url, is_partial, join, list_entries, read_link
 from ldp_core.types import BlurTruthKind, DpAxis, Problem, Region
 
@@ -278,7 +278,7 @@ def _take_only_view(name: str, group: _Group, *, root: str) -> Problem | None:
 
 def _name_not_unicode(where: str) -> Problem:
     return Problem(
-        where.encode("utf-8", "backslashreplace").decode(),
+        readable(where),
         "unusable_name",
         "the name of this file is not Unicode",
         "rename it",
@@ -298,7 +298,7 @@ def _dangling_link(where: str, target: str, *, role: str) -> Problem:
 
 
 def _system_files(paths: Collection[str], *, root: str) -> Problem:
-    first = next(iter(paths)).encode("utf-8", "backslashreplace").decode()
+    first = readable(next(iter(paths)))
     return Problem(
         join(root, first),
         "system_files",
