@@ -30,6 +30,7 @@ def ingest_dataset(
     cluster: str | None = None,
     processes: int | None = None,
     max_bad: float = 0.05,
+    allow_single: bool = False,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
 
@@ -40,6 +41,7 @@ def ingest_dataset(
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
+        allow_single: go on where all second views, or all truths, of a folder are missing.
 
     Returns:
         The run's summary, as ``summary.json`` holds it: no stages, no metrics, no report.
@@ -49,7 +51,8 @@ def ingest_dataset(
     """
     config = PipelineConfig(shared_url(archive))
     with open_workers(cluster, processes=processes) as workers:
-        plan: Plan = plan_run(unvisited(config), shared_url(source), layout, dataset).unquote()
+        planned = plan_run(unvisited(config), shared_url(source), layout, dataset, allow_single=allow_single)
+        plan: Plan = planned.unquote()
         expect("ingest", len(plan.catalogue.items))
         with record_run("ingest", plan, {}, max_bad=max_bad) as run:
             run.run_batches(

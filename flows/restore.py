@@ -49,6 +49,7 @@ def restore_dataset(
     processes: int | None = None,
     max_bad: float = 0.05,
     report_items: int = 200,
+    allow_single: bool = False,
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
@@ -64,6 +65,7 @@ def restore_dataset(
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         report_items: how many items, worst first, get pictures in the report.
+        allow_single: go on where all second views, or all truths, of a folder are missing.
 
     Returns:
         The run's summary, as ``summary.json`` holds it.
@@ -80,7 +82,8 @@ def restore_dataset(
             single_settings=(single_estimator_settings, single_deblurrer_settings),
             baselines=baselines,
         )
-        plan: Plan = plan_run(unvisited(config), source, layout, dataset).unquote()
+        planned = plan_run(unvisited(config), source, layout, dataset, allow_single=allow_single)
+        plan: Plan = planned.unquote()
         require_memory(declare_memory(plan.to_do, config), workers)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))

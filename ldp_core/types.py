@@ -374,7 +374,8 @@ class RunSummary:
     is empty where the run had no such items.
     ``seconds``: by stage, summed over workers; ``total`` is the wall clock of the whole run.
     ``state`` is ``stopped`` where too many items were bad, else ``finished``.
-    ``problem_kinds`` are the ``problems`` of the source by kind, with three examples of each.
+    ``problem_kinds`` are the ``problems`` of the source by kind, with three examples of each;
+    ``quarantine_kinds`` likewise what came upon items after their source had been read.
     """
 
     run_id: str
@@ -393,3 +394,4 @@ class RunSummary:
     single_stages: tuple[StageSpec, ...] = ()
     state: str = "finished"
     problem_kinds: tuple[ProblemGroup, ...] = ()
+    quarantine_kinds: tuple[ProblemGroup, ...] = ()

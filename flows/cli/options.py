@@ -211,6 +211,14 @@ MaxBad = Annotated[
     ),
 ]
 
+AllowSingle = Annotated[
+    bool,
+    source_option(
+        "--allow-single",
+        help="Go on where all second views, or all truths, of a folder are missing.",
+    ),
+]
+
 METHOD_STAGES = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
 """What `--set` sets something of in a run; the `single_` ones serve items whose second view is missing."""
 

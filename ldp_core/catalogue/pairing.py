@@ -61,7 +61,7 @@ class ItemSpec:
     Roles are ``left``, ``right``, ``target``, ``blur_truth``; any other role names an external result.
     ``development`` and ``auxiliary`` are as in `ldp_core.types.Item`, the latter as URLs.
     ``where`` is the file, or the row of a manifest, that a problem of this item points to.
-    ``truth_expected``: whether items like this one have a truth or a blur truth where others of the source do.
+    ``truth_expected``: whether an item like this one has a truth where others of the source do.
     """
 
     name: str
@@ -80,9 +80,9 @@ class ItemSpec:
 class ItemSpecs:
     """What a layout finds in a source: items, and what it could not pair.
 
-    ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them. ``named_by_folder``: items are named
-    by the folders that they lie in, and a folder may have lost pictures that others have; ``of_pairs``: items
-    are meant to have two views.
+    ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them. ``named_by_folder``: names of items
+    begin with the folders that they lie in, and a folder may have lost pictures that others have;
+    ``of_pairs``: items are meant to have two views.
     """
 
     items: tuple[ItemSpec, ...]
@@ -203,7 +203,7 @@ def _explain_links(
 
 
 def _find_role_below(path: str, paths: Iterable[str], rule: Rule) -> str:
-    """The role that a picture would have if the path were a folder like those of the source; empty if none."""
+    """The role of pictures below the path if it were a folder like those of the source; empty if none."""
     tails = {known.split("/", depth)[depth] for known in paths for depth in range(1, known.count("/") + 1)}
     roles = (rule(f"{path}/{tail}") for tail in sorted(tails))
     return next((role for _, role in filter(None, roles) if role != SIDECAR), "")

@@ -10,12 +10,15 @@ from typing import Final
 from ldp_core.catalogue.pairing import BLUR_TRUTH, MISSING_FOLDER, RIGHT, TARGET, ItemSpec, ItemSpecs
 from ldp_core.errors import IncompleteSourceError
 from ldp_core.item_ids import readable
-from ldp_core.types import Catalogue, Problem, ProblemGroup
+from ldp_core.types import Problem, ProblemGroup, QuarantineRecord
 
 NO_SECOND_VIEWS: Final = "folder_without_second_views"
 NO_TRUTHS: Final = "folder_without_truths"
 STOPPING: Final = (NO_SECOND_VIEWS, NO_TRUTHS, MISSING_FOLDER)
 """Kinds of problems that stop a run before it computes: a folder was not copied, or cannot be seen."""
+
+CATALOGUE: Final = "catalogue"
+"""The stage of records that say what the catalogue refused."""
 
 # One item is one lost picture; two that lose the same are a folder.
 _LEAST_ITEMS: Final = 2
@@ -23,8 +26,8 @@ _LEAST_ITEMS: Final = 2
 _BY_CHANCE: Final = 0.05
 _EXAMPLES: Final = 3
 _REMEDY: Final = (
-    "find these pictures: was every folder copied, and can this machine see it? If the dataset is meant to be so, "
-    "give --allow-single"
+    "find these pictures: was every folder copied, and can this machine see it? If the dataset is meant to be "
+    "so, give --allow-single"
 )
 
 Has = Callable[[ItemSpec], bool]
@@ -87,6 +90,15 @@ def group_problems(problems: Iterable[Problem]) -> tuple[ProblemGroup, ...]:
     )
 
 
+def group_quarantine(records: Iterable[QuarantineRecord]) -> tuple[ProblemGroup, ...]:
+    """As `group_problems`, quarantined items but for those that the catalogue has refused."""
+    return group_problems(
+        Problem(record.item, record.kind, record.message, record.remedy)
+        for record in records
+        if record.stage != CATALOGUE
+    )
+
+
 def make_readable(problem: Problem) -> Problem:
     """The problem with what is no Unicode written as escapes: JSON of other texts is refused by readers."""
     texts = (readable(text) for text in (problem.where, problem.message, problem.remedy))
@@ -107,7 +119,7 @@ def _has_both(spec: ItemSpec) -> bool:
 
 
 def _find_folders(items: Sequence[ItemSpec], has: Has) -> Iterator[_Loss]:
-    """The topmost folders of two items or more that have nothing of what most items outside such folders have."""
+    """The topmost folders of two items or more that have nothing of what most items elsewhere have."""
     total: Counter[str] = Counter()
     having: Counter[str] = Counter()
     first: dict[str, ItemSpec] = {}
@@ -134,8 +146,8 @@ def _folders_of(spec: ItemSpec) -> list[str]:
 
 
 def _describe(loss: _Loss, kind: str, *, what: str, more: str) -> Problem:
-    message = f"none of the {loss.items} items in '{loss.folder}' has {what}; {loss.elsewhere} elsewhere have {more}"
-    return _problem(loss.first.where, kind, message)
+    message = f"none of the {loss.items} items in '{loss.folder}' has {what}"
+    return _problem(loss.first.where, kind, f"{message}; {loss.elsewhere} elsewhere have {more}")
 
 
 def _problem(where: str, kind: str, message: str, more: str = "") -> Problem:

@@ -47,8 +47,7 @@ PICTURE_FORMATS: Final = tuple(name for name, codec in _CODECS.items() if codec.
 _ABSENT: Final = {
     r".*\\": "is this a Windows path? Write it with '/', as this machine sees it",
     r"(?!.*://)(.*/)?~[^/]*/": "'~' stands for no folder here: write the whole path",
-    r"(file://|(?!.*://)).*%[0-9A-Fa-f]{2}": "addresses of files are taken letter by letter: write what stands "
-    "for %20 and the like",
+    r"(file://|(?!.*://)).*%[0-9A-Fa-f]{2}": "addresses of files are taken as they stand: write what %20 means",
 }
 """What a missing picture is answered with, by what its address holds."""
 _BLOCK_BYTES: Final = 4096  # holds the whole header of 500 in 501 pictures of public datasets
@@ -224,7 +223,9 @@ def _image_errors(uri: str) -> Iterator[None]:
         yield
     except ObjectMissingError as error:
         remedy = error.remedy if error.got else _explain_absent(uri)
-        raise ImageMissingError("there is no such picture", where=uri, got=error.got, remedy=remedy) from error
+        raise ImageMissingError(
+            "there is no such picture", where=uri, got=error.got, remedy=remedy
+        ) from error
     except LdpError as error:
         error.where = error.where or uri
         raise
