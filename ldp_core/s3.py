@@ -113,7 +113,7 @@ def _list_pages(fs: Any, path: str, **options: Any) -> Iterator[Mapping[str, Any
                 where=f"s3://{path}",
                 expected="pages of a listing up to the last one",
                 got="an answer that is no listing" if more is None else "no mark of the page that follows",
-                remedy="give the same command again; if it stays, look at the endpoint and at proxies before it",
+                remedy="give the same command again; if it stays, look at the endpoint and its proxies",
             )
         yield page
         if not more:

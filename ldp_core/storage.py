@@ -212,7 +212,8 @@ def read_link(url: str) -> str:
     """What a symbolic link of a local disk leads to, as it is written; empty where the URL is none."""
     with _translated(url):
         fs, path = _open(url)
-        return os.readlink(path) if isinstance(fs, LocalFileSystem) and os.path.islink(path) else ""
+        is_link = isinstance(fs, LocalFileSystem) and Path(path).is_symlink()
+        return str(Path(path).readlink()) if is_link else ""
 
 
 def list_entries(url: str) -> dict[str, Entry]:

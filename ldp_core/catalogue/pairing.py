@@ -80,9 +80,9 @@ class ItemSpec:
 class ItemSpecs:
     """What a layout finds in a source: items, and what it could not pair.
 
-    ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them. ``named_by_folder``: names of items
-    begin with the folders that they lie in, and a folder may have lost pictures that others have;
-    ``of_pairs``: items are meant to have two views.
+    ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them.
+    ``named_by_folder``: names of items begin with the folders that they lie in, and a folder may have lost
+    pictures that others have; ``of_pairs``: items are meant to have two views.
     """
 
     items: tuple[ItemSpec, ...]

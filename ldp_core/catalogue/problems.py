@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,11 +26,9 @@ _LEAST_ITEMS: Final = 2
 _BY_CHANCE: Final = 0.05
 _EXAMPLES: Final = 3
 _REMEDY: Final = (
-    "find these pictures: was every folder copied, and can this machine see it? If the dataset is meant to be "
-    "so, give --allow-single"
+    "find these pictures: was every folder copied, and can this machine see it? "
+    "If the dataset is meant to be so, give --allow-single"
 )
-
-Has = Callable[[ItemSpec], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,10 @@ class _Loss:
 
 
 def find_losses(found: ItemSpecs) -> list[Problem]:
-    """What all items of a folder lack while most items elsewhere have it: second views, truths, blur truths.
+    """What all items of a folder lack while others have it: second views, truths, blur truths.
+
+    Of a layout of pairs, most items elsewhere have a second view. Truths of a small part of a dataset are usual
+    (a test split): at least half of all items must have one.
 
     A folder is what comes before the last ``/`` in the name of an item, at every depth; of one that has lost
     all, those below it are not named. Where no item of a layout of pairs has a second view, that is one too.
@@ -55,7 +56,10 @@ def find_losses(found: ItemSpecs) -> list[Problem]:
     problems = _find_single_views(found.items) if found.of_pairs else []
     expecting = [spec for spec in found.items if spec.truth_expected]
     for role, name in ((TARGET, "truth"), (BLUR_TRUTH, "blur truth")):
-        losses = _find_folders(expecting, lambda spec, role=role: role in spec.pictures)  # type: ignore[misc]
+        having = [role in spec.pictures for spec in expecting]
+        if 2 * sum(having) < len(having):
+            continue
+        losses = _find_folders(expecting, having)
         problems += [_describe(loss, NO_TRUTHS, what=f"a {name}", more="one") for loss in losses]
     return problems
 
@@ -107,29 +111,26 @@ def make_readable(problem: Problem) -> Problem:
 
 
 def _find_single_views(items: Sequence[ItemSpec]) -> list[Problem]:
-    if len(items) >= _LEAST_ITEMS and not any(map(_has_both, items)):
+    both = [RIGHT in spec.pictures for spec in items]
+    if len(items) >= _LEAST_ITEMS and not any(both):
         message = f"all {len(items)} items have one view only, in a layout of pairs"
         return [_problem(items[0].where, NO_SECOND_VIEWS, message, ", or take the layout 'single'")]
-    losses = _find_folders(items, _has_both)
+    losses = _find_folders(items, both)
     return [_describe(loss, NO_SECOND_VIEWS, what="a second view", more="two views") for loss in losses]
 
 
-def _has_both(spec: ItemSpec) -> bool:
-    return RIGHT in spec.pictures
-
-
-def _find_folders(items: Sequence[ItemSpec], has: Has) -> Iterator[_Loss]:
-    """The topmost folders of two items or more that have nothing of what most items elsewhere have."""
+def _find_folders(items: Sequence[ItemSpec], having: Sequence[bool]) -> Iterator[_Loss]:
+    """The topmost folders of two items or more none of which has what most items elsewhere have."""
     total: Counter[str] = Counter()
-    having: Counter[str] = Counter()
+    kept: Counter[str] = Counter()
     first: dict[str, ItemSpec] = {}
-    for spec in items:
+    for spec, has in zip(items, having, strict=True):
         for folder in _folders_of(spec):
             total[folder] += 1
-            having[folder] += has(spec)
+            kept[folder] += has
             first.setdefault(folder, spec)
-    lost = {folder for folder, count in total.items() if count >= _LEAST_ITEMS and not having[folder]}
-    elsewhere = [has(spec) for spec in items if lost.isdisjoint(_folders_of(spec))]
+    lost = {folder for folder, count in total.items() if count >= _LEAST_ITEMS and not kept[folder]}
+    elsewhere = [has for spec, has in zip(items, having, strict=True) if lost.isdisjoint(_folders_of(spec))]
     if not lost or 2 * sum(elsewhere) <= len(elsewhere):
         return
     lacking = 1 - sum(elsewhere) / len(elsewhere)

@@ -47,7 +47,7 @@ PICTURE_FORMATS: Final = tuple(name for name, codec in _CODECS.items() if codec.
 _ABSENT: Final = {
     r".*\\": "is this a Windows path? Write it with '/', as this machine sees it",
     r"(?!.*://)(.*/)?~[^/]*/": "'~' stands for no folder here: write the whole path",
-    r"(file://|(?!.*://)).*%[0-9A-Fa-f]{2}": "addresses of files are taken as they stand: write what %20 means",
+    r"(file://|(?!.*://)).*%[0-9A-Fa-f]{2}": "file addresses are taken as they stand: write what %20 means",
 }
 """What a missing picture is answered with, by what its address holds."""
 _BLOCK_BYTES: Final = 4096  # holds the whole header of 500 in 501 pictures of public datasets

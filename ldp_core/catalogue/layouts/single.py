@@ -109,8 +109,10 @@ def _find_roles(paths: Iterable[str], *, root: str) -> tuple[_Roles, list[Proble
 
 
 def _find_expecting(roles: _Roles, *, root: str) -> Callable[[str], bool]:
-    """Whether a photograph, by its URL, is marked as one that has a truth: by its name, or by a folder named as
-    those that hold photographs beside truths. Others have none by intent."""
+    """Whether a photograph, by its URL, is marked as one that has a truth.
+
+    It is by its own name, or by a folder named as those beside truths; others have none by intent.
+    """
     words = {folder.rpartition("/")[2].lower() for folder, role in roles.items() if role == LEFT}
 
     def expects(url: str) -> bool:
