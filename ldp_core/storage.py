@@ -389,7 +389,7 @@ def _explain_fault(error: Exception, *, url: str) -> StorageError:
     """The error to raise for whatever fsspec, botocore or aiohttp raised at an address."""
     if isinstance(error, FileNotFoundError) or _is_dangling(error, url=url):
         return _explain_absence(error, url=url)
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) or getattr(error, "status", 0) in (401, 403):
         return _refuse("the store refused access", error, url=url, remedy=_CHECK_ACCESS)
     if isinstance(error, OSError) and error.errno in _BUSY:
         return _refuse("the store is busy or failing", error, url=url, remedy=_LATER)

@@ -44,8 +44,8 @@ class _Loss:
 def find_losses(found: ItemSpecs) -> list[Problem]:
     """What all items of a folder lack while others have it: second views, truths, blur truths.
 
-    Of a layout of pairs, most items elsewhere have a second view. Truths of a small part of a dataset are usual
-    (a test split): at least half of all items must have one.
+    Of a layout of pairs, most items elsewhere have a second view. Truths of a small part of a dataset are
+    usual (a test split): at least half of all items must have one.
 
     A folder is what comes before the last ``/`` in the name of an item, at every depth; of one that has lost
     all, those below it are not named. Where no item of a layout of pairs has a second view, that is one too.
