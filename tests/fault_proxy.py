@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 Kind = Literal["503", "403", "500", "reset", "cut", "stall", "hang", "no list", "no mark", "same mark"]
 """``503``, ``403``, ``500``: refused; ``reset``: dropped unanswered; ``cut``: dropped in the middle of the
-answer; ``stall``: no answer; ``hang``: half of what is sent reaches the server, then nothing goes on; ``no list``:
-answered with what is no listing; ``no mark``: with a page of a listing that does not say which one follows;
-``same mark``: with one that is followed by itself."""
+answer; ``stall``: no answer; ``hang``: half of what is sent reaches the server, then nothing goes on;
+``no list``: answered with what is no listing; ``no mark``: with a page of a listing that does not say which
+one follows; ``same mark``: with one that is followed by itself."""
 
 _REFUSALS: dict[str, str] = {"503": "ServiceUnavailable", "403": "AccessDenied", "500": "InternalError"}
 _TRUNCATED = "<ListBucketResult><IsTruncated>true</IsTruncated>{}</ListBucketResult>"

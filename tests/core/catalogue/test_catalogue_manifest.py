@@ -227,6 +227,9 @@ def test_records_without_content_are_skipped(root: str, format: str, blank: dict
 
 
 def test_what_no_address_is_like_is_said(tmp_path: Path) -> None:
+    for number, view in enumerate("lr"):
+        picture = encode_image(np.full((4, 4, 1), number, np.uint8))
+        storage.write_bytes(str(tmp_path / f"pictures/a/{view}.png"), picture)
     rows = [row("a", id="a")]
     rows += [{"left": left, "right": "x.png", "id": f"{n}"} for n, left in enumerate(ODD_ADDRESSES)]
     catalogue = read(str(tmp_path), rows)
