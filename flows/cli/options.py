@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 import ldp_core
 from ldp_core.errors import SettingsError, suggest
+from ldp_core.item_ids import is_unicode
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -233,7 +234,7 @@ def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> 
     for assignment in assignments or ():
         path, equals, value = assignment.partition("=")
         stage, _, name = path.partition(".")
-        if not (equals and name and stage in chosen):
+        if not (equals and name and stage in chosen and is_unicode(value)):
             raise SettingsError(
                 "not a setting",
                 where="--set",

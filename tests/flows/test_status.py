@@ -142,7 +142,7 @@ def test_what_is_not_there_is_explained(archive: Path, arguments: tuple[str, ...
     assert err.startswith(f"ldp: {message}")
     if arguments:
         assert "the archive holds no such run" in err
-        assert THIRD in err
+        assert SECOND in err
 
 
 def test_a_run_that_did_not_end_is_told_from_one_that_is_not_there(archive: Path) -> None:
