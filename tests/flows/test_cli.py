@@ -66,10 +66,10 @@ def test_plan_tells_what_is_to_do(dataset: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def lost(dataset: Path) -> Path:
     """Three pairs, a split of two items that lost their right views, and four files without a place."""
-    picture = dataset / "left" / "Scene 0.png"
-    (dataset / "left" / "val").mkdir()
-    for number in range(2):
-        shutil.copy(picture, dataset / "left" / "val" / f"{number}.png")
+    for role in ("left", "target"):
+        (dataset / role / "val").mkdir()
+        for number in range(2):
+            shutil.copy(dataset / role / "Scene 0.png", dataset / role / "val" / f"{number}.png")
     for number in range(4):
         (dataset / f"notes {number}.txt").write_text("..")
     return dataset
