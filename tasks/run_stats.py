@@ -112,6 +112,6 @@ class RunStats:
             problems=(*self.catalogue.problems, *self._doubts),
             single_stages=specs.get(SINGLE, ()),
             state=state.value,
-            problem_kinds=group_problems(self.catalogue.problems),
+            problem_kinds=group_problems((*self.catalogue.problems, *self._doubts)),
             quarantine_kinds=group_quarantine(self.quarantine),
         )
