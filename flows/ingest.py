@@ -34,6 +34,7 @@ def ingest_dataset(
     max_bad: float = 0.05,
     peak: int | str | None = None,
     to_srgb: bool = False,
+    allow_single: bool = False,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
 
@@ -46,6 +47,7 @@ def ingest_dataset(
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
         to_srgb: convert pictures that have a colour profile to sRGB.
+        allow_single: go on where all second views, or all truths, of a folder are missing.
 
     Returns:
         The run's summary, as ``summary.json`` holds it: no stages, no metrics, no report.
@@ -55,7 +57,8 @@ def ingest_dataset(
     """
     config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
     with open_workers(cluster, processes=processes) as workers:
-        plan: Plan = plan_run(unvisited(config), shared_url(source), layout, dataset).unquote()
+        planned = plan_run(unvisited(config), shared_url(source), layout, dataset, allow_single=allow_single)
+        plan: Plan = planned.unquote()
         expect("ingest", len(plan.catalogue.items))
         with record_run("ingest", plan, {}, max_bad=max_bad) as run:
             run.run_batches(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ldp_core.catalogue.problems import STOPPING, group_problems
 from ldp_core.storage import absolute_url
 from ldp_core.types import AS_STORED, PixelOptions
 from tasks.cluster import embedded_memory_bytes, usable_bytes
@@ -26,8 +27,12 @@ def preview_run(
     single_settings: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
     baselines: Sequence[str] = (),
     pixels: PixelOptions = AS_STORED,
+    allow_single: bool = False,
 ) -> dict[str, Any]:
-    """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time."""
+    """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time.
+
+    ``stops`` are the kinds of problems on which a run would stop before it computes.
+    """
     config = make_config(
         absolute_url(archive),
         estimator=estimator,
@@ -37,6 +42,7 @@ def preview_run(
         pixels=pixels,
     )
     plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset)
+    groups = group_problems(plan.catalogue.problems)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)
     return {
         "dataset": plan.catalogue.dataset,
@@ -50,6 +56,8 @@ def preview_run(
         "memory": _preview_memory(plan, processes),
         "seconds_estimated": round(estimate_seconds(plan, processes=processes or os.cpu_count() or 1), 1),
         "problems": [asdict(problem) for problem in plan.catalogue.problems],
+        "problem_kinds": [asdict(group) for group in groups],
+        "stops": [group.kind for group in groups if group.kind in STOPPING and not allow_single],
     }
 
 

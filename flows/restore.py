@@ -53,6 +53,7 @@ def restore_dataset(
     report_items: int = 200,
     peak: int | str | None = None,
     to_srgb: bool = False,
+    allow_single: bool = False,
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
@@ -70,6 +71,7 @@ def restore_dataset(
         report_items: how many items, worst first, get pictures in the report.
         peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
         to_srgb: convert pictures that have a colour profile to sRGB.
+        allow_single: go on where all second views, or all truths, of a folder are missing.
 
     Returns:
         The run's summary, as ``summary.json`` holds it.
@@ -87,7 +89,8 @@ def restore_dataset(
             baselines=baselines,
             pixels=PixelOptions(parse_peak(peak), to_srgb),
         )
-        plan: Plan = plan_run(unvisited(config), source, layout, dataset).unquote()
+        planned = plan_run(unvisited(config), source, layout, dataset, allow_single=allow_single)
+        plan: Plan = planned.unquote()
         require_memory(declare_memory(plan.to_do, config), workers)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))

@@ -168,6 +168,16 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class ProblemGroup:
+    """All problems of one kind: how many, how many of them kept an item out, and the first few."""
+
+    kind: str
+    count: int
+    refused: int
+    examples: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """What a source holds: items in id order, and everything that could not become an item."""
 
@@ -390,6 +400,8 @@ class RunSummary:
     is empty where the run had no such items.
     ``seconds``: by stage, summed over workers; ``total`` is the wall clock of the whole run.
     ``state`` is ``stopped`` where too many items were bad, else ``finished``.
+    ``problem_kinds`` are the ``problems`` of the source by kind, with three examples of each;
+    ``quarantine_kinds`` likewise what came upon items after their source had been read.
     """
 
     run_id: str
@@ -407,3 +419,5 @@ class RunSummary:
     problems: tuple[Problem, ...] = ()
     single_stages: tuple[StageSpec, ...] = ()
     state: str = "finished"
+    problem_kinds: tuple[ProblemGroup, ...] = ()
+    quarantine_kinds: tuple[ProblemGroup, ...] = ()

@@ -28,7 +28,7 @@ from pydantic import TypeAdapter, ValidationError
 import ldp_core
 from ldp_core.archive import Archive, Section
 from ldp_core.archive.layout import FRAME_SECTION, TRUTHS, write_groups
-from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, make_digests
+from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, list_runs, make_digests
 from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl
 from ldp_core.errors import (
     CatalogueError,
@@ -36,6 +36,7 @@ from ldp_core.errors import (
     ItemMissingError,
     ObjectMissingError,
     StorageError,
+    suggest,
 )
 from ldp_core.item_ids import make_item_key, split_item_key
 from ldp_core.metrics.summary import read_scores_table, scores_table
@@ -57,6 +58,7 @@ ALIVE = "alive.json"
 HEARTBEAT_S = 30.0
 SILENCE = timedelta(minutes=5)
 """A run that was silent for ten heartbeats is taken to be lost."""
+_RUNS_NAMED = 5
 _HEADER_BYTES = 2**16
 _PACKAGES = ("torch", "zarr", "dask", "prefect", "numpy")
 _STAGES_FIELDS = {PAIR: "stages", SINGLE: "single_stages"}
@@ -183,11 +185,25 @@ class Run:
         try:
             return read_bytes(url)
         except ObjectMissingError as error:
-            raise ItemMissingError(
-                "there is no such run, or it did not come to its end",
-                where=url,
-                remedy="look under runs/ in the archive; give the same `ldp restore` again to finish a run",
-            ) from error
+            raise self._explain_absence(name) from error
+
+    def _explain_absence(self, name: str) -> ItemMissingError:
+        runs = list_runs(self.archive)
+        if self.run_id in runs:
+            return ItemMissingError(
+                "this run did not come to its end",
+                where=self.run_id,
+                got=f"no {name} in its record",
+                remedy="give the same command again; it makes what is missing, under a new run id",
+            )
+        newest = f"{', '.join(runs[:_RUNS_NAMED])}{' ...' if runs[_RUNS_NAMED:] else ''}"
+        return ItemMissingError(
+            "the archive holds no such run",
+            where=self.run_id,
+            expected=f"one of its {len(runs)} runs, newest first: {newest}" if runs else "",
+            got="" if runs else "an archive without runs",
+            remedy=suggest(self.run_id, runs) or "`ldp status ARCHIVE` lists all runs",
+        )
 
     @cached_property
     def _record(self) -> dict[str, Any]:
@@ -345,6 +361,20 @@ class Run:
                 got=f"{type(error).__name__}: {error}",
                 remedy="run `ldp verify --repair`, or take the record from a copy of the archive",
             ) from error
+
+
+def require_restored(summary: RunSummary) -> None:
+    """Refuse a run that has no results.
+
+    Raises:
+        ItemMissingError: it archived frames and nothing else.
+    """
+    if not (summary.stages or summary.single_stages):
+        raise ItemMissingError(
+            "this run archived frames and restored nothing",
+            where=summary.run_id,
+            remedy="restore the dataset with `ldp restore`; it finds the frames there",
+        )
 
 
 def new_run_id() -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from ldp_core.catalogue.problems import CATALOGUE, group_problems, group_quarantine
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.metrics import summarise
 from ldp_core.types import Catalogue, ItemCounts, Problem, QuarantineRecord, RunSummary
@@ -30,7 +31,7 @@ class RunStats:
         self._computed: set[str] = set()
         self._seconds: Counter[str] = Counter()
         self.quarantine = [
-            QuarantineRecord(problem.where, "catalogue", problem.kind, problem.message, problem.remedy)
+            QuarantineRecord(problem.where, CATALOGUE, problem.kind, problem.message, problem.remedy)
             for problem in catalogue.problems
             if problem.refuses_item
         ]
@@ -111,4 +112,6 @@ class RunStats:
             problems=(*self.catalogue.problems, *self._doubts),
             single_stages=specs.get(SINGLE, ()),
             state=state.value,
+            problem_kinds=group_problems((*self.catalogue.problems, *self._doubts)),
+            quarantine_kinds=group_quarantine(self.quarantine),
         )

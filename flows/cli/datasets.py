@@ -33,6 +33,7 @@ def restore(
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
+    allow_single: options.AllowSingle = False,
     archive: options.Archive = "archive",
     report_items: options.ReportItems = 200,
     as_json: options.Json = False,
@@ -40,6 +41,7 @@ def restore(
     """Restore every item of a dataset and write a report. What the archive has is not computed again."""
     with exits():
         chosen = options.parse_settings(settings, options.METHOD_STAGES)
+        _check_source(source, layout, dataset, allow_single)
         summary = _run_restore(
             as_json=as_json,
             source=source,
@@ -56,6 +58,7 @@ def restore(
             report_items=report_items,
             peak=peak,
             to_srgb=to_srgb,
+            allow_single=allow_single,
         )
     _exit_for(summary)
 
@@ -70,6 +73,7 @@ def ingest(
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
+    allow_single: options.AllowSingle = False,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
 ) -> None:
@@ -77,8 +81,21 @@ def ingest(
     from flows.engine import prefect_engine
     from flows.ingest import ingest_dataset
 
-    with exits(), prefect_engine(), console.showing_progress():
-        summary = ingest_dataset(source, layout, archive, dataset, cluster, workers, max_bad, peak, to_srgb)
+    with exits():
+        _check_source(source, layout, dataset, allow_single)
+        with prefect_engine(), console.showing_progress():
+            summary = ingest_dataset(
+                source,
+                layout,
+                archive,
+                dataset,
+                cluster,
+                workers,
+                max_bad,
+                peak,
+                to_srgb,
+                allow_single=allow_single,
+            )
     console.print_json(summary) if as_json else _print_summary(summary)
     _exit_for(summary)
 
@@ -95,6 +112,7 @@ def plan(
     settings: options.Settings = None,
     baseline: options.Baselines = None,
     workers: options.Workers = None,
+    allow_single: options.AllowSingle = False,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
 ) -> None:
@@ -114,6 +132,7 @@ def plan(
             single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
             baselines=baseline or (),
             pixels=options.parse_pixels(peak, to_srgb),
+            allow_single=allow_single,
         )
     console.print_json(preview) if as_json else _print_plan(preview)
 
@@ -232,10 +251,8 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
         f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} skipped, "
         f"{counts['quarantined']} quarantined, in {console.format_duration(summary['seconds']['total'])}"
     )
-    for record in summary["quarantine"]:
-        console.show(
-            f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}", style="red"
-        )
+    console.show_problems(summary["problem_kinds"])
+    console.show_problems(summary["quarantine_kinds"], style="red")
     if summary["report"]:
         console.show(f"report: {summary['report']}")
 
@@ -262,8 +279,17 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
     )
     if too_large := memory["too_large"]:
         console.show(f"[memory_short] {len(too_large)} items need more memory than a worker has")
-    for problem in preview["problems"]:
-        console.show(f"[{problem['kind']}] {problem['where']}: {problem['message']}")
+    console.show_problems(preview["problem_kinds"])
+    if preview["stops"]:
+        console.show(f"`ldp restore` stops here: {', '.join(preview['stops'])}", style="red")
+
+
+def _check_source(source: str, layout: str, dataset: str | None, allow_single: bool) -> None:
+    """Refuse what every run would refuse, before a server and workers start."""
+    from ldp_core.catalogue import check_source
+    from ldp_core.storage import shared_url
+
+    check_source(shared_url(source), layout=layout, dataset=dataset, allow_single=allow_single)
 
 
 def _run_restore(*, as_json: bool, **arguments: Any) -> dict[str, Any]:

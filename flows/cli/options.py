@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 import ldp_core
 from ldp_core.errors import SettingsError, suggest
+from ldp_core.item_ids import is_unicode
 
 if TYPE_CHECKING:
     from ldp_core.types import PixelOptions
@@ -226,6 +227,13 @@ Peak = Annotated[
 ToSrgb = Annotated[
     bool, source_option("--to-srgb", help="Convert pictures that have a colour profile to sRGB.")
 ]
+AllowSingle = Annotated[
+    bool,
+    source_option(
+        "--allow-single",
+        help="Go on where all second views, or all truths, of a folder are missing.",
+    ),
+]
 
 METHOD_STAGES = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
 """What `--set` sets something of in a run; the `single_` ones serve items whose second view is missing."""
@@ -241,7 +249,7 @@ def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> 
     for assignment in assignments or ():
         path, equals, value = assignment.partition("=")
         stage, _, name = path.partition(".")
-        if not (equals and name and stage in chosen):
+        if not (equals and name and stage in chosen and is_unicode(value)):
             raise SettingsError(
                 "not a setting",
                 where="--set",

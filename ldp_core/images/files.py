@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -51,7 +52,12 @@ _CODECS: Final = {
 PICTURE_FORMATS: Final = tuple(name for name, codec in _CODECS.items() if codec.encode)
 """Names of the formats that are written."""
 
-_WINDOWS_PATH: Final = "is this a Windows path? Write it with '/', as this machine sees it"
+_ABSENT: Final = {
+    r".*\\": "is this a Windows path? Write it with '/', as this machine sees it",
+    r"(?!.*://)(.*/)?~[^/]*/": "'~' stands for no folder here: write the whole path",
+    r"(file://|(?!.*://)).*%[0-9A-Fa-f]{2}": "file addresses are taken as they stand: write what %20 means",
+}
+"""What a missing picture is answered with, by what its address holds."""
 _BLOCK_BYTES: Final = 4096  # holds the whole header of 500 in 501 pictures of public datasets
 
 
@@ -262,8 +268,10 @@ def _image_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except ObjectMissingError as error:
-        remedy = _WINDOWS_PATH if "\\" in uri else "check its address"
-        raise ImageMissingError("there is no such picture", where=uri, remedy=remedy) from error
+        remedy = error.remedy if error.got else _explain_absent(uri)
+        raise ImageMissingError(
+            "there is no such picture", where=uri, got=error.got, remedy=remedy
+        ) from error
     except LdpError as error:
         error.where = error.where or uri
         raise
@@ -273,6 +281,11 @@ def _image_errors(uri: str) -> Iterator[None]:
         damage = report_damage(f"{type(error).__name__}: {error}")
         damage.where = uri
         raise damage from error
+
+
+def _explain_absent(uri: str) -> str:
+    """What to do about a picture that is not there."""
+    return next((remedy for mark, remedy in _ABSENT.items() if re.match(mark, uri)), "check its address")
 
 
 class _RangeReader(io.RawIOBase):
