@@ -11,7 +11,7 @@ from time import perf_counter
 from prefect.futures import PrefectFuture
 
 from flows.artifacts import RunArtifacts
-from flows.exits import raise_lost_interrupt
+from flows.exits import ending_soon, raise_lost_interrupt
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.storage import join
 from ldp_core.types import Catalogue, RunSummary
@@ -91,7 +91,7 @@ def record_run(
         plan, run, RunStats(plan.catalogue, max_bad=max_bad), RunArtifacts(run.run_id, verb=verb)
     )
     stopped: TooManyBadItemsError | None = None
-    with run.heartbeat():
+    with ending_soon(), run.heartbeat():
         try:
             yield current
         except TooManyBadItemsError as error:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ldp_core.catalogue.problems import STOPPING, group_problems
 from ldp_core.storage import absolute_url
-from ldp_core.types import GENERIC_CAMERA
+from ldp_core.types import AS_STORED, GENERIC_CAMERA, PixelOptions
 from tasks.cluster import embedded_memory_bytes, usable_bytes
 from tasks.pipeline import Choice, make_config
 from tasks.plan import Plan, declare_memory, estimate_seconds, make_plan
@@ -26,17 +27,24 @@ def preview_run(
     processes: int | None,
     single_settings: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
     baselines: Sequence[str] = (),
+    pixels: PixelOptions = AS_STORED,
+    allow_single: bool = False,
     camera: str = GENERIC_CAMERA,
 ) -> dict[str, Any]:
-    """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time."""
+    """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time.
+
+    ``stops`` are the kinds of problems on which a run would stop before it computes.
+    """
     config = make_config(
         absolute_url(archive),
         estimator=estimator,
         deblurrer=deblurrer,
         single_settings=single_settings,
         baselines=baselines,
+        pixels=pixels,
     )
     plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset, camera=camera)
+    groups = group_problems(plan.catalogue.problems)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)
     return {
         "dataset": plan.catalogue.dataset,
@@ -51,6 +59,8 @@ def preview_run(
         "memory": _preview_memory(plan, processes),
         "seconds_estimated": round(estimate_seconds(plan, processes=processes or os.cpu_count() or 1), 1),
         "problems": [asdict(problem) for problem in plan.catalogue.problems],
+        "problem_kinds": [asdict(group) for group in groups],
+        "stops": [group.kind for group in groups if group.kind in STOPPING and not allow_single],
     }
 
 

@@ -12,8 +12,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, draw_pictures, record_run
 from ldp_core.cameras import shared_camera
+from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
-from ldp_core.types import GENERIC_CAMERA
+from ldp_core.types import GENERIC_CAMERA, PixelOptions
 from tasks.batches import (
     Batch,
     BatchResult,
@@ -52,6 +53,9 @@ def restore_dataset(
     processes: int | None = None,
     max_bad: float = 0.05,
     report_items: int = 200,
+    peak: int | str | None = None,
+    to_srgb: bool = False,
+    allow_single: bool = False,
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
@@ -68,6 +72,9 @@ def restore_dataset(
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         report_items: how many items, worst first, get pictures in the report.
+        peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
+        to_srgb: convert pictures that have a colour profile to sRGB.
+        allow_single: go on where all second views, or all truths, of a folder are missing.
 
     Returns:
         The run's summary, as ``summary.json`` holds it.
@@ -83,8 +90,12 @@ def restore_dataset(
             deblurrer=(deblurrer, deblurrer_settings),
             single_settings=(single_estimator_settings, single_deblurrer_settings),
             baselines=baselines,
+            pixels=PixelOptions(parse_peak(peak), to_srgb),
         )
-        plan: Plan = plan_run(unvisited(config), source, layout, dataset, camera).unquote()
+        planned = plan_run(
+            unvisited(config), source, layout, dataset, allow_single=allow_single, camera=camera
+        )
+        plan: Plan = planned.unquote()
         require_memory(declare_memory(plan.to_do, config), workers)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))

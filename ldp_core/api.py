@@ -140,9 +140,16 @@ def score(restored: ArrayLike, target: ArrayLike, *, metrics: Collection[str] = 
 
 
 def open_archive(url: str) -> Archive:
-    """The archive at a local path or any URL that fsspec speaks; nothing is read yet."""
-    from ldp_core.archive import Archive
+    """The archive at a local path or any URL that fsspec speaks; its folders are listed, nothing is read yet.
 
+    Raises:
+        ArchiveError: there is no archive at this address.
+        StorageError: the store refused or could not be reached.
+    """
+    from ldp_core.archive import Archive
+    from ldp_core.archive.layout import require_archive
+
+    require_archive(url)
     return Archive(url)
 
 

@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
+from ldp_core.catalogue import require_named_peak, require_whole
 from ldp_core.types import GENERIC_CAMERA, Item, QuarantineRecord
 from tasks.cluster import stream
 from tasks.items import (
@@ -67,10 +68,24 @@ class BatchResult:
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def plan_run(
-    config: PipelineConfig, source: str, layout: str, dataset: str | None, camera: str = GENERIC_CAMERA
+    config: PipelineConfig,
+    source: str,
+    layout: str,
+    dataset: str | None,
+    *,
+    allow_single: bool = False,
+    camera: str = GENERIC_CAMERA,
 ) -> quote:
-    """Catalogue a source and plan what is left to do for it; the plan, quoted."""
-    return quote(make_plan(config, source, layout=layout, dataset=dataset, camera=camera))
+    """Catalogue a source and plan what is left to do for it; the plan, quoted.
+
+    Raises:
+        IncompleteSourceError: whole folders have lost pictures, and ``allow_single`` is not given.
+        PeakUnnamedError: the values of its pictures end below full scale, and their peak is not named.
+    """
+    plan = make_plan(config, source, layout=layout, dataset=dataset, camera=camera)
+    require_whole(plan.catalogue.problems, where=plan.catalogue.source, allow_single=allow_single)
+    require_named_peak(plan.catalogue)
+    return quote(plan)
 
 
 @task(task_run_name="ingest-{batch.number}", cache_policy=NO_CACHE, persist_result=False)

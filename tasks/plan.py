@@ -125,7 +125,7 @@ def make_plan(
     dataset: str | None = None,
     camera: str = GENERIC_CAMERA,
 ) -> Plan:
-    """Catalogue a source and compare it with an archive: headers and a listing per stage key, no pixels.
+    """Catalogue a source and compare it with an archive: headers, a few pictures, a listing per stage key.
 
     ``camera`` is the profile of its items' camera, by name or address, or ``auto``.
 
@@ -135,7 +135,8 @@ def make_plan(
     """
     # A method or a profile that is unknown is refused before anything is read.
     pipeline_of(config, ItemTraits(camera=GENERIC_CAMERA if camera == AUTO else camera))
-    catalogue = assign_cameras(read_catalogue(source, layout=layout, dataset=dataset), camera)
+    catalogue = read_catalogue(source, layout=layout, dataset=dataset, pixels=config.pixels)
+    catalogue = assign_cameras(catalogue, camera)
     pipelines = pipelines_for(config, catalogue.items)
     return Plan(catalogue, config, pipelines, list_completed(config.archive, pipelines.values()))
 

@@ -28,7 +28,7 @@ from pydantic import TypeAdapter, ValidationError
 import ldp_core
 from ldp_core.archive import Archive, Section
 from ldp_core.archive.layout import FRAME_SECTION, TRUTHS, write_groups
-from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, make_digests
+from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, list_runs, make_digests
 from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl
 from ldp_core.errors import (
     CatalogueError,
@@ -36,11 +36,12 @@ from ldp_core.errors import (
     ItemMissingError,
     ObjectMissingError,
     StorageError,
+    suggest,
 )
 from ldp_core.item_ids import make_item_key, split_item_key
 from ldp_core.metrics.summary import read_scores_table, scores_table
 from ldp_core.storage import join, list_folder, read_bytes, write_bytes
-from ldp_core.types import BASELINE, Catalogue, RunSummary, Score, StageSpec
+from ldp_core.types import BASELINE, Catalogue, PixelOptions, RunSummary, Score, StageSpec
 from tasks.items import COMPUTING_THREADS
 from tasks.pipeline import Pipeline, definition_of
 from tasks.stage import (
@@ -57,6 +58,7 @@ ALIVE = "alive.json"
 HEARTBEAT_S = 30.0
 SILENCE = timedelta(minutes=5)
 """A run that was silent for ten heartbeats is taken to be lost."""
+_RUNS_NAMED = 5
 _HEADER_BYTES = 2**16
 _PACKAGES = ("torch", "zarr", "dask", "prefect", "numpy")
 _STAGES_FIELDS = {PAIR: "stages", SINGLE: "single_stages"}
@@ -183,11 +185,25 @@ class Run:
         try:
             return read_bytes(url)
         except ObjectMissingError as error:
-            raise ItemMissingError(
-                "there is no such run, or it did not come to its end",
-                where=url,
-                remedy="look under runs/ in the archive; give the same `ldp restore` again to finish a run",
-            ) from error
+            raise self._explain_absence(name) from error
+
+    def _explain_absence(self, name: str) -> ItemMissingError:
+        runs = list_runs(self.archive)
+        if self.run_id in runs:
+            return ItemMissingError(
+                "this run did not come to its end",
+                where=self.run_id,
+                got=f"no {name} in its record",
+                remedy="give the same command again; it makes what is missing, under a new run id",
+            )
+        newest = f"{', '.join(runs[:_RUNS_NAMED])}{' ...' if runs[_RUNS_NAMED:] else ''}"
+        return ItemMissingError(
+            "the archive holds no such run",
+            where=self.run_id,
+            expected=f"one of its {len(runs)} runs, newest first: {newest}" if runs else "",
+            got="" if runs else "an archive without runs",
+            remedy=suggest(self.run_id, runs) or "`ldp status ARCHIVE` lists all runs",
+        )
 
     @cached_property
     def _record(self) -> dict[str, Any]:
@@ -347,6 +363,20 @@ class Run:
             ) from error
 
 
+def require_restored(summary: RunSummary) -> None:
+    """Refuse a run that has no results.
+
+    Raises:
+        ItemMissingError: it archived frames and nothing else.
+    """
+    if not (summary.stages or summary.single_stages):
+        raise ItemMissingError(
+            "this run archived frames and restored nothing",
+            where=summary.run_id,
+            remedy="restore the dataset with `ldp restore`; it finds the frames there",
+        )
+
+
 def new_run_id() -> str:
     """A run id that sorts by time and is unique: ``20261121t085400z-1f2e3d``."""
     return f"{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{uuid.uuid4().hex[:6]}"
@@ -381,7 +411,7 @@ def specs_from_stored(record: Mapping[str, Any]) -> dict[str, tuple[StageSpec, .
 
 
 def _to_stored(run_id: str, config: PipelineConfig, pipelines: Mapping[str, Pipeline]) -> dict[str, Any]:
-    job = {
+    job: dict[str, Any] = {
         "archive": config.archive,
         "estimator": asdict(config.pair.estimator),
         "deblurrer": asdict(config.pair.deblurrer),
@@ -391,6 +421,7 @@ def _to_stored(run_id: str, config: PipelineConfig, pipelines: Mapping[str, Pipe
         "baselines": [asdict(method) for method in config.baselines],
         "measuring": asdict(MethodConfig("disparity")),  # of no effect; earlier versions wrote it
     }
+    job |= {name: value for name, value in asdict(config.pixels).items() if value}
     specs = {name: [asdict(spec) for spec in pipeline.specs] for name, pipeline in pipelines.items()}
     record: dict[str, Any] = {"run_id": run_id, "job": job, "stages": specs.pop(PAIR, [])}
     record |= {"single_stages": specs.pop(SINGLE)} if SINGLE in specs else {}
@@ -412,6 +443,7 @@ def _from_stored(archive: str, job: Mapping[str, Any]) -> PipelineConfig:
             method("single_deblurrer", default.single.deblurrer),
         ),
         tuple(MethodConfig(**one) for one in job.get("baselines", ())),
+        PixelOptions(job.get("peak"), job.get("to_srgb", False)),
     )
 
 
@@ -425,7 +457,7 @@ def _to_stages(specs: Iterable[StageSpec]) -> Iterator[Stage]:
 def _identify(item: Mapping[str, Any]) -> tuple[str, str]:
     """Key of an item in a catalogue on disk, and the name of its pipeline."""
     views = 1 if item.get("right") is None else 2
-    traits = ItemTraits(views, **{name: item[name] for name in ("camera", "peak") if name in item})
+    traits = ItemTraits(views, **{name: item[name] for name in ("camera",) if name in item})
     return make_item_key(item["id"], item.get("version", 1)), traits.name
 
 

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from ldp_core.catalogue.problems import CATALOGUE, group_problems, group_quarantine
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.metrics import summarise
-from ldp_core.types import Catalogue, ItemCounts, QuarantineRecord, RunSummary
+from ldp_core.types import Catalogue, ItemCounts, Problem, QuarantineRecord, RunSummary
 from tasks.batches import BatchResult
 from tasks.items import ItemResult
 from tasks.pipeline import Pipeline
@@ -26,10 +27,11 @@ class RunStats:
     def __init__(self, catalogue: Catalogue, *, max_bad: float) -> None:
         self.catalogue = catalogue
         self._results: dict[str, ItemResult] = {}
+        self._doubts: dict[Problem, None] = {}
         self._computed: set[str] = set()
         self._seconds: Counter[str] = Counter()
         self.quarantine = [
-            QuarantineRecord(problem.where, "catalogue", problem.kind, problem.message, problem.remedy)
+            QuarantineRecord(problem.where, CATALOGUE, problem.kind, problem.message, problem.remedy)
             for problem in catalogue.problems
             if problem.refuses_item
         ]
@@ -40,6 +42,7 @@ class RunStats:
         """Count the results of a batch; an item counts once, however many stages report it."""
         for result in batch.results:
             self._results[result.item_id] = result
+            self._doubts.update(dict.fromkeys(result.problems))
             self._seconds.update(result.seconds)
             if result.computed:
                 self._computed.add(result.item_id)
@@ -106,7 +109,9 @@ class RunStats:
             seconds=self.seconds | {"total": round(seconds, 3)},
             metrics=summarise([score for item in self.items for score in item.scores]),
             quarantine=tuple(self.quarantine),
-            problems=self.catalogue.problems,
+            problems=(*self.catalogue.problems, *self._doubts),
             single_stages=specs.get(SINGLE, ()),
             state=state.value,
+            problem_kinds=group_problems((*self.catalogue.problems, *self._doubts)),
+            quarantine_kinds=group_quarantine(self.quarantine),
         )

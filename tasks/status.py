@@ -15,7 +15,7 @@ from ldp_core.metrics.summary import PairedScores, pair_scores
 from ldp_core.report.comparison import StageChange
 from ldp_core.types import BASELINE, RunSummary
 from tasks.pipeline import ARCHIVE_KINDS
-from tasks.run import Run, RunState, started_at
+from tasks.run import Run, RunState, require_restored, started_at
 from tasks.stage import PAIR, Stage
 from tasks.stages import BLUR, DEBLUR
 
@@ -133,10 +133,13 @@ def compare_runs(archive: str, first: str, second: str) -> ComparedRuns:
     """Pair the scores of two runs.
 
     Raises:
-        ItemMissingError: there is no such run, it did not come to its end, or they share no item.
+        ItemMissingError: there is no such run, it did not come to its end or restored nothing, or they share
+            no item.
         MetricError: they were scored under different protocols.
     """
     ours, theirs = runs = Run(archive, first), Run(archive, second)
+    for run in runs:
+        require_restored(run.summary)
     scores = ([score for item in run.items for score in item.scores] for run in runs)
     paired = pair_scores(*scores)
     if not paired.common:

@@ -11,6 +11,7 @@ import typer
 
 from flows.cli import console, options
 from flows.exits import EXIT_BAD_ITEMS, exits
+from ldp_core.errors import SettingsError
 from ldp_core.types import GENERIC_CAMERA
 
 app = typer.Typer()
@@ -24,6 +25,8 @@ def restore(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     estimator: options.Estimator = "disparity",
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
@@ -32,6 +35,7 @@ def restore(
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
+    allow_single: options.AllowSingle = False,
     archive: options.Archive = "archive",
     report_items: options.ReportItems = 200,
     as_json: options.Json = False,
@@ -40,6 +44,7 @@ def restore(
     with exits():
         chosen = options.parse_settings(settings, options.METHOD_STAGES)
         options.require_camera(camera)  # a mistake is told before a server starts
+        _check_source(source, layout, dataset, allow_single)
         summary = _run_restore(
             as_json=as_json,
             source=source,
@@ -55,6 +60,9 @@ def restore(
             processes=workers,
             max_bad=max_bad,
             report_items=report_items,
+            peak=peak,
+            to_srgb=to_srgb,
+            allow_single=allow_single,
         )
     _exit_for(summary)
 
@@ -65,9 +73,12 @@ def ingest(
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
     camera: options.Camera = GENERIC_CAMERA,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
+    allow_single: options.AllowSingle = False,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
 ) -> None:
@@ -77,8 +88,21 @@ def ingest(
 
     with exits():
         options.require_camera(camera)
-    with exits(), prefect_engine(), console.showing_progress():
-        summary = ingest_dataset(source, layout, archive, dataset, camera, cluster, workers, max_bad)
+        _check_source(source, layout, dataset, allow_single)
+        with prefect_engine(), console.showing_progress():
+            summary = ingest_dataset(
+                source,
+                layout,
+                archive,
+                dataset,
+                cluster,
+                workers,
+                max_bad,
+                peak,
+                to_srgb,
+                allow_single=allow_single,
+                camera=camera,
+            )
     console.print_json(summary) if as_json else _print_summary(summary)
     _exit_for(summary)
 
@@ -88,12 +112,15 @@ def plan(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     estimator: options.Estimator = "disparity",
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
     baseline: options.Baselines = None,
     camera: options.Camera = GENERIC_CAMERA,
     workers: options.Workers = None,
+    allow_single: options.AllowSingle = False,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
 ) -> None:
@@ -113,6 +140,8 @@ def plan(
             single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
             baselines=baseline or (),
             camera=camera,
+            pixels=options.parse_pixels(peak, to_srgb),
+            allow_single=allow_single,
         )
     console.print_json(preview) if as_json else _print_plan(preview)
 
@@ -122,6 +151,8 @@ def catalogue(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     output: Annotated[
         Path | None,
         options.output_option("--output", "-o", metavar="FILE", help="Write to this file instead."),
@@ -132,7 +163,8 @@ def catalogue(
     from ldp_core.storage import write_bytes
 
     with exits():
-        found = read_catalogue(source, layout=layout, dataset=dataset)
+        pixels = options.parse_pixels(peak, to_srgb)
+        found = read_catalogue(source, layout=layout, dataset=dataset, pixels=pixels)
         text = catalogue_to_jsonl(found)
         typer.echo(text, nl=False) if output is None else write_bytes(str(output), text.encode())
     if any(problem.refuses_item for problem in found.problems):
@@ -147,7 +179,8 @@ def simulate(
     count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="How many pairs.")] = 12,
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height in px.")] = "840x560",
     seed: Annotated[
-        int, typer.Option("--seed", metavar="N", help="The same seed gives the same dataset.")
+        int,
+        typer.Option("--seed", metavar="N", help="The same seed gives the same pairs, another one others."),
     ] = 0,
     settings: Annotated[
         list[str] | None,
@@ -163,10 +196,19 @@ def simulate(
     with exits():
         width, height = options.parse_size(size)
         chosen = options.parse_settings(settings, ["simulate"])["simulate"]
+        _refuse_own_options(chosen)
         chosen |= {"width": width, "height": height}
-        SimulationSettings.parse(chosen)  # a mistake is told before a server starts
+        SimulationSettings.parse({**chosen, "seed": seed})  # a mistake is told before a server starts
         with prefect_engine(), console.showing_progress():
             simulate_dataset(folder, count, seed=seed, settings=chosen, processes=workers)
+
+
+def _refuse_own_options(chosen: Mapping[str, Any]) -> None:
+    own = {"seed": "--seed", "width": "--size", "height": "--size"}
+    for name in chosen.keys() & own.keys():
+        raise SettingsError(
+            "this setting is an option of its own", where=f"--set simulate.{name}", remedy=f"use {own[name]}"
+        )
 
 
 @options.command(app, options.DATASETS)
@@ -218,10 +260,8 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
         f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} skipped, "
         f"{counts['quarantined']} quarantined, in {console.format_duration(summary['seconds']['total'])}"
     )
-    for record in summary["quarantine"]:
-        console.show(
-            f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}", style="red"
-        )
+    console.show_problems(summary["problem_kinds"])
+    console.show_problems(summary["quarantine_kinds"], style="red")
     if summary["report"]:
         console.show(f"report: {summary['report']}")
 
@@ -249,8 +289,17 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
     )
     if too_large := memory["too_large"]:
         console.show(f"[memory_short] {len(too_large)} items need more memory than a worker has")
-    for problem in preview["problems"]:
-        console.show(f"[{problem['kind']}] {problem['where']}: {problem['message']}")
+    console.show_problems(preview["problem_kinds"])
+    if preview["stops"]:
+        console.show(f"`ldp restore` stops here: {', '.join(preview['stops'])}", style="red")
+
+
+def _check_source(source: str, layout: str, dataset: str | None, allow_single: bool) -> None:
+    """Refuse what every run would refuse, before a server and workers start."""
+    from ldp_core.catalogue import check_source
+    from ldp_core.storage import shared_url
+
+    check_source(shared_url(source), layout=layout, dataset=dataset, allow_single=allow_single)
 
 
 def _list_cameras(preview: Mapping[str, Any]) -> tuple[str, str]:

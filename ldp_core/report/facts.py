@@ -12,6 +12,7 @@ from typing import Any, Final
 from rich.filesize import decimal
 
 from ldp_core.archive import stage_key
+from ldp_core.catalogue import group_problems
 from ldp_core.report.measures import Measure, count_items, measure_of, order_of_metric
 from ldp_core.report.model import PAIR, ReportItem, name_route, route_of, stages_by_route
 from ldp_core.types import (
@@ -108,6 +109,7 @@ def describe_run(run: RunSummary, items: Sequence[ReportItem]) -> dict[str, Any]
         "protocols": _list_protocols(items),
         "measures": _list_measures(run, items),
         "stages": _list_stages(run),
+        "problem_kinds": group_problems(run.problems),
     }
 
 

@@ -368,7 +368,11 @@ def pair_listing(sizes: dict[str, int]) -> int:
     from ldp_core.catalogue.layouts import folders
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairing, "list_sizes", lambda url: sizes)
+        patch.setattr(
+            pairing,
+            "list_entries",
+            lambda url: {path: storage.Entry(size, None) for path, size in sizes.items()},
+        )
         return len(folders.read_folders("memory://listing").items)
 
 
