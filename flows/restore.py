@@ -11,7 +11,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, draw_pictures, record_run
-from ldp_core.cameras import shared_camera
+from ldp_core.cameras.matching import shared_camera
 from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
 from ldp_core.types import GENERIC_CAMERA, PixelOptions

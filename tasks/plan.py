@@ -19,7 +19,7 @@ import torch
 
 from ldp_core.archive import Section
 from ldp_core.archive.layout import FRAME_SECTION, list_whole
-from ldp_core.cameras import AUTO, assign_cameras
+from ldp_core.cameras.matching import AUTO, assign_cameras
 from ldp_core.catalogue import read_catalogue
 from ldp_core.errors import MemoryShortError
 from ldp_core.optics import SimulationSettings, simulate_pair

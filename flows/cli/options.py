@@ -285,7 +285,8 @@ def require_camera(name: str) -> None:
         ObjectMissingError: there is no file at that address.
     """
     if name != GENERIC_CAMERA:
-        from ldp_core.cameras import AUTO, open_camera
+        from ldp_core.cameras import open_camera
+        from ldp_core.cameras.matching import AUTO
 
         if name != AUTO:
             open_camera(name)

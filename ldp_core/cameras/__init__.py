@@ -1,6 +1,5 @@
-"""Cameras: profiles of their kernels over the frame, and which items they took."""
+"""Cameras: profiles of their kernels over the frame. Which item has which: `ldp_core.cameras.matching`."""
 
-from ldp_core.cameras.matching import AUTO, assign_cameras, shared_camera
 from ldp_core.cameras.profile import (
     Camera,
     CameraProfile,
@@ -12,14 +11,11 @@ from ldp_core.cameras.profile import (
 )
 
 __all__ = [
-    "AUTO",
     "Camera",
     "CameraProfile",
     "SensorFrame",
-    "assign_cameras",
     "is_generic",
     "key_settings",
     "list_cameras",
     "open_camera",
-    "shared_camera",
 ]

@@ -12,7 +12,8 @@ from run_samples import FIRST, complete_run, contents_of, make_dataset
 from flows.archives import verify
 from flows.preview import preview_run
 from ldp_core.archive.audit import Corruption, Damage
-from ldp_core.cameras import assign_cameras, open_camera
+from ldp_core.cameras import open_camera
+from ldp_core.cameras.matching import assign_cameras
 from ldp_core.catalogue import read_catalogue
 from ldp_core.errors import SettingsError
 from ldp_core.types import ImageRef, Item

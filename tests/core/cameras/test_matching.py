@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from test_profiles import write_profile, write_pupil
 
-from ldp_core.cameras import assign_cameras, open_camera
-from ldp_core.cameras.matching import choose_camera
+from ldp_core.cameras import open_camera
+from ldp_core.cameras.matching import assign_cameras, choose_camera
 from ldp_core.cameras.profile import Camera
 from ldp_core.catalogue import read_catalogue
 from ldp_core.errors import ObjectMissingError, SettingsError
