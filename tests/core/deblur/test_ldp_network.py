@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from network_samples import TINY
 from torch import nn
 from torch.nn import functional as F
 
@@ -30,7 +31,6 @@ from ldp_core.errors import BlurMapError, SettingsError, WeightsError
 from ldp_core.types import BlurMap, BlurMapKind, Pair
 from ldp_core.weights import pack_weights
 
-TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
 ARMS = ["released", "spatial", "concat", "none"]
 
 
