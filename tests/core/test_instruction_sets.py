@@ -76,13 +76,14 @@ ALONE = [pytest.param(library, marks=pytest.mark.slow) for library in ("torch", 
 
 OLDEST_ISA = "Intel SSE4.1"
 """What oneDNN calls the instructions of `ONEDNN`."""
-# Several times what was found on an AVX2 processor: .00005 px, 3e-7, one level in 1 % of the values of 16 bit
-# and in none of 8 bit, 4e-6.
-COC_PX = 0.002
+# About five times the most that was found in ten pictures on an AVX2 processor: .0036 px (without texture the
+# solver of `disparity` amplifies the last bits), 2e-6, one level in .4 % of the values of 8 bit, 13 levels in
+# 14 % of those of 16 bit, .006.
+COC_PX = 0.02
 SHARE = 1e-4
-LEVELS = {"8": (1, 0.001), "16": (2, 0.05)}
+LEVELS = {"8": (1, 0.02), "16": (64, 1)}
 """Largest difference in levels, and share of values that differ, by bits."""
-SCORE = 0.001
+SCORE = 0.03
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def test_restored_pictures_differ_little(bits: str, usual: Outcome, older: Outco
     for name, values in usual.of(bits):
         levels = np.abs(theirs[name].astype(int) - values.astype(int))
         assert levels.max() <= most, name
-        assert (levels > 0).mean() < share, name
+        assert (levels > 0).mean() <= share, name
 
 
 def test_scores_differ_little(usual: Outcome, older: Outcome) -> None:
