@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ldp_core.catalogue.peaks import UNNAMED
 from ldp_core.catalogue.problems import STOPPING, group_problems
 from ldp_core.storage import absolute_url
 from ldp_core.types import AS_STORED, PixelOptions
@@ -43,6 +44,7 @@ def preview_run(
     )
     plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset)
     groups = group_problems(plan.catalogue.problems)
+    stopping = (UNNAMED,) if allow_single else (UNNAMED, *STOPPING)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)
     return {
         "dataset": plan.catalogue.dataset,
@@ -57,7 +59,9 @@ def preview_run(
         "seconds_estimated": round(estimate_seconds(plan, processes=processes or os.cpu_count() or 1), 1),
         "problems": [asdict(problem) for problem in plan.catalogue.problems],
         "problem_kinds": [asdict(group) for group in groups],
-        "stops": [group.kind for group in groups if group.kind in STOPPING and not allow_single],
+        "stops": [
+            group.kind for group in groups if group.kind in (UNNAMED, *(() if allow_single else STOPPING))
+        ],
     }
 
 
