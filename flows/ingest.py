@@ -14,6 +14,7 @@ from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
 from tasks.plan import Plan
 from tasks.progress import expect
+from tasks.sources import require_no_shrinkage
 from tasks.stage import PipelineConfig
 
 
@@ -30,6 +31,8 @@ def ingest_dataset(
     cluster: str | None = None,
     processes: int | None = None,
     max_bad: float = 0.05,
+    verify_sources: bool = False,
+    allow_shrink: bool = False,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
 
@@ -40,6 +43,9 @@ def ingest_dataset(
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
+        verify_sources: decode every source again and compare its pixels with the archive; by default only
+            those whose address, size, or ETag or time of the last change is another than in the run before.
+        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source.
 
     Returns:
         The run's summary, as ``summary.json`` holds it: no stages, no metrics, no report.
@@ -49,7 +55,12 @@ def ingest_dataset(
     """
     config = PipelineConfig(shared_url(archive))
     with open_workers(cluster, processes=processes) as workers:
-        plan: Plan = plan_run(unvisited(config), shared_url(source), layout, dataset).unquote()
+        planned = plan_run(
+            unvisited(config), shared_url(source), layout, dataset, verify_sources=verify_sources
+        )
+        plan: Plan = planned.unquote()
+        if not allow_shrink:
+            require_no_shrinkage(plan.catalogue, plan.sources)
         expect("ingest", len(plan.catalogue.items))
         with record_run("ingest", plan, {}, max_bad=max_bad) as run:
             run.run_batches(

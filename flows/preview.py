@@ -11,6 +11,7 @@ from ldp_core.storage import absolute_url
 from tasks.cluster import embedded_memory_bytes, usable_bytes
 from tasks.pipeline import Choice, make_config
 from tasks.plan import Plan, declare_memory, estimate_seconds, make_plan
+from tasks.sources import find_shrinkage
 
 
 def preview_run(
@@ -35,6 +36,7 @@ def preview_run(
     )
     plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)
+    shrinkage = find_shrinkage(plan.catalogue, plan.sources)
     return {
         "dataset": plan.catalogue.dataset,
         "pairs": pairs,
@@ -46,6 +48,11 @@ def preview_run(
         "bytes_out_at_most": plan.bytes_out,
         "memory": _preview_memory(plan, processes),
         "seconds_estimated": round(estimate_seconds(plan, processes=processes or os.cpu_count() or 1), 1),
+        "sources": {
+            "suspects": sorted(plan.sources.suspects),
+            "vanished": list(plan.sources.vanished),
+            "refusal": "" if shrinkage is None else str(shrinkage),
+        },
         "problems": [asdict(problem) for problem in plan.catalogue.problems],
     }
 

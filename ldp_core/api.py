@@ -135,10 +135,13 @@ def score(restored: ArrayLike, target: ArrayLike, *, metrics: Collection[str] = 
 
 
 def open_archive(url: str) -> Archive:
-    """The archive at a local path or any URL that fsspec speaks; nothing is read yet."""
+    """The archive at a local path or any URL that fsspec speaks; nothing is read yet.
+
+    An item id means the latest version of the item; ``<id>@<version>`` names any one, ``<id>@1`` the first.
+    """
     from ldp_core.archive import Archive
 
-    return Archive(url)
+    return Archive(url, latest=True)
 
 
 def _estimate(pair: Pair, estimator: str | None, settings: Mapping[str, Any] | None) -> BlurMap:

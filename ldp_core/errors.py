@@ -3,7 +3,8 @@
     LdpError
     ├── SettingsError            a setting or option is not valid
     ├── CatalogueError           a source cannot be read as a dataset
-    │   └── PairingError         views that do not pair one to one
+    │   ├── PairingError         views that do not pair one to one
+    │   └── SourceShrunkError    many items of the run before are gone from the source
     ├── ImageError               a picture cannot be used
     │   ├── ImageMissingError    no such object
     │   ├── ImageFormatError     not a picture, or a kind we do not read
@@ -82,6 +83,10 @@ class CatalogueError(LdpError):
 
 class PairingError(CatalogueError):
     kind = "pairing"
+
+
+class SourceShrunkError(CatalogueError):
+    kind = "source_shrunk"
 
 
 class ImageError(LdpError):

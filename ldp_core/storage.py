@@ -27,6 +27,7 @@ from ldp_core.s3 import is_s3, open_s3, read_s3, write_s3
 
 _PARTIAL = ".partial"
 _MD5 = re.compile("[0-9a-f]{32}")
+_TAGS = ("ETag", "etag")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 """Where the listings of fsspec's stores say when an object was written."""
 
@@ -44,10 +45,15 @@ _MAKE_BUCKET = "make the bucket, or check its name and the endpoint (AWS_ENDPOIN
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An object in a listing. ``modified`` is UTC, or None where the store does not say."""
+    """An object in a listing. ``modified`` is UTC, or None where the store does not say.
+
+    ``revision`` tells, with the size, contents of one object apart: its ETag, else the time of its last
+    change; empty where the store says neither.
+    """
 
     size_bytes: int
     modified: datetime | None
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +178,21 @@ def size_of(url: str) -> int:
         return int(fs.size(path) or 0)
 
 
+def entry_of(url: str) -> Entry:
+    """What the store says of one object; of a link to a file, of that file.
+
+    Raises:
+        ObjectMissingError: there is no such object.
+    """
+    with _translated(url):
+        fs, path = _open(url)
+        if isinstance(fs, LocalFileSystem):
+            found = Path(path).stat()
+            return _entry({"size": found.st_size, "mtime": found.st_mtime})
+        fs.invalidate_cache(fs._parent(path))
+        return _entry(fs.info(path))
+
+
 def list_objects(url: str) -> Iterator[str]:
     """Paths of all objects below a URL, relative to it, sorted; none when there is no such folder.
 
@@ -205,6 +226,21 @@ def list_folder(url: str) -> Folder:
         return Folder((), {})
     objects = {name: _entry(found[name]) for name in sorted(set(found) - set(folders))}
     return Folder(tuple(folders), objects)
+
+
+def list_folders_from(url: str) -> tuple[str, ...]:
+    """Names of the folders beside each other whose URL begins with a text, sorted.
+
+    S3 is asked for just these; elsewhere all names in the folder above are looked at.
+    """
+    above, _, beginning = url.rpartition("/")
+    if not is_s3(url):
+        return tuple(name for name in list_folder(above).folders if name.startswith(beginning))
+    with _translated(url):
+        fs, root = _open(above)
+        found = fs.find(root, prefix=beginning)
+    below = (path.removeprefix(f"{root.rstrip('/')}/").partition("/") for path in found)
+    return tuple(sorted({name for name, slash, _ in below if slash}))
 
 
 def is_partial(path: str) -> bool:
@@ -272,7 +308,8 @@ def _entry(row: Mapping[str, Any]) -> Entry:
         moment = datetime.fromisoformat(moment)
     if isinstance(moment, int | float):
         moment = datetime.fromtimestamp(moment, UTC)
-    return Entry(int(row["size"] or 0), moment)
+    tag = next((str(row[name]).strip('"') for name in _TAGS if row.get(name)), "")
+    return Entry(int(row["size"] or 0), moment, tag or (moment.isoformat() if moment else ""))
 
 
 def _write_local(path: Path, content: bytes) -> None:

@@ -14,6 +14,8 @@ from flows.exits import EXIT_BAD_ITEMS, exits
 
 app = typer.Typer()
 
+_ITEMS_NAMED = 5
+"""Changed, and vanished, items named in a terminal; `--json` has more, `items.jsonl` the version of each."""
 _SIZES_SHOWN = 3
 """Picture sizes of a plan whose memory is shown, largest first: these decide whether a run fits."""
 
@@ -30,6 +32,8 @@ def restore(
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
+    verify_sources: options.VerifySources = False,
+    allow_shrink: options.AllowShrink = False,
     archive: options.Archive = "archive",
     report_items: options.ReportItems = 200,
     as_json: options.Json = False,
@@ -51,6 +55,8 @@ def restore(
             processes=workers,
             max_bad=max_bad,
             report_items=report_items,
+            verify_sources=verify_sources,
+            allow_shrink=allow_shrink,
         )
     _exit_for(summary)
 
@@ -63,6 +69,8 @@ def ingest(
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
+    verify_sources: options.VerifySources = False,
+    allow_shrink: options.AllowShrink = False,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
 ) -> None:
@@ -71,7 +79,17 @@ def ingest(
     from flows.ingest import ingest_dataset
 
     with exits(), prefect_engine(), console.showing_progress():
-        summary = ingest_dataset(source, layout, archive, dataset, cluster, workers, max_bad)
+        summary = ingest_dataset(
+            source,
+            layout,
+            archive,
+            dataset,
+            cluster,
+            workers,
+            max_bad,
+            verify_sources=verify_sources,
+            allow_shrink=allow_shrink,
+        )
     console.print_json(summary) if as_json else _print_summary(summary)
     _exit_for(summary)
 
@@ -209,12 +227,22 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
         f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} skipped, "
         f"{counts['quarantined']} quarantined, in {console.format_duration(summary['seconds']['total'])}"
     )
+    _print_sources(summary["sources"])
     for record in summary["quarantine"]:
         console.show(
             f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}", style="red"
         )
     if summary["report"]:
         console.show(f"report: {summary['report']}")
+
+
+def _print_sources(sources: Mapping[str, Any]) -> None:
+    """How many items changed or vanished since the run before, with examples; nothing where none did."""
+    if sources["changed"] or sources["vanished"]:
+        console.show(f"sources: {sources['changed']} changed, {sources['vanished']} vanished")
+    for what in ("changed", "vanished"):
+        for item in sources[f"{what}_items"][:_ITEMS_NAMED]:
+            console.show(f"  {what}: {item}")
 
 
 def _print_plan(preview: Mapping[str, Any]) -> None:
@@ -237,6 +265,13 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
             ("time", f"about {console.format_duration(preview['seconds_estimated'])} of computation"),
         ]
     )
+    sources = preview["sources"]
+    console.show_list(sources["suspects"], "sources that may have changed, to be compared with the archive")
+    console.show_list(
+        sources["vanished"], "items of the run before are no longer there; their results are kept"
+    )
+    if sources["refusal"]:
+        console.show(f"[source_shrunk] a run would stop: {sources['refusal']}", style="red")
     if too_large := memory["too_large"]:
         console.show(f"[memory_short] {len(too_large)} items need more memory than a worker has")
     for problem in preview["problems"]:

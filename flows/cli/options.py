@@ -211,6 +211,20 @@ MaxBad = Annotated[
     ),
 ]
 
+VerifySources = Annotated[
+    bool,
+    source_option(
+        "--verify-sources",
+        help="Compare the pixels of every source with the archive, not only of changed ones.",
+    ),
+]
+AllowShrink = Annotated[
+    bool,
+    source_option(
+        "--allow-shrink", help="Go on though more than 5 % of the items of the run before are gone."
+    ),
+]
+
 METHOD_STAGES = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
 """What `--set` sets something of in a run; the `single_` ones serve items whose second view is missing."""
 

@@ -4,7 +4,7 @@
 whatever could not become an item. A catalogue is kept as immutable JSON lines.
 """
 
-from ldp_core.catalogue.jsonl import catalogue_from_jsonl, catalogue_to_jsonl
+from ldp_core.catalogue.jsonl import catalogue_from_jsonl, catalogue_to_jsonl, items_from_jsonl
 from ldp_core.catalogue.layouts import LAYOUTS
 from ldp_core.catalogue.load import decode_coc_px, encode_coc_px, load_pair
 from ldp_core.catalogue.read import read_catalogue
@@ -15,6 +15,7 @@ __all__ = [
     "catalogue_to_jsonl",
     "decode_coc_px",
     "encode_coc_px",
+    "items_from_jsonl",
     "load_pair",
     "read_catalogue",
 ]

@@ -46,6 +46,7 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
         aligned=item.aligned,
         blur_truth_kind=item.blur_truth_kind,
         dp_axis=item.dp_axis,
+        version=item.version,
     )
     check_pair(pair)
     return pair

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from ldp_core.images.unread import find_unread_extension
 from ldp_core.item_ids import is_unicode
-from ldp_core.storage import absolute_url, join, list_sizes
+from ldp_core.storage import Entry, absolute_url, is_partial, join, list_entries
 from ldp_core.types import BlurTruthKind, DpAxis, Problem, Region
 
 LEFT, RIGHT, TARGET, BLUR_TRUTH = "left", "right", "target", "blur_truth"
@@ -75,12 +75,14 @@ class ItemSpec:
 class ItemSpecs:
     """What a layout finds in a source: items, and what it could not pair.
 
-    ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them.
+    ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them; ``revisions`` tell contents of
+    one address apart (`ldp_core.storage.Entry`).
     """
 
     items: tuple[ItemSpec, ...]
     problems: tuple[Problem, ...] = ()
     sizes_bytes: Mapping[str, int] = field(default_factory=dict)
+    revisions: Mapping[str, str] = field(default_factory=dict)
 
 
 def suffix_rule(roles: Mapping[str, str], *, extension: str = "png") -> Rule:
@@ -103,7 +105,7 @@ def pair_files(
     aligned: bool = True,
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED,
     views: Views = "one or both",
-    sizes: Mapping[str, int] | None = None,
+    listing: Mapping[str, Entry] | None = None,
 ) -> ItemSpecs:
     """Group the files below a source by the names a rule gives them.
 
@@ -112,17 +114,17 @@ def pair_files(
     layouts of single views, whose only role of a view is ``left``.
     ``sidecars`` are paths known to lie beside the pictures. Hidden files (a leading dot in any part of
     the path) are no part of a dataset; those of storage devices (`@eaDir`, `__MACOSX`) are counted in a
-    problem. ``sizes`` is what `list_visible` gave for this source, where a layout
-    has listed it already. Every other file is in an item or named in a problem.
+    problem. ``listing`` is what `list_visible` gave for this source, where a layout
+    has made it already. Every other file is in an item or named in a problem.
 
     Raises:
         StorageError: the store refused or could not be reached.
     """
     root = absolute_url(source)
-    sizes = list_visible(root) if sizes is None else sizes
-    system = [path for path in sizes if is_of_system(path)]
-    sizes = {path: size for path, size in sizes.items() if not is_of_system(path)} if system else sizes
-    groups, problems = _group_files((path for path in sizes if path not in sidecars), rule, root=root)
+    listing = list_visible(root) if listing is None else listing
+    system = [path for path in listing if is_of_system(path)]
+    listing = {path: e for path, e in listing.items() if not is_of_system(path)} if system else listing
+    groups, problems = _group_files((path for path in listing if path not in sidecars), rule, root=root)
     problems += [_system_files(system, root=root)] if system else []
     items = []
     for name, group in groups.items():
@@ -133,16 +135,23 @@ def pair_files(
             problems.append(note)
         pictures = {role: join(root, paths[0]) for role, paths in group.items() if role != SIDECAR}
         items.append(ItemSpec(name, pictures[LEFT], pictures, score_region, aligned, blur_truth_kind))
-    return ItemSpecs(tuple(items), tuple(problems), {join(root, path): size for path, size in sizes.items()})
+    urls = {join(root, path): entry for path, entry in listing.items()}
+    return ItemSpecs(
+        tuple(items),
+        tuple(problems),
+        {url: entry.size_bytes for url, entry in urls.items()},
+        {url: entry.revision for url, entry in urls.items()},
+    )
 
 
-def list_visible(root: str) -> dict[str, int]:
-    """Sizes in bytes of the files below a URL that are not hidden, by relative path.
+def list_visible(root: str) -> dict[str, Entry]:
+    """The files below a URL that are not hidden, by relative path.
 
     Raises:
         StorageError: the store refused or could not be reached.
     """
-    return {path: size for path, size in list_sizes(root).items() if not _is_hidden(path)}
+    found = list_entries(root)
+    return {path: entry for path, entry in found.items() if not (_is_hidden(path) or is_partial(path))}
 
 
 def _is_hidden(path: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 from toolz import groupby, partition_all
 
 from ldp_core.catalogue.layouts import LAYOUTS
-from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
 from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, StorageError
 from ldp_core.images import probe_image
 from ldp_core.item_ids import is_segment, slug
@@ -50,8 +50,8 @@ def read_catalogue(source: str, *, layout: str, dataset: str | None = None) -> C
     named, problems = _name_items(found.items, dataset=name)
     items: list[Item] = []
     problems += found.problems
-    _require_pictures(named, sizes_bytes=found.sizes_bytes, source=source)
-    for result in _probe_all(named, sizes_bytes=found.sizes_bytes):
+    _require_pictures(named, found, source=source)
+    for result in _probe_all(named, found):
         if isinstance(result, Item):
             items.append(result)
         else:
@@ -130,18 +130,18 @@ def _require_items(catalogue: Catalogue) -> Catalogue:
     )
 
 
-def _require_pictures(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str, int], source: str) -> None:
+def _require_pictures(specs: Mapping[str, ItemSpec], found: ItemSpecs, *, source: str) -> None:
     """Stop early where a long table names pictures that are not there: a random sample of it has no item.
 
     Pictures that a listing has told are there.
     """
-    untold = [item_id for item_id, spec in specs.items() if spec.pictures[LEFT] not in sizes_bytes]
+    untold = [item_id for item_id, spec in specs.items() if spec.pictures[LEFT] not in found.sizes_bytes]
     if len(untold) < _SAMPLED_FROM_ITEMS:
         return
     # At random, as rows at equal distances may all be of one kind.
     sample = {item_id: specs[item_id] for item_id in random.Random(0).sample(untold, _SAMPLE_ITEMS)}
     first: Problem | None = None
-    for result in _probe_all(sample, sizes_bytes=sizes_bytes):
+    for result in _probe_all(sample, found):
         if isinstance(result, Item) or any(problem.kind != ImageMissingError.kind for problem in result):
             return
         first = first or result[0]
@@ -155,23 +155,24 @@ def _require_pictures(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str
         )
 
 
-def _probe_all(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str, int]) -> Iterator[ProbeResult]:
+def _probe_all(specs: Mapping[str, ItemSpec], found: ItemSpecs) -> Iterator[ProbeResult]:
     """The result for each spec, by item id, in the order given."""
 
     def probe(entry: tuple[str, ItemSpec]) -> ProbeResult:
-        return _probe(*entry, sizes_bytes=sizes_bytes)
+        return _probe(*entry, found)
 
     with ThreadPoolExecutor(_THREADS) as threads:
         for batch in partition_all(_BATCH_ITEMS, specs.items()):
             yield from threads.map(probe, batch)
 
 
-def _probe(item_id: str, spec: ItemSpec, *, sizes_bytes: Mapping[str, int]) -> ProbeResult:
+def _probe(item_id: str, spec: ItemSpec, found: ItemSpecs) -> ProbeResult:
     refs: dict[str, ImageRef] = {}
     problems: list[Problem] = []
     for role, url in (*spec.pictures.items(), *spec.auxiliary.items()):
         try:
-            refs[role] = probe_image(url, size_bytes=sizes_bytes.get(url))
+            size_bytes, revision = found.sizes_bytes.get(url), found.revisions.get(url, "")
+            refs[role] = probe_image(url, size_bytes=size_bytes, revision=revision)
         except (ImageError, StorageError) as error:
             message = f"the {role} picture of item '{spec.name}' cannot be read: {error.what}"
             got = f" ({error.got})" if error.got else ""

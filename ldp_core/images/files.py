@@ -65,10 +65,16 @@ class ImageLimits(Settings):
 DEFAULT_LIMITS: Final = ImageLimits()
 
 
-def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> ImageRef:
+def probe_image(
+    uri: str,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    size_bytes: int | None = None,
+    revision: str = "",
+) -> ImageRef:
     """What the header of a picture says, read by small range reads; no pixel is decoded.
 
-    ``size_bytes`` is the encoded size where a listing has told it already; it saves a request.
+    ``size_bytes`` and ``revision`` are what a listing has told already; it saves a request.
 
     Raises:
         ImageMissingError: there is no such object.
@@ -78,7 +84,10 @@ def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: i
         StorageError: the store refused or could not be reached.
     """
     with _image_errors(uri):
-        size = storage.size_of(uri) if size_bytes is None else size_bytes
+        size = size_bytes
+        if size is None:
+            entry = storage.entry_of(uri)
+            size, revision = entry.size_bytes, entry.revision
         _check_bytes(size, limits=limits)
         header = _read_header(io.BufferedReader(_RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
         _check_header(header, limits=limits)
@@ -91,6 +100,7 @@ def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: i
         channels=header.channels,
         bit_depth=header.bit_depth,
         size_bytes=size,
+        revision=revision,
     )
 
 

@@ -56,9 +56,9 @@ _Roles = Mapping[str, str]
 def read_single(source: str) -> ItemSpecs:
     """Find the photographs below a folder; a truth without its photograph is named."""
     root = absolute_url(source)
-    sizes = list_visible(root)
-    roles, notes = _find_roles(filter(_may_be_of_item, sizes), root=root)
-    found = pair_files(source, _make_rule(roles), views="one", sizes=sizes)
+    listing = list_visible(root)
+    roles, notes = _find_roles(filter(_may_be_of_item, listing), root=root)
+    found = pair_files(source, _make_rule(roles), views="one", listing=listing)
     alone = [item.pictures[LEFT] for item in found.items if TARGET not in item.pictures]
     return replace(found, problems=(*found.problems, *notes, *_find_equal_folders(alone)))
 
