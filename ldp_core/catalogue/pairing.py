@@ -240,8 +240,7 @@ def _take_only_view(name: str, group: _Group, *, root: str) -> Problem | None:
         join(root, group[LEFT][0]),
         "second_view_missing",
         f"item '{name}' has no {missing} picture; its {there} one is restored as a single view",
-        "add the missing picture under the same name, under another dataset name where the single view "
-        "is archived already",
+        "add the missing picture under the same name; the pair is then a new version of the item",
         refuses_item=False,
     )
 
