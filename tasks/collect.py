@@ -18,7 +18,7 @@ from ldp_core.archive import Section
 from ldp_core.archive.layout import FRAME_SECTION, RUNS, TRUTHS, Listing, list_sections, read_listing
 from ldp_core.archive.run_files import is_unbegun, list_runs
 from ldp_core.errors import ArchiveError
-from ldp_core.item_ids import split_item_key
+from ldp_core.item_ids import make_item_key, split_item_key
 from ldp_core.storage import Entry, delete, join, list_folder
 from tasks.pipeline import ARCHIVE_KINDS
 from tasks.run import Run
@@ -99,8 +99,9 @@ def read_references(archive: str) -> References:
 
 def _refer(run: Run) -> ItemSet:
     """What a run refers to: with an item that did not come through, nobody knows which version it met."""
-    found = run.found if run.is_finished else {}
-    return ItemSet(frozenset(run.completed if found else ()), run.listed_items - found.keys())
+    listed, found = run.listed_items, run.found if run.is_finished else {}
+    keys = (make_item_key(item_id, version) for item_id, (version, _) in found.items() if item_id in listed)
+    return ItemSet(frozenset(keys), listed - found.keys())
 
 
 def find_garbage(archive: str, *, grace: timedelta = GRACE, now: datetime | None = None) -> list[Garbage]:
