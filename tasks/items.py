@@ -8,9 +8,9 @@ write.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,7 +22,7 @@ from ldp_core.catalogue import load_pair
 from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingError, LdpError
 from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
-from ldp_core.types import Item, Pair, QuarantineRecord, Score
+from ldp_core.types import Item, Pair, Problem, QuarantineRecord, Score
 from tasks.pipeline import Pipeline, pipeline_for
 from tasks.stage import PipelineConfig, Stage
 from tasks.stages import BLUR, DEBLUR, SCORE, is_baseline
@@ -45,7 +45,8 @@ class Failed:
 class ItemResult:
     """What the coordinator hears of an item: its scores, where its time went, which stages computed.
 
-    ``digest`` is that of its archived frames, where they were read; ``version`` that which its source holds.
+    ``digest`` is that of its archived frames, where they were read; ``version`` that which its source holds;
+    ``problems`` are doubts about it.
     """
 
     item_id: str
@@ -54,6 +55,7 @@ class ItemResult:
     seconds: dict[str, float]
     digest: str = ""
     version: int = 1
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,13 @@ def ingest_item(
     seconds: dict[str, float] = {}
     try:
         with _timing(seconds, "ingest"):
-            archive, provenance = Archive(config.archive), provenance_of(item)
-            stored = archive.write_version(load_pair(item), archived, provenance=provenance)
+            pair = load_pair(item)
+            provenance = provenance_of(item, pair.doubts)
+            stored = Archive(config.archive).write_version(pair, archived, provenance=provenance)
     except Exception as error:
         return quarantined(item.id, "ingest", error)
     made = ("ingest",) if stored.written else ()
-    return ItemResult(item.id, made, (), seconds, stored.digest, stored.version)
+    return ItemResult(item.id, made, (), seconds, stored.digest, stored.version, pair.doubts)
 
 
 def confirm_item(config: PipelineConfig, item: Item, confirmed: bool = False) -> ItemResult | Failed:
@@ -115,7 +118,8 @@ def confirm_item(config: PipelineConfig, item: Item, confirmed: bool = False) ->
         return quarantined(item.id, "ingest", error)
     if not unchanged:
         return ingest_item(config, item, {item.version: ""})
-    return ItemResult(item.id, (), (), seconds, str(record["digest"]), item.version)
+    doubts = doubts_of(record["provenance"])
+    return ItemResult(item.id, (), (), seconds, str(record["digest"]), item.version, doubts)
 
 
 def restore_item(config: PipelineConfig, item: Item, archived: Collection[str] = ()) -> ItemResult | Failed:
@@ -179,10 +183,16 @@ def quarantined(item_id: str, stage: str, error: Exception) -> Failed:
     return Failed(QuarantineRecord(item_id, stage, "unexpected", message, "report this as a defect"))
 
 
-def provenance_of(item: Item) -> dict[str, object]:
-    """What the frames of an item record of their origin."""
+def provenance_of(item: Item, doubts: Sequence[Problem] = ()) -> dict[str, object]:
+    """What the frames of an item record of their origin, and of doubts about it, if there are any."""
     developed = {"development": item.development} if item.development else {}
-    return {"source": _sources(item), **developed}
+    doubted = {"doubts": [asdict(doubt) for doubt in doubts]} if doubts else {}
+    return {"source": _sources(item), **developed, **doubted}
+
+
+def doubts_of(provenance: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """The doubts that frames record of their origin."""
+    return tuple(Problem(**doubt) for doubt in provenance.get("doubts", ()))
 
 
 def _load_frames(config: PipelineConfig, state: ItemState) -> None:
@@ -193,7 +203,7 @@ def _load_frames(config: PipelineConfig, state: ItemState) -> None:
             state.pair, state.digest = archive.read_pair_and_digest(item.key)
         except ItemDamagedError:
             state.pair = load_pair(item)
-            archive.write_pair(state.pair, provenance=provenance_of(item))
+            archive.write_pair(state.pair, provenance=provenance_of(item, state.pair.doubts))
             state.digest = archive.read_digest(item.key)
 
 
@@ -244,12 +254,12 @@ def _archive_again(config: PipelineConfig, item: Item) -> ItemResult | Failed:
     try:
         with _timing(seconds, "ingest"):
             pair = load_pair(item)
-            Archive(config.archive).write_pair(pair, provenance=provenance_of(item))
+            Archive(config.archive).write_pair(pair, provenance=provenance_of(item, pair.doubts))
     except ItemConflictError:  # others have archived other content there since
         return ingest_item(config, item, {item.version: ""})
     except Exception as error:
         return quarantined(item.id, "ingest", error)
-    return ItemResult(item.id, ("ingest",), (), seconds, pair_digest(pair), item.version)
+    return ItemResult(item.id, ("ingest",), (), seconds, pair_digest(pair), item.version, pair.doubts)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.metrics import summarise
-from ldp_core.types import Catalogue, ItemCounts, QuarantineRecord, RunSummary, SourceChanges
+from ldp_core.types import Catalogue, ItemCounts, Problem, QuarantineRecord, RunSummary, SourceChanges
 from tasks.batches import BatchResult
 from tasks.items import ItemResult
 from tasks.pipeline import Pipeline
@@ -30,6 +30,7 @@ class RunStats:
         self.catalogue = catalogue
         self._vanished = vanished
         self._results: dict[str, ItemResult] = {}
+        self._doubts: dict[Problem, None] = {}
         self._computed: set[str] = set()
         self._seconds: Counter[str] = Counter()
         self.quarantine = [
@@ -44,6 +45,7 @@ class RunStats:
         """Count the results of a batch; an item counts once, however many stages report it."""
         for result in batch.results:
             self._results[result.item_id] = result
+            self._doubts.update(dict.fromkeys(result.problems))
             self._seconds.update(result.seconds)
             if result.computed:
                 self._computed.add(result.item_id)
@@ -125,7 +127,7 @@ class RunStats:
             seconds=self.seconds | {"total": round(seconds, 3)},
             metrics=summarise([score for item in self.items for score in item.scores]),
             quarantine=tuple(self.quarantine),
-            problems=self.catalogue.problems,
+            problems=(*self.catalogue.problems, *self._doubts),
             single_stages=specs.get(SINGLE, ()),
             state=state.value,
             sources=self.sources,

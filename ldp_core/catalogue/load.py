@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -48,8 +49,7 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
         dp_axis=item.dp_axis,
         version=item.version,
     )
-    check_pair(pair)
-    return pair
+    return replace(pair, doubts=check_pair(pair))
 
 
 def encode_coc_px(coc_px: FloatMap) -> NDArray[np.uint16]:
