@@ -9,7 +9,9 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, record_run
+from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
+from ldp_core.types import PixelOptions
 from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
 from tasks.plan import Plan
@@ -31,6 +33,8 @@ def ingest_dataset(
     cluster: str | None = None,
     processes: int | None = None,
     max_bad: float = 0.05,
+    peak: int | str | None = None,
+    to_srgb: bool = False,
     verify_sources: bool = False,
     allow_shrink: bool = False,
 ) -> dict[str, Any]:
@@ -43,6 +47,8 @@ def ingest_dataset(
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
+        peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
+        to_srgb: convert pictures that have a colour profile to sRGB.
         verify_sources: decode every source again and compare its pixels with the archive; by default only
             those whose address, size, or ETag or time of the last change is another than in the run before.
         allow_shrink: go on though more than 5 % of the items of the run before are gone from the source.
@@ -53,7 +59,7 @@ def ingest_dataset(
     Raises:
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
-    config = PipelineConfig(shared_url(archive))
+    config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
     with open_workers(cluster, processes=processes) as workers:
         planned = plan_run(
             unvisited(config), shared_url(source), layout, dataset, verify_sources=verify_sources

@@ -20,6 +20,7 @@ import torch
 from ldp_core.archive import Archive, pair_digest
 from ldp_core.catalogue import load_pair
 from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingError, LdpError
+from ldp_core.images.scale import FULL_SCALE
 from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import Item, Pair, Problem, QuarantineRecord, Score
@@ -111,6 +112,7 @@ def confirm_item(config: PipelineConfig, item: Item, confirmed: bool = False) ->
     try:
         with _timing(seconds, "ingest"):
             record = Archive(config.archive).read_attributes("frames", "", item.key)
+            _refuse_read_otherwise(record, item)
             unchanged = confirmed or record["provenance"].get("source") == _sources(item)
     except ItemMissingError:
         return _archive_again(config, item)
@@ -186,8 +188,9 @@ def quarantined(item_id: str, stage: str, error: Exception) -> Failed:
 def provenance_of(item: Item, doubts: Sequence[Problem] = ()) -> dict[str, object]:
     """What the frames of an item record of their origin, and of doubts about it, if there are any."""
     developed = {"development": item.development} if item.development else {}
+    converted = {"converted_to_srgb_from": item.colour or "several profiles"} if item.to_srgb else {}
     doubted = {"doubts": [asdict(doubt) for doubt in doubts]} if doubts else {}
-    return {"source": _sources(item), **developed, **doubted}
+    return {"source": _sources(item), **developed, **converted, **doubted}
 
 
 def doubts_of(provenance: Mapping[str, Any]) -> tuple[Problem, ...]:
@@ -260,6 +263,20 @@ def _archive_again(config: PipelineConfig, item: Item) -> ItemResult | Failed:
     except Exception as error:
         return quarantined(item.id, "ingest", error)
     return ItemResult(item.id, ("ingest",), (), seconds, pair_digest(pair), item.version, pair.doubts)
+
+
+def _refuse_read_otherwise(attributes: Mapping[str, Any], item: Item) -> None:
+    """The same source read with another peak, or converted to sRGB or not, gives other frames."""
+    archived = attributes.get("peak"), "converted_to_srgb_from" in attributes["provenance"]
+    asked = None if item.peak == FULL_SCALE else item.peak, item.to_srgb
+    if archived != asked:
+        raise ItemConflictError(
+            "this item is archived with pixels that were read otherwise",
+            where=item.id,
+            expected="peak {}, converted to sRGB: {}".format(*archived),
+            got="peak {}, converted to sRGB: {}".format(*asked),
+            remedy="give --peak and --to-srgb as before, or another --dataset name",
+        )
 
 
 @contextmanager

@@ -131,15 +131,15 @@ def make_plan(
     dataset: str | None = None,
     verify_sources: bool = False,
 ) -> Plan:
-    """Catalogue a source and compare it with an archive: headers, a listing per stage key, and records of
-    earlier runs; no pixels. ``verify_sources`` has the pixels of every archived item compared in the run.
+    """Catalogue a source and compare it with an archive: headers, a few pictures, a listing per stage key,
+    and records of earlier runs. ``verify_sources`` has the pixels of every archived item compared in the run.
 
     Raises:
         SettingsError: a method or a setting is unknown.
         CatalogueError: the source cannot be read as a dataset.
     """
     pipeline_of(config, ItemTraits())  # a method that is unknown is refused before anything is read
-    catalogue = read_catalogue(source, layout=layout, dataset=dataset)
+    catalogue = read_catalogue(source, layout=layout, dataset=dataset, pixels=config.pixels)
     pipelines = pipelines_for(config, catalogue.items)
     completed = list_completed(config.archive, pipelines.values())
     sources = find_sources(config.archive, catalogue, completed.frames, verify=verify_sources)

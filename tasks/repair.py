@@ -306,7 +306,7 @@ def _repair_run_file(archive: str, corrupt: Corruption, when: str) -> Repair:
 def _make_catalogue(run: Run) -> Iterator[bytes]:
     """As written now, and as earlier versions wrote it, which recorded no revisions."""
     source, layout, dataset = run.summary.source, run.summary.layout, run.summary.dataset
-    found = read_catalogue(source, layout=layout, dataset=dataset)
+    found = read_catalogue(source, layout=layout, dataset=dataset, pixels=run.config.pixels)
     yield catalogue_to_jsonl(found).encode()
     yield catalogue_to_jsonl(replace(found, items=tuple(map(without_revisions, found.items)))).encode()
 

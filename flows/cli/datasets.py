@@ -26,6 +26,8 @@ def restore(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     estimator: options.Estimator = "disparity",
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
@@ -58,6 +60,8 @@ def restore(
             report_items=report_items,
             verify_sources=verify_sources,
             allow_shrink=allow_shrink,
+            peak=peak,
+            to_srgb=to_srgb,
         )
     _exit_for(summary)
 
@@ -67,6 +71,8 @@ def ingest(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
@@ -88,6 +94,8 @@ def ingest(
             cluster,
             workers,
             max_bad,
+            peak=peak,
+            to_srgb=to_srgb,
             verify_sources=verify_sources,
             allow_shrink=allow_shrink,
         )
@@ -100,6 +108,8 @@ def plan(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     estimator: options.Estimator = "disparity",
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
@@ -123,6 +133,7 @@ def plan(
             processes=workers,
             single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
             baselines=baseline or (),
+            pixels=options.parse_pixels(peak, to_srgb),
         )
     console.print_json(preview) if as_json else _print_plan(preview)
 
@@ -132,6 +143,8 @@ def catalogue(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     output: Annotated[
         Path | None,
         options.output_option("--output", "-o", metavar="FILE", help="Write to this file instead."),
@@ -142,7 +155,8 @@ def catalogue(
     from ldp_core.storage import write_bytes
 
     with exits():
-        found = read_catalogue(source, layout=layout, dataset=dataset)
+        pixels = options.parse_pixels(peak, to_srgb)
+        found = read_catalogue(source, layout=layout, dataset=dataset, pixels=pixels)
         text = catalogue_to_jsonl(found)
         typer.echo(text, nl=False) if output is None else write_bytes(str(output), text.encode())
     if any(problem.refuses_item for problem in found.problems):
