@@ -28,6 +28,7 @@ from ldp_core.s3 import is_s3, list_s3, list_s3_folder, open_s3, read_s3, write_
 
 _PARTIAL = ".partial"
 _MD5 = re.compile("[0-9a-f]{32}")
+_TAGS = ("ETag", "etag")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 """Where the listings of fsspec's stores say when an object was written."""
 
@@ -51,12 +52,15 @@ _MAKE_BUCKET = "make the bucket, or check its name and the endpoint (AWS_ENDPOIN
 class Entry:
     """An object in a listing. ``modified`` is UTC, or None where the store does not say.
 
+    ``revision`` tells, with the size, contents of one object apart: its ETag, else the time of its last
+    change; empty where the store says neither.
     ``size_known`` is False where the store tells no size: no HTTP server does, and a symbolic link that leads
     nowhere has none. ``size_bytes`` is 0 then.
     """
 
     size_bytes: int
     modified: datetime | None
+    revision: str = ""
     size_known: bool = True
 
 
@@ -191,6 +195,21 @@ def size_of(url: str) -> int:
         return int(fs.size(path) or 0)
 
 
+def entry_of(url: str) -> Entry:
+    """What the store says of one object; of a link to a file, of that file.
+
+    Raises:
+        ObjectMissingError: there is no such object.
+    """
+    with _translated(url):
+        fs, path = _open(url)
+        if isinstance(fs, LocalFileSystem):
+            found = Path(path).stat()
+            return _entry({"size": found.st_size, "mtime": found.st_mtime})
+        fs.invalidate_cache(fs._parent(path))
+        return _entry(fs.info(path))
+
+
 def list_objects(url: str) -> Iterator[str]:
     """Paths of all objects below a URL, relative to it, sorted; none when there is no such folder.
 
@@ -236,6 +255,21 @@ def list_folder(url: str) -> Folder:
         return Folder((), {})
     objects = {name: _entry(found[name]) for name in sorted(set(found) - set(folders))}
     return Folder(tuple(folders), objects)
+
+
+def list_folders_from(url: str) -> tuple[str, ...]:
+    """Names of the folders beside each other whose URL begins with a text, sorted.
+
+    S3 is asked for just these; elsewhere all names in the folder above are looked at.
+    """
+    above, _, beginning = url.rpartition("/")
+    if not is_s3(url):
+        return tuple(name for name in list_folder(above).folders if name.startswith(beginning))
+    with _translated(url):
+        fs, root = _open(above)
+        found = fs.find(root, prefix=beginning)
+    below = (path.removeprefix(f"{root.rstrip('/')}/").partition("/") for path in found)
+    return tuple(sorted({name for name, slash, _ in below if slash}))
 
 
 def is_partial(path: str) -> bool:
@@ -355,7 +389,9 @@ def _entry(row: Mapping[str, Any]) -> Entry:
         moment = datetime.fromisoformat(moment)
     if isinstance(moment, int | float):
         moment = datetime.fromtimestamp(moment, UTC)
-    return Entry(int(row["size"] or 0), moment, size_known=row["size"] is not None)
+    tag = next((str(row[name]).strip('"') for name in _TAGS if row.get(name)), "")
+    revision = tag or (moment.isoformat() if moment else "")
+    return Entry(int(row["size"] or 0), moment, revision, size_known=row["size"] is not None)
 
 
 def _write_local(path: Path, content: bytes) -> None:
