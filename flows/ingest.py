@@ -17,6 +17,7 @@ from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
 from tasks.plan import Plan
 from tasks.progress import expect
+from tasks.sources import require_no_shrinkage
 from tasks.stage import PipelineConfig
 
 
@@ -36,6 +37,8 @@ def ingest_dataset(
     peak: int | str | None = None,
     to_srgb: bool = False,
     allow_single: bool = False,
+    verify_sources: bool = False,
+    allow_shrink: bool = False,
     camera: str = GENERIC_CAMERA,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
@@ -51,6 +54,9 @@ def ingest_dataset(
         peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
         to_srgb: convert pictures that have a colour profile to sRGB.
         allow_single: go on where all second views, or all truths, of a folder are missing.
+        verify_sources: decode every source again and compare its pixels with the archive; by default only
+            those whose address, size, or ETag or time of the last change is another than in the run before.
+        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source.
 
     Returns:
         The run's summary, as ``summary.json`` holds it: no stages, no metrics, no report.
@@ -66,9 +72,12 @@ def ingest_dataset(
             layout,
             dataset,
             allow_single=allow_single,
+            verify_sources=verify_sources,
             camera=shared_camera(camera),
         )
         plan: Plan = planned.unquote()
+        if not allow_shrink:
+            require_no_shrinkage(plan.catalogue, plan.sources)
         expect("ingest", len(plan.catalogue.items))
         with record_run("ingest", plan, {}, max_bad=max_bad) as run:
             run.run_batches(

@@ -142,6 +142,8 @@ def score(restored: ArrayLike, target: ArrayLike, *, metrics: Collection[str] = 
 def open_archive(url: str) -> Archive:
     """The archive at a local path or any URL that fsspec speaks; its folders are listed, nothing is read yet.
 
+    An item id means the latest version of the item; ``<id>@<version>`` names any one, ``<id>@1`` the first.
+
     Raises:
         ArchiveError: there is no archive at this address.
         StorageError: the store refused or could not be reached.
@@ -150,7 +152,7 @@ def open_archive(url: str) -> Archive:
     from ldp_core.archive.layout import require_archive
 
     require_archive(url)
-    return Archive(url)
+    return Archive(url, latest=True)
 
 
 def _estimate(pair: Pair, estimator: str | None, settings: Mapping[str, Any] | None, camera: str) -> BlurMap:

@@ -5,7 +5,8 @@
     ├── CatalogueError           a source cannot be read as a dataset
     │   ├── IncompleteSourceError    whole folders of it have lost pictures that others have
     │   ├── PairingError         views that do not pair one to one
-    │   └── PeakUnnamedError     values end at 2^k - 1 of 16 bit, and nobody says whether that is full scale
+    │   ├── PeakUnnamedError     values end at 2^k - 1 of 16 bit, and nobody says whether that is full scale
+    │   └── SourceShrunkError    many items of the run before are gone from the source
     ├── ImageError               a picture cannot be used
     │   ├── ImageMissingError    no such object
     │   ├── ImageFormatError     not a picture, or a kind we do not read
@@ -100,6 +101,10 @@ class PeakUnnamedError(CatalogueError):
 
 class IncompleteSourceError(CatalogueError):
     kind = "incomplete_source"
+
+
+class SourceShrunkError(CatalogueError):
+    kind = "source_shrunk"
 
 
 class ImageError(LdpError):

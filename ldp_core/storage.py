@@ -10,7 +10,6 @@ import errno
 import hashlib
 import os
 import re
-import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,10 +23,12 @@ from fsspec.implementations.local import LocalFileSystem
 
 from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError
 from ldp_core.item_ids import is_unicode
-from ldp_core.s3 import is_s3, list_s3, list_s3_folder, open_s3, read_s3, write_s3
+from ldp_core.s3 import is_s3, list_s3, list_s3_folder, list_s3_folders_from, open_s3, read_s3, write_s3
+from ldp_core.walking import is_folder, walk_local, walk_remote
 
 _PARTIAL = ".partial"
 _MD5 = re.compile("[0-9a-f]{32}")
+_TAGS = ("ETag", "etag")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 """Where the listings of fsspec's stores say when an object was written."""
 
@@ -36,8 +37,6 @@ _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "TokenRetrie
 _NO_ANSWER = {"ConnectionError", "HTTPClientError", "ClientError", "TimeoutError"}
 _WALKING = {"fsspec.spec", "fsspec.asyn", "fsspec.implementations.http"}
 """Where fsspec lists what is below a folder by walking through it."""
-# A thousand scenes with a link to one folder of calibrations, in which lie some more, are 20 of each: sound.
-_MOST_REPEATS, _MOST_REPEATS_OF_EACH = 1000, 100
 _BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}
 _CHECK_ADDRESS = "check the address, and for a local one the disk"
 _CHECK_ACCESS = "check the credentials (for S3 AWS_ACCESS_KEY_ID ...) and what they may do at this address"
@@ -51,12 +50,15 @@ _MAKE_BUCKET = "make the bucket, or check its name and the endpoint (AWS_ENDPOIN
 class Entry:
     """An object in a listing. ``modified`` is UTC, or None where the store does not say.
 
+    ``revision`` tells, with the size, contents of one object apart: its ETag, else the time of its last
+    change; empty where the store says neither.
     ``size_known`` is False where the store tells no size: no HTTP server does, and a symbolic link that leads
     nowhere has none. ``size_bytes`` is 0 then.
     """
 
     size_bytes: int
     modified: datetime | None
+    revision: str = ""
     size_known: bool = True
 
 
@@ -191,6 +193,21 @@ def size_of(url: str) -> int:
         return int(fs.size(path) or 0)
 
 
+def entry_of(url: str) -> Entry:
+    """What the store says of one object; of a link to a file, of that file.
+
+    Raises:
+        ObjectMissingError: there is no such object.
+    """
+    with _translated(url):
+        fs, path = _open(url)
+        if isinstance(fs, LocalFileSystem):
+            found = Path(path).stat()
+            return _entry({"size": found.st_size, "mtime": found.st_mtime})
+        fs.invalidate_cache(fs._parent(path))
+        return _entry(fs.info(path))
+
+
 def list_objects(url: str) -> Iterator[str]:
     """Paths of all objects below a URL, relative to it, sorted; none when there is no such folder.
 
@@ -231,11 +248,23 @@ def list_folder(url: str) -> Folder:
                 return Folder(tuple(sorted(names)), {name: _entry(rows[name]) for name in sorted(rows)})
             fs.invalidate_cache()
             found = {row["name"].rstrip("/").rpartition("/")[2]: row for row in fs.ls(root, detail=True)}
-            folders = sorted(name for name, row in found.items() if _is_folder(row))
+            folders = sorted(name for name, row in found.items() if is_folder(row))
     except ObjectMissingError:
         return Folder((), {})
     objects = {name: _entry(found[name]) for name in sorted(set(found) - set(folders))}
     return Folder(tuple(folders), objects)
+
+
+def list_folders_from(url: str) -> tuple[str, ...]:
+    """Names of the folders beside each other whose URL begins with a text, sorted.
+
+    S3 is asked for just these; elsewhere all names in the folder above are looked at.
+    """
+    above, _, beginning = url.rpartition("/")
+    if not is_s3(url):
+        return tuple(name for name in list_folder(above).folders if name.startswith(beginning))
+    with _translated(url):
+        return tuple(sorted(list_s3_folders_from(*_open(above), beginning)))
 
 
 def is_partial(path: str) -> bool:
@@ -249,7 +278,7 @@ def _find(url: str) -> dict[str, Mapping[str, Any]]:
         fs, root = _open(url)
         fs.invalidate_cache()
         if isinstance(fs, LocalFileSystem):
-            return dict(sorted(_walk_local(root)))
+            return dict(sorted(walk_local(root)))
         found = _find_remote(fs, root, url=url)
     prefix = root.rstrip("/") + "/"
     return {path.removeprefix(prefix): found[path] for path in sorted(found) if path.startswith(prefix)}
@@ -261,92 +290,7 @@ def _find_remote(fs: Any, root: str, *, url: str) -> Mapping[str, Mapping[str, A
         return list_s3(fs, root)
     listing = type(fs)._find if hasattr(type(fs), "_find") else type(fs).find
     # Stores with a listing of their own give all objects in pages; their clients raise what goes wrong.
-    return _walk(fs, root) if listing.__module__ in _WALKING else fs.find(root, detail=True)
-
-
-def _walk(fs: Any, root: str) -> dict[str, Mapping[str, Any]]:
-    """All objects below a path, folder by folder. fsspec's own walk takes a folder that it cannot list for
-    an empty one: one that is not there, a connection that breaks, a server that does not answer."""
-    found: dict[str, Mapping[str, Any]] = {}
-    pending, seen = [root], {root.rstrip("/")}
-    while pending:
-        folder = pending.pop()
-        try:
-            rows = fs.ls(folder, detail=True)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if folder == root:
-                return {}
-            raise StorageError(
-                "a folder that a listing names is not there",
-                where=folder,
-                remedy="give the same command again; if it stays, look at the server",
-            ) from error
-        for row in rows:
-            name = row["name"].rstrip("/")
-            if not _is_folder(row):
-                found[name] = row
-            elif name not in seen:
-                seen.add(name)
-                pending.append(row["name"])
-    return found
-
-
-def _walk_local(root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """As `_find`, unsorted. fsspec's own walk takes a folder that it cannot list for an empty one.
-
-    A folder or file that is removed during the walk is left out.
-
-    Raises:
-        StorageError: links lead to the same folders again and again: ten folders with links to each other
-            would be listed ten million times.
-    """
-    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
-    known: set[tuple[int, int]] = set()
-    repeats = 0
-    while pending:
-        folder, above = pending.pop()
-        path = Path(root, folder)
-        try:
-            itself = path.stat()
-            with os.scandir(path) as listing:
-                entries = list(listing)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        identity = (itself.st_dev, itself.st_ino)
-        if identity in above:  # a link to a folder it lies in: what is there is listed already
-            continue
-        repeats += identity in known
-        known.add(identity)
-        if repeats > max(_MOST_REPEATS, _MOST_REPEATS_OF_EACH * len(known)):
-            raise StorageError(
-                "symbolic links lead to the same folders again and again",
-                where=str(path),
-                expected=f"a folder at most {_MOST_REPEATS_OF_EACH} times on average",
-                got=f"{len(known)} folders, listed {repeats + len(known)} times",
-                remedy="remove links between folders of the source that lead to each other",
-            )
-        for entry in entries:
-            found = _stat(entry)
-            if found and stat.S_ISDIR(found.st_mode):
-                pending.append((f"{folder}{entry.name}/", above | {identity}))
-            elif found:
-                size = None if stat.S_ISLNK(found.st_mode) else found.st_size
-                yield f"{folder}{entry.name}", {"size": size, "mtime": found.st_mtime}
-
-
-def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """What an entry is, or where it is a link leads to; the link itself where nothing is there."""
-    try:
-        return entry.stat()
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
-            raise
-    return entry.stat(follow_symlinks=False) if entry.is_symlink() else None
-
-
-def _is_folder(row: Mapping[str, Any]) -> bool:
-    """Whether a row of a listing is a folder, or a link to one."""
-    return row["type"] == "directory" or bool(row.get("islink") and Path(row["name"]).is_dir())
+    return walk_remote(fs, root) if listing.__module__ in _WALKING else fs.find(root, detail=True)
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
@@ -355,7 +299,9 @@ def _entry(row: Mapping[str, Any]) -> Entry:
         moment = datetime.fromisoformat(moment)
     if isinstance(moment, int | float):
         moment = datetime.fromtimestamp(moment, UTC)
-    return Entry(int(row["size"] or 0), moment, size_known=row["size"] is not None)
+    tag = next((str(row[name]).strip('"') for name in _TAGS if row.get(name)), "")
+    revision = tag or (moment.isoformat() if moment else "")
+    return Entry(int(row["size"] or 0), moment, revision, size_known=row["size"] is not None)
 
 
 def _write_local(path: Path, content: bytes) -> None:

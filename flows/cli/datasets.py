@@ -16,6 +16,8 @@ from ldp_core.types import GENERIC_CAMERA
 
 app = typer.Typer()
 
+_ITEMS_NAMED = 5
+"""Changed, and vanished, items named in a terminal; `--json` has more, `items.jsonl` the version of each."""
 _SIZES_SHOWN = 3
 """Picture sizes of a plan whose memory is shown, largest first: these decide whether a run fits."""
 
@@ -36,6 +38,8 @@ def restore(
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
     allow_single: options.AllowSingle = False,
+    verify_sources: options.VerifySources = False,
+    allow_shrink: options.AllowShrink = False,
     archive: options.Archive = "archive",
     report_items: options.ReportItems = 200,
     as_json: options.Json = False,
@@ -60,6 +64,8 @@ def restore(
             processes=workers,
             max_bad=max_bad,
             report_items=report_items,
+            verify_sources=verify_sources,
+            allow_shrink=allow_shrink,
             peak=peak,
             to_srgb=to_srgb,
             allow_single=allow_single,
@@ -79,6 +85,8 @@ def ingest(
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
     allow_single: options.AllowSingle = False,
+    verify_sources: options.VerifySources = False,
+    allow_shrink: options.AllowShrink = False,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
 ) -> None:
@@ -98,9 +106,11 @@ def ingest(
                 cluster,
                 workers,
                 max_bad,
-                peak,
-                to_srgb,
+                peak=peak,
+                to_srgb=to_srgb,
                 allow_single=allow_single,
+                verify_sources=verify_sources,
+                allow_shrink=allow_shrink,
                 camera=camera,
             )
     console.print_json(summary) if as_json else _print_summary(summary)
@@ -260,10 +270,20 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
         f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} skipped, "
         f"{counts['quarantined']} quarantined, in {console.format_duration(summary['seconds']['total'])}"
     )
+    _print_sources(summary["sources"])
     console.show_problems(summary["problem_kinds"])
     console.show_problems(summary["quarantine_kinds"], style="red")
     if summary["report"]:
         console.show(f"report: {summary['report']}")
+
+
+def _print_sources(sources: Mapping[str, Any]) -> None:
+    """How many items changed or vanished since the run before, with examples; nothing where none did."""
+    if sources["changed"] or sources["vanished"]:
+        console.show(f"sources: {sources['changed']} changed, {sources['vanished']} vanished")
+    for what in ("changed", "vanished"):
+        for item in sources[f"{what}_items"][:_ITEMS_NAMED]:
+            console.show(f"  {what}: {item}")
 
 
 def _print_plan(preview: Mapping[str, Any]) -> None:
@@ -287,6 +307,13 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
             ("time", f"about {console.format_duration(preview['seconds_estimated'])} of computation"),
         ]
     )
+    sources = preview["sources"]
+    console.show_list(sources["suspects"], "sources that may have changed, to be compared with the archive")
+    console.show_list(
+        sources["vanished"], "items of the run before are no longer there; their results are kept"
+    )
+    if sources["refusal"]:
+        console.show(f"[source_shrunk] a run would stop: {sources['refusal']}", style="red")
     if too_large := memory["too_large"]:
         console.show(f"[memory_short] {len(too_large)} items need more memory than a worker has")
     console.show_problems(preview["problem_kinds"])

@@ -231,6 +231,19 @@ MaxBad = Annotated[
     ),
 ]
 
+VerifySources = Annotated[
+    bool,
+    source_option(
+        "--verify-sources",
+        help="Compare the pixels of every source with the archive, not only of changed ones.",
+    ),
+]
+AllowShrink = Annotated[
+    bool,
+    source_option(
+        "--allow-shrink", help="Go on though more than 5 % of the items of the run before are gone."
+    ),
+]
 Peak = Annotated[
     str | None,
     source_option(

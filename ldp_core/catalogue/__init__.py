@@ -4,7 +4,7 @@
 whatever could not become an item. A catalogue is kept as immutable JSON lines.
 """
 
-from ldp_core.catalogue.jsonl import catalogue_from_jsonl, catalogue_to_jsonl
+from ldp_core.catalogue.jsonl import catalogue_from_jsonl, catalogue_to_jsonl, items_from_jsonl
 from ldp_core.catalogue.layouts import LAYOUTS
 from ldp_core.catalogue.load import decode_coc_px, encode_coc_px, load_pair
 from ldp_core.catalogue.peaks import require_named_peak
@@ -19,6 +19,7 @@ __all__ = [
     "decode_coc_px",
     "encode_coc_px",
     "group_problems",
+    "items_from_jsonl",
     "load_pair",
     "read_catalogue",
     "require_named_peak",

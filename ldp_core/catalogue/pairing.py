@@ -83,7 +83,8 @@ class ItemSpec:
 class ItemSpecs:
     """What a layout finds in a source: items, and what it could not pair.
 
-    ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them.
+    ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them; ``revisions`` tell contents of
+    one address apart (`ldp_core.storage.Entry`).
     ``named_by_folder``: names of items begin with the folders that they lie in, and a folder may have lost
     pictures that others have; ``of_pairs``: items are meant to have two views.
     """
@@ -91,6 +92,7 @@ class ItemSpecs:
     items: tuple[ItemSpec, ...]
     problems: tuple[Problem, ...] = ()
     sizes_bytes: Mapping[str, int] = field(default_factory=dict)
+    revisions: Mapping[str, str] = field(default_factory=dict)
     named_by_folder: bool = False
     of_pairs: bool = False
 
@@ -151,6 +153,7 @@ def pair_files(
         tuple(items),
         tuple(problems),
         {url: entry.size_bytes for url, entry in urls.items() if entry.size_known},
+        {url: entry.revision for url, entry in urls.items()},
         named_by_folder=True,
         of_pairs=views == "one or both",
     )
@@ -273,8 +276,7 @@ def _take_only_view(name: str, group: _Group, *, root: str) -> Problem | None:
         join(root, group[LEFT][0]),
         "second_view_missing",
         f"item '{name}' has no {missing} picture; its {there} one is restored as a single view",
-        "add the missing picture under the same name, under another dataset name where the single view "
-        "is archived already",
+        "add the missing picture under the same name; the pair is then a new version of the item",
         refuses_item=False,
     )
 

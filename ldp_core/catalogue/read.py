@@ -15,7 +15,7 @@ from toolz import groupby, partition_all
 
 from ldp_core.catalogue.agreement import find_disagreements
 from ldp_core.catalogue.layouts import LAYOUTS
-from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
 from ldp_core.catalogue.peaks import Ceilings, apply_named_peak, settle_peaks
 from ldp_core.catalogue.problems import find_losses, make_readable, require_whole
 from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, StorageError
@@ -67,9 +67,9 @@ def read_catalogue(
     named, problems = _name_items(found.items, dataset=name)
     items: list[Item] = []
     problems += [*found.problems, *find_losses(found)]
-    _require_pictures(named, sizes_bytes=found.sizes_bytes, source=source)
+    _require_pictures(named, found, source=source)
     ceilings: dict[str, Ceilings] = {}
-    for result in _probe_all(named, sizes_bytes=found.sizes_bytes, pixels=pixels):
+    for result in _probe_all(named, found, pixels=pixels):
         if isinstance(result, Probed):
             items.append(result.item)
             ceilings |= {result.item.id: result.ceilings} if any(result.ceilings) else {}
@@ -187,18 +187,18 @@ def _explain_empty(source: str) -> str:
     return "check the address of the source"
 
 
-def _require_pictures(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str, int], source: str) -> None:
+def _require_pictures(specs: Mapping[str, ItemSpec], found: ItemSpecs, *, source: str) -> None:
     """Stop early where a long table names pictures that are not there: a random sample of it has no item.
 
     Pictures that a listing has told are there.
     """
-    untold = [item_id for item_id, spec in specs.items() if spec.pictures[LEFT] not in sizes_bytes]
+    untold = [item_id for item_id, spec in specs.items() if spec.pictures[LEFT] not in found.sizes_bytes]
     if len(untold) < _SAMPLED_FROM_ITEMS:
         return
     # At random, as rows at equal distances may all be of one kind.
     sample = {item_id: specs[item_id] for item_id in random.Random(0).sample(untold, _SAMPLE_ITEMS)}
     first: Problem | None = None
-    for result in _probe_all(sample, sizes_bytes=sizes_bytes, pixels=AS_STORED):
+    for result in _probe_all(sample, found, pixels=AS_STORED):
         if isinstance(result, Probed) or any(problem.kind != ImageMissingError.kind for problem in result):
             return
         first = first or result[0]
@@ -213,28 +213,27 @@ def _require_pictures(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str
 
 
 def _probe_all(
-    specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str, int], pixels: PixelOptions
+    specs: Mapping[str, ItemSpec], found: ItemSpecs, *, pixels: PixelOptions
 ) -> Iterator[ProbeResult]:
     """The result for each spec, by item id, in the order given."""
 
     def probe(entry: tuple[str, ItemSpec]) -> ProbeResult:
-        return _probe(*entry, sizes_bytes=sizes_bytes, pixels=pixels)
+        return _probe(*entry, found, pixels=pixels)
 
     with ThreadPoolExecutor(_THREADS) as threads:
         for batch in partition_all(_BATCH_ITEMS, specs.items()):
             yield from threads.map(probe, batch)
 
 
-def _probe(
-    item_id: str, spec: ItemSpec, *, sizes_bytes: Mapping[str, int], pixels: PixelOptions
-) -> ProbeResult:
+def _probe(item_id: str, spec: ItemSpec, found: ItemSpecs, *, pixels: PixelOptions) -> ProbeResult:
     refs: dict[str, ImageRef] = {}
     traits: dict[str, PictureTraits] = {}
     problems: list[Problem] = []
     for role, url in (*spec.pictures.items(), *spec.auxiliary.items()):
         try:
-            refs[role], found = probe_picture(url, size_bytes=sizes_bytes.get(url))
-            traits |= {role: found} if role in spec.pictures else {}
+            size_bytes, revision = found.sizes_bytes.get(url), found.revisions.get(url, "")
+            refs[role], told = probe_picture(url, size_bytes=size_bytes, revision=revision)
+            traits |= {role: told} if role in spec.pictures else {}
         except (ImageError, StorageError) as error:
             message = f"the {role} picture of item '{spec.name}' cannot be read: {error.what}"
             got = f" ({error.got})" if error.got else ""

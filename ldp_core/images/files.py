@@ -87,17 +87,27 @@ class Picture:
     traits: PictureTraits
 
 
-def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> ImageRef:
+def probe_image(
+    uri: str,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    size_bytes: int | None = None,
+    revision: str = "",
+) -> ImageRef:
     """As `probe_picture`, without the traits."""
-    return probe_picture(uri, limits=limits, size_bytes=size_bytes)[0]
+    return probe_picture(uri, limits=limits, size_bytes=size_bytes, revision=revision)[0]
 
 
 def probe_picture(
-    uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None
+    uri: str,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    size_bytes: int | None = None,
+    revision: str = "",
 ) -> tuple[ImageRef, PictureTraits]:
     """What the header of a picture says, read by small range reads; no pixel is decoded.
 
-    ``size_bytes`` is the encoded size where a listing has told it already; it saves a request.
+    ``size_bytes`` and ``revision`` are what a listing has told already; it saves a request.
 
     Raises:
         ImageMissingError: there is no such object.
@@ -107,7 +117,10 @@ def probe_picture(
         StorageError: the store refused or could not be reached.
     """
     with _image_errors(uri):
-        size = storage.size_of(uri) if size_bytes is None else size_bytes
+        size = size_bytes
+        if size is None:
+            entry = storage.entry_of(uri)
+            size, revision = entry.size_bytes, entry.revision
         _check_bytes(size, limits=limits)
         header = _read_header(io.BufferedReader(RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
         _check_header(header, limits=limits)
@@ -119,6 +132,7 @@ def probe_picture(
         channels=header.channels,
         bit_depth=header.bit_depth,
         size_bytes=size,
+        revision=revision,
     )
     return ref, header.traits
 

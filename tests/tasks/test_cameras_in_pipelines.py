@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from run_samples import FIRST, complete_run, contents_of, make_dataset
@@ -25,7 +26,7 @@ from tasks.run import Run
 from tasks.stage import ItemTraits, PipelineConfig
 from tasks.stages import deblurrer_for, estimator_for
 
-METHODS = {"estimator": ("disparity", {}), "deblurrer": ("wiener", {})}
+METHODS: dict[str, Any] = {"estimator": ("disparity", {}), "deblurrer": ("wiener", {})}
 BASELINES = ["ldp", "gated", "bdir"]
 TAKE_NO_CAMERA = {"baseline:bdir"}
 
@@ -43,7 +44,7 @@ def write_camera(folder: Path, *, coma: float = 0.5, **frame: float) -> str:
 
 
 def config_of(archive: Path | str = "a", baselines: list[str] = BASELINES) -> PipelineConfig:
-    return make_config(str(archive), **METHODS, baselines=baselines)  # type: ignore[arg-type]
+    return make_config(str(archive), **METHODS, baselines=baselines)
 
 
 def keys_of(camera: str) -> dict[str, str]:
@@ -144,6 +145,14 @@ class TestRuns:
     ) -> None:
         camera = write_camera(tmp_path)
         config = config_of(tmp_path / "archive", [])
+
+        def preview() -> dict[str, Any]:
+            source, archive = str(dataset), config.archive
+            return preview_run(
+                source, "folders", archive, dataset="set", processes=1, camera=camera, **METHODS
+            )
+
+        assert preview()["seconds_estimated"] > 0
         complete_run(self.start(config, dataset, camera))
         done = {
             name: make_plan(config, str(dataset), layout="folders", dataset="set", camera=name).count_done()
@@ -151,10 +160,7 @@ class TestRuns:
         }
         assert done[camera] == {"ingest": 2, "blur": 2, "deblur": 2, "score": 2}
         assert done["generic"] == {"ingest": 2, "blur": 0, "deblur": 0, "score": 0}
-        shown = preview_run(
-            str(dataset), "folders", config.archive, dataset="set", processes=1, camera=camera, **METHODS
-        )  # type: ignore[arg-type]
-        assert shown["cameras"] == {open_camera(camera).address: 2}
+        assert preview()["cameras"] == {open_camera(camera).address: 2}
 
     def test_an_unknown_profile_is_refused_before_anything_is_read(self, tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match="no such camera profile"):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from archive_samples import (
     KEY,
     SPEC,
     assert_same_fields,
-    forget,
     make_map,
     make_pair,
     noise,
@@ -33,16 +30,6 @@ from ldp_core.errors import (
 )
 from ldp_core.storage import write_bytes
 from ldp_core.types import BlurTruthKind, DpAxis, Pair, Region, Score, ScoringProtocol
-
-
-@pytest.fixture(params=["local", "memory"])
-def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
-    if request.param == "local":
-        yield Archive(str(tmp_path / "archive"))
-        return
-    url = f"memory://archive-{uuid4().hex}"
-    yield Archive(url)
-    forget(url)
 
 
 def test_writing_the_same_pair_again_writes_nothing(archive: Archive) -> None:
