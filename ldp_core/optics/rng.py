@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +24,12 @@ class Rng:
     @classmethod
     def from_seed(cls, seed: int) -> Rng:
         return cls(torch.Generator().manual_seed(seed * _SPREAD % 2**63))
+
+    @classmethod
+    def from_seeds(cls, *seeds: int) -> Rng:
+        """Draws of several seeds together, none of which can stand in for another."""
+        state = np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]
+        return cls(torch.Generator().manual_seed(int(state >> np.uint64(1))))
 
     def uniform(self, low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=self.generator))
