@@ -102,7 +102,7 @@ class MeanViews:
     def read(self, index: int) -> tuple[Image, Image]:
         for cache in self.caches:
             if index < len(cache):
-                views = cache[index].views
+                views = cache[index].matched_views
                 mean = (views[0].astype(np.float32) + views[1]) / 510
                 return mean, views[2].astype(np.float32) / 255
             index -= len(cache)
