@@ -166,6 +166,7 @@ class Pair:
     `both_views`, methods that look at one picture take `ldp_core.single_view.input_image`.
 
     Pixels stand as in the source, whatever ``dp_axis`` is; methods see them turned (`ldp_core.axis_adapter`).
+    ``doubts`` are what its pictures tell against it, short of proof; they are no part of its content.
     """
 
     id: str
@@ -179,6 +180,7 @@ class Pair:
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED
     dp_axis: DpAxis = DpAxis.X
     version: int = 1
+    doubts: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         for name, view in self.views.items():

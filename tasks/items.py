@@ -8,9 +8,9 @@ write.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -21,7 +21,7 @@ from ldp_core.catalogue import load_pair
 from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingError, LdpError
 from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
-from ldp_core.types import Item, Pair, QuarantineRecord, Score
+from ldp_core.types import Item, Pair, Problem, QuarantineRecord, Score
 from tasks.pipeline import Pipeline, pipeline_for
 from tasks.stage import PipelineConfig, Stage
 from tasks.stages import BLUR, DEBLUR, SCORE, is_baseline
@@ -43,7 +43,7 @@ class Failed:
 class ItemResult:
     """What the coordinator hears of an item: its scores, where its time went, which stages computed.
 
-    ``digest`` is that of its archived frames, where they were read.
+    ``digest`` is that of its archived frames, where they were read; ``problems`` are doubts about it.
     """
 
     item_id: str
@@ -51,6 +51,7 @@ class ItemResult:
     scores: tuple[Score, ...]
     seconds: dict[str, float]
     digest: str = ""
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,11 @@ def ingest_item(config: PipelineConfig, item: Item) -> ItemResult | Failed:
     seconds: dict[str, float] = {}
     try:
         with _timing(seconds, "ingest"):
-            Archive(config.archive).write_pair(load_pair(item), provenance=provenance_of(item))
+            pair = load_pair(item)
+            Archive(config.archive).write_pair(pair, provenance=provenance_of(item, pair.doubts))
     except Exception as error:
         return quarantined(item.id, "ingest", error)
-    return ItemResult(item.id, ("ingest",), (), seconds)
+    return ItemResult(item.id, ("ingest",), (), seconds, problems=pair.doubts)
 
 
 def check_source_unchanged(config: PipelineConfig, item: Item) -> ItemResult | Failed:
@@ -95,12 +97,12 @@ def check_source_unchanged(config: PipelineConfig, item: Item) -> ItemResult | F
     seconds: dict[str, float] = {}
     try:
         with _timing(seconds, "ingest"):
-            _refuse_changed(config, item)
+            doubts = _refuse_changed(config, item)
     except ItemMissingError:
         return ingest_item(config, item)
     except Exception as error:
         return quarantined(item.id, "ingest", error)
-    return ItemResult(item.id, (), (), seconds)
+    return ItemResult(item.id, (), (), seconds, problems=doubts)
 
 
 def restore_item(config: PipelineConfig, item: Item, archived: Collection[str] = ()) -> ItemResult | Failed:
@@ -164,10 +166,16 @@ def quarantined(item_id: str, stage: str, error: Exception) -> Failed:
     return Failed(QuarantineRecord(item_id, stage, "unexpected", message, "report this as a defect"))
 
 
-def provenance_of(item: Item) -> dict[str, object]:
-    """What the frames of an item record of their origin."""
+def provenance_of(item: Item, doubts: Sequence[Problem] = ()) -> dict[str, object]:
+    """What the frames of an item record of their origin, and of doubts about it, if there are any."""
     developed = {"development": item.development} if item.development else {}
-    return {"source": _sources(item), **developed}
+    doubted = {"doubts": [asdict(doubt) for doubt in doubts]} if doubts else {}
+    return {"source": _sources(item), **developed, **doubted}
+
+
+def doubts_of(provenance: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """The doubts that frames record of their origin."""
+    return tuple(Problem(**doubt) for doubt in provenance.get("doubts", ()))
 
 
 def _load_frames(config: PipelineConfig, state: ItemState) -> None:
@@ -178,7 +186,7 @@ def _load_frames(config: PipelineConfig, state: ItemState) -> None:
             state.pair, state.digest = archive.read_pair_and_digest(item.key)
         except ItemDamagedError:
             state.pair = load_pair(item)
-            archive.write_pair(state.pair, provenance=provenance_of(item))
+            archive.write_pair(state.pair, provenance=provenance_of(item, state.pair.doubts))
             state.digest = archive.read_digest(item.key)
 
 
@@ -226,7 +234,7 @@ def _sources(item: Item) -> dict[str, dict[str, str | int]]:
     return {name: {"uri": r.uri, "size_bytes": r.size_bytes} for name, r in named.items() if r is not None}
 
 
-def _refuse_changed(config: PipelineConfig, item: Item) -> None:
+def _refuse_changed(config: PipelineConfig, item: Item) -> tuple[Problem, ...]:
     attributes = Archive(config.archive).read_attributes("frames", "", item.key)
     recorded = attributes["provenance"].get("source") or {}
     sizes = {name: ref["size_bytes"] for name, ref in _sources(item).items()}
@@ -239,6 +247,7 @@ def _refuse_changed(config: PipelineConfig, item: Item) -> None:
             got=f"{sizes}",
             remedy="archive the changed source under another --dataset name; nothing is overwritten",
         )
+    return doubts_of(attributes["provenance"])
 
 
 @contextmanager

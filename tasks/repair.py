@@ -176,7 +176,8 @@ def _rebuild_pair(archive: str, plan: RebuildPlan, when: str) -> list[Repair]:
         return [_not(address.path, "no run's record says where it came from") for address in plan.of_pair]
     try:
         known = [*_remains_of_frames(archive, plan), *_recorded_inputs(archive, plan)]
-        pair, provenance = load_pair(plan.item), provenance_of(plan.item)
+        pair = load_pair(plan.item)
+        provenance = provenance_of(plan.item, pair.doubts)
         repair_pair(archive, pair, plan.of_pair, known=known, provenance=provenance, when=when)
     except LdpError as error:
         return [_not(address.path, _describe(error)) for address in plan.of_pair]

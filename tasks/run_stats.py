@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.metrics import summarise
-from ldp_core.types import Catalogue, ItemCounts, QuarantineRecord, RunSummary
+from ldp_core.types import Catalogue, ItemCounts, Problem, QuarantineRecord, RunSummary
 from tasks.batches import BatchResult
 from tasks.items import ItemResult
 from tasks.pipeline import Pipeline
@@ -26,6 +26,7 @@ class RunStats:
     def __init__(self, catalogue: Catalogue, *, max_bad: float) -> None:
         self.catalogue = catalogue
         self._results: dict[str, ItemResult] = {}
+        self._doubts: dict[Problem, None] = {}
         self._computed: set[str] = set()
         self._seconds: Counter[str] = Counter()
         self.quarantine = [
@@ -40,6 +41,7 @@ class RunStats:
         """Count the results of a batch; an item counts once, however many stages report it."""
         for result in batch.results:
             self._results[result.item_id] = result
+            self._doubts.update(dict.fromkeys(result.problems))
             self._seconds.update(result.seconds)
             if result.computed:
                 self._computed.add(result.item_id)
@@ -106,7 +108,7 @@ class RunStats:
             seconds=self.seconds | {"total": round(seconds, 3)},
             metrics=summarise([score for item in self.items for score in item.scores]),
             quarantine=tuple(self.quarantine),
-            problems=self.catalogue.problems,
+            problems=(*self.catalogue.problems, *self._doubts),
             single_stages=specs.get(SINGLE, ()),
             state=state.value,
         )

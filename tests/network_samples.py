@@ -26,9 +26,9 @@ def write_network(folder: Path, network: nn.Module, settings: Settings) -> dict[
     return {"weights": str(path), "sha256": digest}
 
 
-def render_frames(folder: Path, *, count: int) -> FrameCache:
+def render_frames(folder: Path, *, count: int, seed: int = 5) -> FrameCache:
     """A cache of so many procedural frames of 64 x 96 px."""
     settings = FrameSettings(scene=SceneSettings(height=64, width=96, slices=6))
-    cache = FrameCache.create(folder, capacity=count, seed=5, settings=settings, sources=Sources())
+    cache = FrameCache.create(folder, capacity=count, seed=seed, settings=settings, sources=Sources())
     assert list(cache.fill(Sources())) == [*range(count)]
     return cache

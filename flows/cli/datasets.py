@@ -11,6 +11,7 @@ import typer
 
 from flows.cli import console, options
 from flows.exits import EXIT_BAD_ITEMS, exits
+from ldp_core.errors import SettingsError
 
 app = typer.Typer()
 
@@ -138,7 +139,8 @@ def simulate(
     count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="How many pairs.")] = 12,
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height in px.")] = "840x560",
     seed: Annotated[
-        int, typer.Option("--seed", metavar="N", help="The same seed gives the same dataset.")
+        int,
+        typer.Option("--seed", metavar="N", help="The same seed gives the same pairs, another one others."),
     ] = 0,
     settings: Annotated[
         list[str] | None,
@@ -154,10 +156,19 @@ def simulate(
     with exits():
         width, height = options.parse_size(size)
         chosen = options.parse_settings(settings, ["simulate"])["simulate"]
+        _refuse_own_options(chosen)
         chosen |= {"width": width, "height": height}
-        SimulationSettings.parse(chosen)  # a mistake is told before a server starts
+        SimulationSettings.parse({**chosen, "seed": seed})  # a mistake is told before a server starts
         with prefect_engine(), console.showing_progress():
             simulate_dataset(folder, count, seed=seed, settings=chosen, processes=workers)
+
+
+def _refuse_own_options(chosen: Mapping[str, Any]) -> None:
+    own = {"seed": "--seed", "width": "--size", "height": "--size"}
+    for name in chosen.keys() & own.keys():
+        raise SettingsError(
+            "this setting is an option of its own", where=f"--set simulate.{name}", remedy=f"use {own[name]}"
+        )
 
 
 @options.command(app, options.DATASETS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -47,8 +48,7 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
         blur_truth_kind=item.blur_truth_kind,
         dp_axis=item.dp_axis,
     )
-    check_pair(pair)
-    return pair
+    return replace(pair, doubts=check_pair(pair))
 
 
 def encode_coc_px(coc_px: FloatMap) -> NDArray[np.uint16]:

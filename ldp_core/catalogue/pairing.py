@@ -26,6 +26,7 @@ SIDECAR: Final = "sidecar"
 PICTURE_EXTENSIONS: Final = frozenset(
     {
         *(".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".ppm", ".pgm"),
+        *(".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".jxl", ".avif", ".mpo"),
         *(".npy", ".exr", ".dng"),
     }
 )

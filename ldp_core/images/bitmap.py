@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final
 
 import imageio.v3
 import numpy as np
+from numpy.typing import NDArray
 
 from ldp_core.images.codec import Codec, PictureHeader, refuse_kind, report_damage
 
@@ -42,9 +43,19 @@ def _read_bmp_header(file: BinaryIO) -> PictureHeader:
     return PictureHeader(height=abs(height), width=width, channels=1 if grey else 3, bit_depth=8)
 
 
+def _require_colours(indices: NDArray[np.uint8], *, named: int) -> None:
+    """The decoder paints pixels whose colour the palette lacks black."""
+    if 0 < named <= indices.max():
+        raise report_damage(f"colour {indices.max()} in a BMP of {named} colours")
+
+
+def _count_colours(head: bytes) -> int:
+    """As the header says; 0 stands for all that the bits can tell apart."""
+    return int(struct.unpack_from("<I", head, 46)[0])
+
+
 def _is_grey(file: BinaryIO, position: int, head: bytes, bits: int) -> bool:
-    (named,) = struct.unpack_from("<I", head, 46)
-    count = min(named or 2**bits, 2**bits)
+    count = min(_count_colours(head) or 2**bits, 2**bits)
     file.seek(position)
     palette = file.read(count * _COLOUR_BYTES)
     if len(palette) < count * _COLOUR_BYTES:
@@ -59,6 +70,11 @@ def _decode_bmp(content: bytes) -> Any:
     row_bytes = (header.width * bits + 31) // 32 * 4
     if len(content) < start + row_bytes * header.height:
         raise report_damage("a BMP that is cut short")
+    if bits in _PALETTE_BITS:
+        rows = np.frombuffer(content, np.uint8, row_bytes * header.height, start).reshape(header.height, -1)
+        places = [rows >> shift & (2**bits - 1) for shift in range(8 - bits, -1, -bits)]
+        indices = np.stack(places, axis=-1).reshape(header.height, -1)[:, : header.width]
+        _require_colours(indices, named=_count_colours(content))
     pixels = imageio.v3.imread(content, extension=".bmp", plugin="pillow", mode="RGB")
     return pixels[..., 0] if header.channels == 1 else pixels
 

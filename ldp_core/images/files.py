@@ -18,8 +18,11 @@ from ldp_core.errors import (
     LdpError,
     ObjectMissingError,
 )
+from ldp_core.images.avif import AVIF
 from ldp_core.images.bitmap import BMP, NETPBM
 from ldp_core.images.codec import READABLE, Codec, PictureHeader, report_damage
+from ldp_core.images.jpeg2000 import JPEG2000
+from ldp_core.images.jpegxl import JPEGXL
 from ldp_core.images.lossy import JPEG, WEBP
 from ldp_core.images.numeric import EXR, NPY
 from ldp_core.images.png import PNG
@@ -32,13 +35,15 @@ _CODECS: Final = {
     "png": PNG,
     "tiff": TIFF,
     "jpeg": JPEG,
+    "jpeg 2000": JPEG2000,
+    "jpeg xl": JPEGXL,
+    "avif": AVIF,
     "webp": WEBP,
     "bmp": BMP,
     "ppm": NETPBM,
     "npy": NPY,
     "exr": EXR,
 }
-_BY_MAGIC: Final = {magic: codec for codec in _CODECS.values() for magic in codec.magics}
 
 PICTURE_FORMATS: Final = tuple(name for name, codec in _CODECS.items() if codec.encode)
 """Names of the formats that are written."""
@@ -82,8 +87,7 @@ def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: i
         _check_bytes(size, limits=limits)
         header = _read_header(io.BufferedReader(_RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
         _check_header(header, limits=limits)
-        if size < header.least_bytes:
-            raise report_damage(f"{size} bytes where the header announces {header.least_bytes}")
+        _check_length(size, header)
     return ImageRef(
         uri=uri,
         height=header.height,
@@ -101,7 +105,8 @@ def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: in
 
     An EXIF orientation is not applied: the views of a pair share it, and rotating them would turn the
     dual-pixel axis. Colour profiles and gamma chunks are not applied either. Floating point in 0..1
-    becomes 16 bit (`ldp_core.images.codec.quantise`), sensor values of a DNG are developed
+    becomes 16 bit (`ldp_core.images.codec.quantise`), 10 and 12 bit of JPEG 2000, JPEG XL and AVIF are spread
+    over 16 bit (`ldp_core.images.codec.fill_range`), sensor values of a DNG are developed
     (`ldp_core.images.dng`).
 
     Raises:
@@ -122,6 +127,7 @@ def decode_image(content: bytes, *, name: str = "", limits: ImageLimits = DEFAUL
         _check_bytes(len(content), limits=limits)
         header = _read_header(io.BytesIO(content))
         _check_header(header, limits=limits)
+        _check_length(len(content), header)
         return _shape_pixels(_find_codec(content).decode(content), header)
 
 
@@ -167,6 +173,11 @@ def _check_header(header: PictureHeader, *, limits: ImageLimits) -> None:
         raise _too_large(f"at most {limits.max_pixels} pixels", got=got)
 
 
+def _check_length(size_bytes: int, header: PictureHeader) -> None:
+    if size_bytes < header.least_bytes:
+        raise report_damage(f"{size_bytes} bytes where the header announces {header.least_bytes}")
+
+
 def _too_large(expected: str, *, got: str) -> ImageTooLargeError:
     return ImageTooLargeError(
         "the picture is larger than allowed",
@@ -178,8 +189,8 @@ def _too_large(expected: str, *, got: str) -> ImageTooLargeError:
 
 def _find_codec(content: bytes) -> Codec:
     refuse_unread(content)  # first: a CR2 begins as a TIFF does
-    for magic, codec in _BY_MAGIC.items():
-        if content.startswith(magic):
+    for codec in _CODECS.values():
+        if content.startswith(codec.magics) or (codec.matches and codec.matches(content[:SIGNATURE_BYTES])):
             return codec
     raise ImageFormatError(
         "this is not a picture",

@@ -101,6 +101,8 @@ class TestRestore:
         (("plan", ".", "--estimator", "crystal-ball"), "[settings]"),
         (("plan", ".", "--set", "nothing"), "[settings]"),
         (("simulate", "out", "--size", "big"), "[settings]"),
+        (("simulate", "out", "--set", "simulate.seed=4"), "[settings]"),
+        (("simulate", "out", "--set", "simulate.width=96"), "[settings]"),
     ],
 )
 def test_mistakes_are_explained_not_traced(
@@ -110,6 +112,26 @@ def test_mistakes_are_explained_not_traced(
     assert code == 1
     assert err.startswith(f"ldp: {message}")
     assert "Traceback" not in err
+
+
+def test_simulated_sets_of_two_seeds_have_equal_names_and_no_picture_in_common(
+    prefect_server: None, tmp_path: Path
+) -> None:
+    for name, seed, count in (("four", 4, 3), ("first of four", 4, 2), ("five", 5, 3)):
+        options = ("--size", "48x32", "--workers", 1)
+        code, _, err = run("simulate", tmp_path / name, "--seed", seed, "--count", count, *options)
+        assert code == 0, err
+    four, first, five = (
+        {
+            str(path.relative_to(tmp_path / name)): path.read_bytes()
+            for path in (tmp_path / name).rglob("*.png")
+        }
+        for name in ("four", "first of four", "five")
+    )
+    assert {Path(name).name for name in four} == {f"sim-{number:06d}.png" for number in range(3)}
+    assert four.keys() == five.keys()
+    assert not {*four.values()} & {*five.values()}
+    assert first.items() <= four.items()
 
 
 def test_a_demo_that_cannot_be_written_is_explained(tmp_path: Path) -> None:

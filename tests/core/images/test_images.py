@@ -218,7 +218,6 @@ class TestRefusals:
             ("photometric", saved(Image.new("CMYK", (8, 8)), "TIFF")),
             ("photometric", saved(Image.new("P", (8, 8)), "TIFF")),
             ("1 bit", saved(Image.new("1", (8, 8)), "TIFF")),
-            ("32 bit", tiff_bytes(np.zeros((8, 8), np.float32), photometric="minisblack")),
             ("32 bit", tiff_bytes(np.zeros((8, 8), np.uint32), photometric="minisblack")),
             ("sample format", tiff_bytes(np.zeros((8, 8), np.int16), photometric="minisblack")),
             ("several", tiff_bytes(np.zeros((3, 8, 8), np.uint8), photometric="minisblack")),
