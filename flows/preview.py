@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ldp_core.storage import absolute_url
+from ldp_core.types import AS_STORED, PixelOptions
 from tasks.cluster import embedded_memory_bytes, usable_bytes
 from tasks.pipeline import Choice, make_config
 from tasks.plan import Plan, declare_memory, estimate_seconds, make_plan
@@ -24,6 +25,7 @@ def preview_run(
     processes: int | None,
     single_settings: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
     baselines: Sequence[str] = (),
+    pixels: PixelOptions = AS_STORED,
 ) -> dict[str, Any]:
     """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time."""
     config = make_config(
@@ -32,6 +34,7 @@ def preview_run(
         deblurrer=deblurrer,
         single_settings=single_settings,
         baselines=baselines,
+        pixels=pixels,
     )
     plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)

@@ -11,7 +11,9 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, draw_pictures, record_run
+from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
+from ldp_core.types import PixelOptions
 from tasks.batches import (
     Batch,
     BatchResult,
@@ -49,6 +51,8 @@ def restore_dataset(
     processes: int | None = None,
     max_bad: float = 0.05,
     report_items: int = 200,
+    peak: int | str | None = None,
+    to_srgb: bool = False,
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
@@ -64,6 +68,8 @@ def restore_dataset(
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         report_items: how many items, worst first, get pictures in the report.
+        peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
+        to_srgb: convert pictures that have a colour profile to sRGB.
 
     Returns:
         The run's summary, as ``summary.json`` holds it.
@@ -79,6 +85,7 @@ def restore_dataset(
             deblurrer=(deblurrer, deblurrer_settings),
             single_settings=(single_estimator_settings, single_deblurrer_settings),
             baselines=baselines,
+            pixels=PixelOptions(parse_peak(peak), to_srgb),
         )
         plan: Plan = plan_run(unvisited(config), source, layout, dataset).unquote()
         require_memory(declare_memory(plan.to_do, config), workers)

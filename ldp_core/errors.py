@@ -3,7 +3,8 @@
     LdpError
     ├── SettingsError            a setting or option is not valid
     ├── CatalogueError           a source cannot be read as a dataset
-    │   └── PairingError         views that do not pair one to one
+    │   ├── PairingError         views that do not pair one to one
+    │   └── PeakUnnamedError     values end at 2^k - 1 of 16 bit, and nobody says whether that is full scale
     ├── ImageError               a picture cannot be used
     │   ├── ImageMissingError    no such object
     │   ├── ImageFormatError     not a picture, or a kind we do not read
@@ -12,7 +13,10 @@
     │   └── PairMismatchError    views of one item differ in size, depth or channels
     │       ├── SceneMismatchError   pictures of one item show different scenes
     │       ├── SameViewsError       left and right are the same pixels
-    │       └── SwappedViewsError    the views contradict the sign of the item's own blur truth
+    │       ├── SwappedViewsError    the views contradict the sign of the item's own blur truth
+    │       ├── PeakMismatchError    values above full scale, or pictures of different full scales
+    │       ├── OrientationMismatchError  EXIF turns some pictures of one item and not others
+    │       └── ColourMismatchError  colour profiles of one item differ
     ├── ArchiveError             the Zarr archive
     │   ├── ItemMissingError     no such item
     │   ├── ItemDamagedError     chunk missing, cut or altered; digest differs
@@ -84,6 +88,10 @@ class PairingError(CatalogueError):
     kind = "pairing"
 
 
+class PeakUnnamedError(CatalogueError):
+    kind = "peak_unnamed"
+
+
 class ImageError(LdpError):
     kind = "image"
 
@@ -118,6 +126,18 @@ class SameViewsError(PairMismatchError):
 
 class SwappedViewsError(PairMismatchError):
     kind = "swapped_views"
+
+
+class PeakMismatchError(PairMismatchError):
+    kind = "peak_mismatch"
+
+
+class OrientationMismatchError(PairMismatchError):
+    kind = "orientation_mismatch"
+
+
+class ColourMismatchError(PairMismatchError):
+    kind = "colour_mismatch"
 
 
 class ArchiveError(LdpError):

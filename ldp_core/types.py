@@ -83,6 +83,22 @@ GENERIC_CAMERA = "generic"
 
 
 @dataclass(frozen=True, slots=True)
+class PixelOptions:
+    """How the pixels of a source are to be read, where its user says so.
+
+    ``peak`` is the value of full scale of its pictures of 16 bit; ``to_srgb``: pictures with a colour profile
+    are converted to sRGB.
+    """
+
+    peak: int | None = None
+    to_srgb: bool = False
+
+
+AS_STORED = PixelOptions()
+"""What the files say holds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One photograph of a dataset: where its views lie and what else is known of it.
 
@@ -92,8 +108,10 @@ class Item:
     target is displaced by a few pixels, so that scores after a best-shift search are added.
     ``development`` names the rule that makes views of stored pictures that are none yet, such as raw
     sensor values; ``auxiliary`` are the further pictures it needs. Empty: pictures are views as stored.
-    ``camera`` names the profile of the camera that took it; ``peak`` is the pixel value of full scale, None
-    where it is that of the pixel type. With the views they choose the methods and settings of an item.
+    ``camera`` names the profile of the camera that took it; with the views it chooses methods and settings.
+    ``peak`` is the pixel value of full scale, None where it is that of the pixel type: pixels are scaled to
+    full range when they are decoded. ``colour`` names the colour profile of its pictures, empty for sRGB;
+    ``to_srgb``: they are converted from it when they are decoded.
     ``version`` counts the contents that its sources have had: (id, version, stage key) names a result.
     """
 
@@ -112,6 +130,8 @@ class Item:
     version: int = 1
     camera: str = GENERIC_CAMERA
     peak: int | None = None
+    colour: str = ""
+    to_srgb: bool = False
 
     @property
     def key(self) -> str:
@@ -166,6 +186,8 @@ class Pair:
     `both_views`, methods that look at one picture take `ldp_core.single_view.input_image`.
 
     Pixels stand as in the source, whatever ``dp_axis`` is; methods see them turned (`ldp_core.axis_adapter`).
+    They are full range: where the source had another full scale, ``source_peak`` says which. ``colour`` names
+    their colour profile, empty for sRGB.
     ``doubts`` are what its pictures tell against it, short of proof; they are no part of its content.
     """
 
@@ -180,6 +202,8 @@ class Pair:
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED
     dp_axis: DpAxis = DpAxis.X
     version: int = 1
+    source_peak: int | None = None
+    colour: str = ""
     doubts: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
+from ldp_core.catalogue import require_named_peak
 from ldp_core.types import Item, QuarantineRecord
 from tasks.cluster import stream
 from tasks.items import (
@@ -67,8 +68,14 @@ class BatchResult:
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def plan_run(config: PipelineConfig, source: str, layout: str, dataset: str | None) -> quote:
-    """Catalogue a source and plan what is left to do for it; the plan, quoted."""
-    return quote(make_plan(config, source, layout=layout, dataset=dataset))
+    """Catalogue a source and plan what is left to do for it; the plan, quoted.
+
+    Raises:
+        PeakUnnamedError: the values of its pictures end below full scale, and their peak is not named.
+    """
+    plan = make_plan(config, source, layout=layout, dataset=dataset)
+    require_named_peak(plan.catalogue)
+    return quote(plan)
 
 
 @task(task_run_name="ingest-{batch.number}", cache_policy=NO_CACHE, persist_result=False)

@@ -19,6 +19,7 @@ import torch
 from ldp_core.archive import Archive
 from ldp_core.catalogue import load_pair
 from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingError, LdpError
+from ldp_core.images.scale import FULL_SCALE
 from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import Item, Pair, Problem, QuarantineRecord, Score
@@ -169,8 +170,9 @@ def quarantined(item_id: str, stage: str, error: Exception) -> Failed:
 def provenance_of(item: Item, doubts: Sequence[Problem] = ()) -> dict[str, object]:
     """What the frames of an item record of their origin, and of doubts about it, if there are any."""
     developed = {"development": item.development} if item.development else {}
+    converted = {"converted_to_srgb_from": item.colour or "several profiles"} if item.to_srgb else {}
     doubted = {"doubts": [asdict(doubt) for doubt in doubts]} if doubts else {}
-    return {"source": _sources(item), **developed, **doubted}
+    return {"source": _sources(item), **developed, **converted, **doubted}
 
 
 def doubts_of(provenance: Mapping[str, Any]) -> tuple[Problem, ...]:
@@ -239,6 +241,7 @@ def _refuse_changed(config: PipelineConfig, item: Item) -> tuple[Problem, ...]:
     recorded = attributes["provenance"].get("source") or {}
     sizes = {name: ref["size_bytes"] for name, ref in _sources(item).items()}
     archived = {name: ref["size_bytes"] for name, ref in recorded.items()}
+    _refuse_read_otherwise(attributes, item)
     if sizes != archived:
         raise ItemConflictError(
             "the source has changed since this item was archived",
@@ -248,6 +251,20 @@ def _refuse_changed(config: PipelineConfig, item: Item) -> tuple[Problem, ...]:
             remedy="archive the changed source under another --dataset name; nothing is overwritten",
         )
     return doubts_of(attributes["provenance"])
+
+
+def _refuse_read_otherwise(attributes: Mapping[str, Any], item: Item) -> None:
+    """The same source read with another peak, or converted to sRGB or not, gives other frames."""
+    archived = attributes.get("peak"), "converted_to_srgb_from" in attributes["provenance"]
+    asked = None if item.peak == FULL_SCALE else item.peak, item.to_srgb
+    if archived != asked:
+        raise ItemConflictError(
+            "this item is archived with pixels that were read otherwise",
+            where=item.id,
+            expected="peak {}, converted to sRGB: {}".format(*archived),
+            got="peak {}, converted to sRGB: {}".format(*asked),
+            remedy="give --peak and --to-srgb as before, or another --dataset name",
+        )
 
 
 @contextmanager

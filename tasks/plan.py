@@ -117,14 +117,14 @@ class Plan:
 
 
 def make_plan(config: PipelineConfig, source: str, *, layout: str, dataset: str | None = None) -> Plan:
-    """Catalogue a source and compare it with an archive: headers and a listing per stage key, no pixels.
+    """Catalogue a source and compare it with an archive: headers, a few pictures, a listing per stage key.
 
     Raises:
         SettingsError: a method or a setting is unknown.
         CatalogueError: the source cannot be read as a dataset.
     """
     pipeline_of(config, ItemTraits())  # a method that is unknown is refused before anything is read
-    catalogue = read_catalogue(source, layout=layout, dataset=dataset)
+    catalogue = read_catalogue(source, layout=layout, dataset=dataset, pixels=config.pixels)
     pipelines = pipelines_for(config, catalogue.items)
     return Plan(catalogue, config, pipelines, list_completed(config.archive, pipelines.values()))
 

@@ -299,7 +299,8 @@ def _repair_run_file(archive: str, corrupt: Corruption, when: str) -> Repair:
 
 def _make_catalogue(run: Run) -> bytes:
     source, layout, dataset = run.summary.source, run.summary.layout, run.summary.dataset
-    return catalogue_to_jsonl(read_catalogue(source, layout=layout, dataset=dataset)).encode()
+    found = read_catalogue(source, layout=layout, dataset=dataset, pixels=run.config.pixels)
+    return catalogue_to_jsonl(found).encode()
 
 
 def _make_quarantine(run: Run) -> bytes:

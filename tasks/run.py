@@ -40,7 +40,7 @@ from ldp_core.errors import (
 from ldp_core.item_ids import make_item_key, split_item_key
 from ldp_core.metrics.summary import read_scores_table, scores_table
 from ldp_core.storage import join, list_folder, read_bytes, write_bytes
-from ldp_core.types import BASELINE, Catalogue, RunSummary, Score, StageSpec
+from ldp_core.types import BASELINE, Catalogue, PixelOptions, RunSummary, Score, StageSpec
 from tasks.items import COMPUTING_THREADS
 from tasks.pipeline import Pipeline, definition_of
 from tasks.stage import (
@@ -381,7 +381,7 @@ def specs_from_stored(record: Mapping[str, Any]) -> dict[str, tuple[StageSpec, .
 
 
 def _to_stored(run_id: str, config: PipelineConfig, pipelines: Mapping[str, Pipeline]) -> dict[str, Any]:
-    job = {
+    job: dict[str, Any] = {
         "archive": config.archive,
         "estimator": asdict(config.pair.estimator),
         "deblurrer": asdict(config.pair.deblurrer),
@@ -391,6 +391,7 @@ def _to_stored(run_id: str, config: PipelineConfig, pipelines: Mapping[str, Pipe
         "baselines": [asdict(method) for method in config.baselines],
         "measuring": asdict(MethodConfig("disparity")),  # of no effect; earlier versions wrote it
     }
+    job |= {name: value for name, value in asdict(config.pixels).items() if value}
     specs = {name: [asdict(spec) for spec in pipeline.specs] for name, pipeline in pipelines.items()}
     record: dict[str, Any] = {"run_id": run_id, "job": job, "stages": specs.pop(PAIR, [])}
     record |= {"single_stages": specs.pop(SINGLE)} if SINGLE in specs else {}
@@ -412,6 +413,7 @@ def _from_stored(archive: str, job: Mapping[str, Any]) -> PipelineConfig:
             method("single_deblurrer", default.single.deblurrer),
         ),
         tuple(MethodConfig(**one) for one in job.get("baselines", ())),
+        PixelOptions(job.get("peak"), job.get("to_srgb", False)),
     )
 
 
@@ -425,7 +427,7 @@ def _to_stages(specs: Iterable[StageSpec]) -> Iterator[Stage]:
 def _identify(item: Mapping[str, Any]) -> tuple[str, str]:
     """Key of an item in a catalogue on disk, and the name of its pipeline."""
     views = 1 if item.get("right") is None else 2
-    traits = ItemTraits(views, **{name: item[name] for name in ("camera", "peak") if name in item})
+    traits = ItemTraits(views, **{name: item[name] for name in ("camera",) if name in item})
     return make_item_key(item["id"], item.get("version", 1)), traits.name
 
 

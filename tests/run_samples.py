@@ -39,7 +39,7 @@ def start_run(archive: Path, source: Path, run_id: str, **settings: Any) -> Run:
 
 def begin_run(config: PipelineConfig, source: Path, run_id: str, *, dataset: str = "set") -> Run:
     """As `start_run`, of any configuration."""
-    catalogue = read_catalogue(str(source), layout="folders", dataset=dataset)
+    catalogue = read_catalogue(str(source), layout="folders", dataset=dataset, pixels=config.pixels)
     return Run.start(config, catalogue, pipelines_for(config, catalogue.items), run_id=run_id)
 
 

@@ -24,6 +24,8 @@ def restore(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     estimator: options.Estimator = "disparity",
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
@@ -52,6 +54,8 @@ def restore(
             processes=workers,
             max_bad=max_bad,
             report_items=report_items,
+            peak=peak,
+            to_srgb=to_srgb,
         )
     _exit_for(summary)
 
@@ -61,6 +65,8 @@ def ingest(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
@@ -72,7 +78,7 @@ def ingest(
     from flows.ingest import ingest_dataset
 
     with exits(), prefect_engine(), console.showing_progress():
-        summary = ingest_dataset(source, layout, archive, dataset, cluster, workers, max_bad)
+        summary = ingest_dataset(source, layout, archive, dataset, cluster, workers, max_bad, peak, to_srgb)
     console.print_json(summary) if as_json else _print_summary(summary)
     _exit_for(summary)
 
@@ -82,6 +88,8 @@ def plan(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     estimator: options.Estimator = "disparity",
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
@@ -105,6 +113,7 @@ def plan(
             processes=workers,
             single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
             baselines=baseline or (),
+            pixels=options.parse_pixels(peak, to_srgb),
         )
     console.print_json(preview) if as_json else _print_plan(preview)
 
@@ -114,6 +123,8 @@ def catalogue(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     output: Annotated[
         Path | None,
         options.output_option("--output", "-o", metavar="FILE", help="Write to this file instead."),
@@ -124,7 +135,8 @@ def catalogue(
     from ldp_core.storage import write_bytes
 
     with exits():
-        found = read_catalogue(source, layout=layout, dataset=dataset)
+        pixels = options.parse_pixels(peak, to_srgb)
+        found = read_catalogue(source, layout=layout, dataset=dataset, pixels=pixels)
         text = catalogue_to_jsonl(found)
         typer.echo(text, nl=False) if output is None else write_bytes(str(output), text.encode())
     if any(problem.refuses_item for problem in found.problems):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -15,6 +15,9 @@ from typer.exceptions import TyperException
 
 import ldp_core
 from ldp_core.errors import SettingsError, suggest
+
+if TYPE_CHECKING:
+    from ldp_core.types import PixelOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -211,6 +214,19 @@ MaxBad = Annotated[
     ),
 ]
 
+Peak = Annotated[
+    str | None,
+    source_option(
+        "--peak",
+        metavar="N",
+        help="Pixel value of full scale of 16-bit pictures, such as 4095, or 'full' for 65535. "
+        "Default: what the pictures say, else 65535.",
+    ),
+]
+ToSrgb = Annotated[
+    bool, source_option("--to-srgb", help="Convert pictures that have a colour profile to sRGB.")
+]
+
 METHOD_STAGES = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
 """What `--set` sets something of in a run; the `single_` ones serve items whose second view is missing."""
 
@@ -235,6 +251,18 @@ def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> 
             )
         chosen[stage][name] = _parse_value(value)
     return chosen
+
+
+def parse_pixels(peak: str | None, to_srgb: bool = False) -> PixelOptions:
+    """How pixels are to be read, from ``--peak`` and ``--to-srgb``.
+
+    Raises:
+        SettingsError: the peak is no value of 16 bit.
+    """
+    from ldp_core.images.scale import parse_peak
+    from ldp_core.types import PixelOptions
+
+    return PixelOptions(parse_peak(peak), to_srgb)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -139,6 +139,8 @@ def _build_pair(item: str, frames: StoredArray, truth: FloatMap | None) -> Pair:
         blur_truth_kind=BlurTruthKind(record["blur_truth_kind"]),
         dp_axis=DpAxis(record.get("dp_axis", DpAxis.X)),
         version=version,
+        source_peak=record.get("peak"),
+        colour=record.get("colour", ""),
     )
     if list(named_views(pair)) != record["views"]:
         raise ValueError(f"views {record['views']}, of which {list(named_views(pair))} are known")

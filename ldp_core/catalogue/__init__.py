@@ -7,6 +7,7 @@ whatever could not become an item. A catalogue is kept as immutable JSON lines.
 from ldp_core.catalogue.jsonl import catalogue_from_jsonl, catalogue_to_jsonl
 from ldp_core.catalogue.layouts import LAYOUTS
 from ldp_core.catalogue.load import decode_coc_px, encode_coc_px, load_pair
+from ldp_core.catalogue.peaks import require_named_peak
 from ldp_core.catalogue.read import read_catalogue
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "encode_coc_px",
     "load_pair",
     "read_catalogue",
+    "require_named_peak",
 ]

@@ -2,7 +2,7 @@
 
 The same catalogue gives the same bytes: keys sorted, ASCII only, a line feed after every line. The header
 counts the lines, so that a text cut short is noticed. External results stand as ``peers``, as ever; what an
-item says of its version, camera and peak is left out where it says nothing particular.
+item says of its version, camera, peak and colours is left out where it says nothing particular.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _ProblemLine(_Line):
 _LineType = TypeVar("_LineType", bound=_Line)
 _ITEM = TypeAdapter(Item)
 _EXTERNAL_KEY = '"peers":'
-_DEFAULTS = {"version": 1, "camera": GENERIC_CAMERA, "peak": None}
+_DEFAULTS = {"version": 1, "camera": GENERIC_CAMERA, "peak": None, "colour": "", "to_srgb": False}
 """Of fields that came later: texts without them are the same as before."""
 _PROBLEM = TypeAdapter(Problem)
 

@@ -58,7 +58,8 @@ class ItemSpec:
 
     Roles are ``left``, ``right``, ``target``, ``blur_truth``; any other role names an external result.
     ``development`` and ``auxiliary`` are as in `ldp_core.types.Item`, the latter as URLs.
-    ``where`` is the file, or the row of a manifest, that a problem of this item points to.
+    ``where`` is the file, or the row of a manifest, that a problem of this item points to. ``peak`` is the
+    pixel value of full scale where the source names it (65535 to say that the range is full).
     """
 
     name: str
@@ -70,6 +71,7 @@ class ItemSpec:
     dp_axis: DpAxis = DpAxis.X
     development: str = ""
     auxiliary: Mapping[str, str] = field(default_factory=dict)
+    peak: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldp_core.images.codec import Codec, PictureHeader, refuse_kind, report_damage
+from ldp_core.images.traits import PictureTraits
 
 _BMP_HEADER_BYTES: Final = 54
 _INFO_HEADER_BYTES: Final = 40  # the shortest since Windows 3; that of OS/2 has 12
@@ -25,7 +26,7 @@ _NETPBM_HEADER_BYTES: Final = 4096  # a real header has about 15 bytes, and a li
 _GAP: Final = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _NETPBM: Final = re.compile(rb"P([56])" + (_GAP + rb"(\d{1,9})") * 3 + rb"\s")
 _KINDS: Final = {"5": 1, "6": 3}
-_PEAKS: Final = {255: 8, 65535: 16}  # any other would be read as a darker picture
+_FULL_SCALES: Final = (255, 65535)
 
 
 def _read_bmp_header(file: BinaryIO) -> PictureHeader:
@@ -93,18 +94,20 @@ def _parse_netpbm(start: bytes) -> tuple[PictureHeader, int]:
     width, height, peak = (int(field) for field in match.groups()[1:])
     if not (width and height):
         raise report_damage(f"a size of {width} x {height}")
-    if peak not in _PEAKS:
-        raise refuse_kind(
-            f"PPM or PGM whose largest value is {peak}",
-            remedy="scale the whole dataset to 255 or 65535 by one factor, and store it again",
-        )
-    channels = _KINDS[match[1].decode()]
-    header = PictureHeader(height=height, width=width, channels=channels, bit_depth=_PEAKS[peak])
+    if not 0 < peak <= _FULL_SCALES[1]:
+        raise report_damage(f"a PPM or PGM whose largest value is {peak}")
+    header = PictureHeader(
+        height=height,
+        width=width,
+        channels=_KINDS[match[1].decode()],
+        bit_depth=8 if peak <= _FULL_SCALES[0] else 16,
+        traits=PictureTraits(peak=None if peak in _FULL_SCALES else peak),
+    )
     return header, match.end()
 
 
 def _decode_netpbm(content: bytes) -> Any:
-    """Taken from the bytes: Pillow, and so imageio, cut PPM of 16 bit to 8."""
+    """Taken from the bytes, values as they are: Pillow, and so imageio, cut PPM of 16 bit to 8."""
     header, start = _parse_netpbm(content[:_NETPBM_HEADER_BYTES])
     shape = header.height, header.width, header.channels
     end = start + int(np.prod(shape, dtype=np.int64)) * header.bit_depth // 8

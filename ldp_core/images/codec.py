@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldp_core.errors import ImageFormatError, ImageSupportError
+from ldp_core.images.traits import NO_TRAITS, PictureTraits
 
 READABLE: Final = (
     "grey or RGB of 8 or 16 bit, or of 0..1, as PNG, TIFF, JPEG, JPEG 2000, JPEG XL, AVIF, WebP, BMP, PPM, "
@@ -30,6 +31,7 @@ class PictureHeader:
     bit_depth: int
     least_bytes: int = 0
     """A shorter file lacks pixels; 0 where the header does not tell."""
+    traits: PictureTraits = NO_TRAITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,15 @@ class Codec:
 
     ``decode`` gives ``(h, w)`` or ``(h, w, channels)`` unsigned integers of a file whose header was accepted.
     ``encode`` takes ``(h, w)`` or ``(h, w, 3)``, contiguous; None where the format is only read.
-    Whatever either raises of its own accord is reported as damage.
+    ``find_late_exif`` finds the EXIF block in a file that may hold it behind its pixels; else None.
+    Whatever any of them raises of its own accord is reported as damage.
     """
 
     magics: tuple[bytes, ...]
     read_header: Callable[[BinaryIO], PictureHeader]
     decode: Callable[[bytes], Any]
     encode: Callable[[NDArray[Any]], bytes] | None = None
+    find_late_exif: Callable[[bytes], bytes] | None = None
     matches: Callable[[bytes], bool] | None = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -26,7 +27,9 @@ from ldp_core.images.jpegxl import JPEGXL
 from ldp_core.images.lossy import JPEG, WEBP
 from ldp_core.images.numeric import EXR, NPY
 from ldp_core.images.png import PNG
+from ldp_core.images.scale import to_full_scale
 from ldp_core.images.tiff import TIFF
+from ldp_core.images.traits import UPRIGHT, PictureTraits, read_exif
 from ldp_core.images.unread import SIGNATURE_BYTES, refuse_unread
 from ldp_core.settings import Settings
 from ldp_core.types import ImageRef, Pixels
@@ -70,7 +73,22 @@ class ImageLimits(Settings):
 DEFAULT_LIMITS: Final = ImageLimits()
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Pixels as the file holds them, whatever their full scale, and what the file says of them."""
+
+    pixels: Pixels
+    traits: PictureTraits
+
+
 def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> ImageRef:
+    """As `probe_picture`, without the traits."""
+    return probe_picture(uri, limits=limits, size_bytes=size_bytes)[0]
+
+
+def probe_picture(
+    uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None
+) -> tuple[ImageRef, PictureTraits]:
     """What the header of a picture says, read by small range reads; no pixel is decoded.
 
     ``size_bytes`` is the encoded size where a listing has told it already; it saves a request.
@@ -88,7 +106,7 @@ def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: i
         header = _read_header(io.BufferedReader(_RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
         _check_header(header, limits=limits)
         _check_length(size, header)
-    return ImageRef(
+    ref = ImageRef(
         uri=uri,
         height=header.height,
         width=header.width,
@@ -96,6 +114,7 @@ def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: i
         bit_depth=header.bit_depth,
         size_bytes=size,
     )
+    return ref, header.traits
 
 
 def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> Pixels:
@@ -103,11 +122,12 @@ def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: in
 
     ``size_bytes`` is the encoded size where it is known already; it saves a request.
 
-    An EXIF orientation is not applied: the views of a pair share it, and rotating them would turn the
-    dual-pixel axis. Colour profiles and gamma chunks are not applied either. Floating point in 0..1
-    becomes 16 bit (`ldp_core.images.codec.quantise`), 10 and 12 bit of JPEG 2000, JPEG XL and AVIF are spread
-    over 16 bit (`ldp_core.images.codec.fill_range`), sensor values of a DNG are developed
-    (`ldp_core.images.dng`).
+    Where the format says that full scale is less than that of the type (a PGM up to 4095, a TIFF of 12
+    bit), values are scaled to it exactly (`ldp_core.images.scale`). An EXIF orientation is not applied: the
+    views of a pair share it, and rotating them would turn the dual-pixel axis. Colour profiles and gamma
+    chunks are not applied either. Floating point in 0..1 becomes 16 bit (`ldp_core.images.codec.quantise`),
+    10 and 12 bit of JPEG 2000, JPEG XL and AVIF are spread over 16 bit (`ldp_core.images.codec.fill_range`),
+    sensor values of a DNG are developed (`ldp_core.images.dng`).
 
     Raises:
         ImageMissingError: there is no such object.
@@ -115,20 +135,35 @@ def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: in
         ImageFormatError: it is damaged, or of a kind that is not read.
         StorageError: the store refused or could not be reached.
     """
+    found = read_picture(uri, limits=limits, size_bytes=size_bytes)
+    return to_full_scale(found.pixels, found.traits.peak, where=uri)
+
+
+def read_picture(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> Picture:
+    """As `read_image`, with the values as the file holds them, and what it says of them."""
     with _image_errors(uri):
         _check_bytes(storage.size_of(uri) if size_bytes is None else size_bytes, limits=limits)
         content = storage.read_bytes(uri)
-    return decode_image(content, name=uri, limits=limits)
+    return _decode_picture(content, name=uri, limits=limits)
 
 
 def decode_image(content: bytes, *, name: str = "", limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
     """As `read_image`, from bytes in memory; ``name`` is what errors call the picture."""
+    found = _decode_picture(content, name=name, limits=limits)
+    return to_full_scale(found.pixels, found.traits.peak, where=name)
+
+
+def _decode_picture(content: bytes, *, name: str, limits: ImageLimits) -> Picture:
     with _image_errors(name):
         _check_bytes(len(content), limits=limits)
-        header = _read_header(io.BytesIO(content))
+        header, codec = _read_header(io.BytesIO(content)), _find_codec(content)
         _check_header(header, limits=limits)
         _check_length(len(content), header)
-        return _shape_pixels(_find_codec(content).decode(content), header)
+        pixels, traits = _shape_pixels(codec.decode(content), header), header.traits
+        if codec.find_late_exif and traits.orientation == UPRIGHT:
+            exif = codec.find_late_exif(content)
+            traits = replace(traits, orientation=read_exif(exif).orientation if exif else UPRIGHT)
+    return Picture(pixels, traits)
 
 
 def encode_image(pixels: Pixels, format: str = "png") -> bytes:  # noqa: A002

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -17,21 +18,51 @@ from tifffile.tifffile import imagej_description_metadata, shaped_description_me
 
 from ldp_core.images import dng
 from ldp_core.images.codec import Codec, PictureHeader, drop_opaque, quantise, refuse_kind
+from ldp_core.images.colour import MAX_PROFILE_BYTES, SRGB
+from ldp_core.images.scale import FULL_SCALE
 from ldp_core.images.tiff_pages import require_segments, require_tiles, walk_pages
+from ldp_core.images.traits import PictureTraits, to_ceiling, to_orientation
 
 _MAGICS: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _GREY, _RGB = 1, 2
 _UNSIGNED, _FLOAT = 1, 3
-_DEPTHS: Final = {_UNSIGNED: (8, 16), _FLOAT: (16, 32, 64)}
+_DEPTHS: Final = {_UNSIGNED: (8, 10, 12, 14, 16), _FLOAT: (16, 32, 64)}
 _ALPHA = (1, 2)
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _ROUNDING_PX: Final = 1.0  # the sides of a level are whole numbers, rounded up or down
+_ORIENTATION, _MAX_SAMPLE_VALUE, _PROFILE = 274, 281, 34675
+_PACKED_BITS: Final = (10, 12, 14)  # of sensors; decoded to 16 bit, their values as they are
 
 
 def _read_header(file: BinaryIO) -> PictureHeader:
     """The header, from the directory of the full picture wherever in the file it lies."""
     with tifffile.TiffFile(file) as tiff:
-        return dng.accept(tiff) if tiff.is_dng else _accept_page(_find_page(tiff))
+        if tiff.is_dng:
+            header = dng.accept(tiff)
+            orientation = to_orientation(tiff.pages.first.tags.valueof(_ORIENTATION))
+            return replace(header, traits=PictureTraits(peak=FULL_SCALE, orientation=orientation))
+        page = _find_page(tiff)
+        header = _accept_page(page)
+        return replace(header, traits=_read_traits(page))
+
+
+def _read_traits(page: tifffile.TiffPage) -> PictureTraits:
+    """Of the full picture. Floating point is at full scale."""
+    profile = page.tags.get(_PROFILE)
+    known = profile is not None and profile.count <= MAX_PROFILE_BYTES
+    ceiling = _first(page.tags.valueof(_MAX_SAMPLE_VALUE)) if page.bitspersample == 16 else None
+    packed = 2**page.bitspersample - 1 if page.bitspersample in _PACKED_BITS else None
+    is_float = page.sampleformat == _FLOAT
+    return PictureTraits(
+        peak=FULL_SCALE if is_float else packed,
+        ceiling=None if is_float else to_ceiling(ceiling),
+        profile=bytes(profile.value) if profile and known else SRGB,
+        orientation=to_orientation(page.tags.valueof(_ORIENTATION)),
+    )
+
+
+def _first(value: object) -> object:
+    return value[0] if isinstance(value, tuple) and value else value
 
 
 def _decode(content: bytes) -> Any:
@@ -110,7 +141,7 @@ def _accept_page(page: tifffile.TiffPage) -> PictureHeader:
         height=page.imagelength,
         width=page.imagewidth,
         channels=channels,
-        bit_depth=16 if page.sampleformat == _FLOAT else page.bitspersample,
+        bit_depth=8 if page.bitspersample == 8 else 16,
     )
 
 

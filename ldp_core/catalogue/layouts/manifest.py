@@ -1,9 +1,9 @@
 """A table of pictures: CSV, JSON lines or Parquet, read whole into memory.
 
-The column ``left`` is required; ``right``, ``id``, ``target``, ``blur_truth`` and ``peer:<name>`` are
-optional. A row without ``right`` is an item of a single view; without the column, no unknown column may be
-there, as that may be a misspelt one. Paths are relative to the manifest, or absolute, or URLs. Without
-``id`` an item is named after the file of its left view.
+The column ``left`` is required; ``right``, ``id``, ``target``, ``blur_truth``, ``peer:<name>`` and ``peak``
+(the pixel value of full scale, or ``full``) are optional. A row without ``right`` is an item of one view;
+without the column, no unknown column may be there, as that may be a misspelt one. Paths are relative to the
+manifest, or absolute, or URLs. Without ``id`` an item is named after the file of its left view.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
-from ldp_core.errors import CatalogueError
+from ldp_core.errors import CatalogueError, SettingsError
+from ldp_core.images.scale import parse_peak
 from ldp_core.item_ids import is_unicode
 from ldp_core.storage import absolute_url, join, read_bytes
 from ldp_core.types import Problem
 
 _EXTERNAL: Final = "peer:"
 _ROLES: Final = (LEFT, RIGHT, TARGET, BLUR_TRUTH)
-_KNOWN: Final = "left, right, id, target, blur_truth, peer:<name>"
+_PEAK: Final = "peak"
+_KNOWN: Final = "left, right, id, target, blur_truth, peer:<name>, peak"
 
 Row = tuple[int, dict[str, Any]]
 
@@ -51,7 +53,7 @@ def read_manifest(source: str) -> ItemSpecs:
     table = _read_table(source)
     roles = _find_roles(table.columns, source=source)
     manifest = absolute_url(source)
-    problems = [_unread_column(manifest, name) for name in table.columns if name not in {*roles, "id"}]
+    problems = [_unread_column(manifest, name) for name in table.columns if name not in {*roles, "id", _PEAK}]
     items: list[ItemSpec] = []
     for number, row in table.rows:
         found = _read_row(row, roles, manifest=manifest, where=f"{manifest} row {number}")
@@ -65,7 +67,7 @@ def read_manifest(source: str) -> ItemSpecs:
 def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
     """Role of each picture column."""
     external = {name: name.removeprefix(_EXTERNAL) for name in columns if name.startswith(_EXTERNAL)}
-    unknown = {*columns} - {*_ROLES, *external, "id"}
+    unknown = {*columns} - {*_ROLES, *external, "id", _PEAK}
     needed = (LEFT, RIGHT) if unknown else (LEFT,)  # an unknown column may be a misspelt one
     if missing := [name for name in needed if name not in columns]:
         raise CatalogueError(
@@ -92,7 +94,10 @@ def _read_row(
     if pictures[LEFT] == pictures.get(RIGHT):
         return _bad_row(where, f"left and right are the same picture, {cells[LEFT]}")
     name = row.get("id", "").strip() or PurePosixPath(cells[LEFT]).stem
-    return ItemSpec(name, where, pictures)
+    try:
+        return ItemSpec(name, where, pictures, peak=parse_peak(row.get(_PEAK)))
+    except SettingsError as error:
+        return _bad_row(where, f"column '{_PEAK}' holds {row[_PEAK]!r}; expected: {error.expected}")
 
 
 def _resolve(path: str, *, manifest: str) -> str:

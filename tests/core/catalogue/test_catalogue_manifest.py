@@ -19,7 +19,7 @@ from pyarrow import parquet
 from ldp_core import storage
 from ldp_core.catalogue import read_catalogue
 from ldp_core.errors import CatalogueError, StorageError
-from ldp_core.images import encode_image, probe_image
+from ldp_core.images import PictureTraits, encode_image, probe_picture
 from ldp_core.types import Catalogue, ImageRef
 
 Rows = list[dict[str, Any]]
@@ -232,11 +232,11 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Addresses of the pictures whose headers were asked for."""
     asked: list[str] = []
 
-    def probe(url: str, **options: Any) -> ImageRef:
+    def probe(url: str, **options: Any) -> tuple[ImageRef, PictureTraits]:
         asked.append(url)
-        return probe_image(url, **options)
+        return probe_picture(url, **options)
 
-    monkeypatch.setattr(import_module("ldp_core.catalogue.read"), "probe_image", probe)
+    monkeypatch.setattr(import_module("ldp_core.catalogue.read"), "probe_picture", probe)
     return asked
 
 

@@ -11,7 +11,7 @@ from picture_samples import pil_bytes
 from PIL import Image
 
 from ldp_core.catalogue import read_catalogue
-from ldp_core.errors import ImageFormatError
+from ldp_core.errors import ImageFormatError, PeakMismatchError
 from ldp_core.images import decode_image, encode_image, probe_image
 from ldp_core.images.unread import UNREAD_FORMATS
 
@@ -108,9 +108,20 @@ class TestNetpbm:
             decode_image(netpbm(RGB)[:keep])
 
     @pytest.mark.parametrize("peak", [1, 254, 1023, 4095, 65534])
-    def test_other_largest_values_are_refused(self, peak: int) -> None:
-        with pytest.raises(ImageFormatError, match=f"largest value is {peak}"):
+    def test_other_largest_values_are_scaled_to_full_range(self, peak: int) -> None:
+        full, kind = (255, "u1") if peak < 256 else (65535, ">u2")
+        values = np.array([[0, peak // 2], [peak - 1, peak]])
+        found = decode_image(b"P5 2 2 %d\n" % peak + values.astype(kind).tobytes())[..., 0]
+        np.testing.assert_array_equal(found, np.floor(values * full / peak + 0.5))
+
+    @pytest.mark.parametrize("peak", [0, 65536, 999999999])
+    def test_impossible_largest_values_are_damage(self, peak: int) -> None:
+        with pytest.raises(ImageFormatError, match="damaged"):
             decode_image(b"P5 2 2 %d\n" % peak + bytes(8))
+
+    def test_values_above_the_largest_one_are_refused(self) -> None:
+        with pytest.raises(PeakMismatchError, match="above the peak"):
+            decode_image(b"P5 2 2 1023\n" + bytes([4, 0]) * 4)
 
     @pytest.mark.parametrize("kind", [1, 2, 3, 4, 7])
     def test_text_and_bits_are_refused(self, kind: int) -> None:
