@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from ldp_core.evaluation import FamilyScore
     from ldp_core.evaluation.detection import DetectionReport, GateSet
     from ldp_core.evaluation.maps import Table as MapTable
+    from ldp_core.evaluation.thin_structures import StructureMean
     from ldp_core.metrics.bootstrap import Interval
     from ldp_core.optics.realism import OpticsReport
 
+THIN_STRUCTURES_SEED = 71_000
 MAPS_SEED = 90_000
 """Of simulated pairs that no training has seen."""
 
@@ -235,6 +237,37 @@ def families(
     with exits():
         scores = list(evaluate_families(deblurrer or list(DEBLURRERS), scenes=scenes))
         console.print_json([asdict(score) for score in scores]) if as_json else print_families(scores)
+
+
+@options.command(app, "Commands")
+def thin_structures(
+    deblurrer: options.Measured = None,
+    scenes: Annotated[
+        int, options.source_option("--scenes", min=1, metavar="N", help="Simulated scenes.")
+    ] = 12,
+    seed: Annotated[
+        int, options.source_option("--seed", min=0, metavar="N", help="Another seed gives other scenes.")
+    ] = THIN_STRUCTURES_SEED,
+    as_json: options.Json = False,
+) -> None:
+    """Measure maps and deblurrers beside the edges of simulated bars, fences, wires and branches."""
+    from dataclasses import asdict
+
+    from ldp_core.evaluation.thin_structures import evaluate_thin_structures, summarise_structures
+
+    with exits():
+        scores = list(evaluate_thin_structures(deblurrer or ["wiener"], scenes=scenes, seed=seed))
+        means = summarise_structures(scores)
+        console.print_json([asdict(mean) for mean in means]) if as_json else print_structures(means)
+
+
+def print_structures(means: Sequence[StructureMean]) -> None:
+    """Measures by subject and place, with their intervals."""
+    rows = [
+        (m.subject, m.place, m.measure, f"{m.mean:.3f}", console.format_interval(m.low, m.high), m.scenes)
+        for m in means
+    ]
+    console.show_table(("subject", "place", "measure", "mean", "95 % interval", "scenes"), rows)
 
 
 def print_families(scores: Sequence[FamilyScore]) -> None:

@@ -35,6 +35,15 @@ class Rng(ABC):
         """
         return _KeyedRng(np.random.default_rng(_sequence(seed, number, part)))
 
+    @staticmethod
+    def from_seeds(*seeds: int) -> Rng:
+        """Draws of several seeds together, none of which can stand in for another.
+
+        Of torch, which takes 32 bits of a seed on a CPU: `from_key` suits larger sets.
+        """
+        state = np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]
+        return _SeededRng(torch.Generator().manual_seed(int(state >> np.uint64(1))))
+
     @abstractmethod
     def uniforms(self, count: int) -> Tensor:
         """(count,) float32 in 0..1, 1 excluded."""

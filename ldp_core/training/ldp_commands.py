@@ -22,7 +22,7 @@ from ldp_core.training.entry import (
     WeightsOptions,
     export,
 )
-from ldp_core.training.frames import FrameCache, FrameSettings, require_other_frames
+from ldp_core.training.frames import FIELD_CAMERA, FrameCache, FrameSettings, require_other_frames
 from ldp_core.training.ldp import ClipLoss, LdpBatchSettings, LdpFitSettings, LdpTask, measure_sets
 from ldp_core.training.options import ARGUMENT, Command, CommandOptions, OptionGroup
 from ldp_core.training.session import RunFolder
@@ -52,8 +52,16 @@ class FrameOptions(OptionGroup):
     """Only kernels of this form of the mix; may be repeated."""
     crosstalk: float = 0.35
     """Largest crosstalk between the views, in the mix of cameras."""
+    scenes: Literal["maps", "layered"] = "maps"
+    """A picture and its map of blur, up to 26 px; or also things before it, each with what it hides, up to
+    40 px, views as JPEG and of less exposure than the truth."""
+    views_only: bool = False
+    """Leave out the estimated map and the restoration by wiener: frames for networks of one view, rendered
+    in a fraction of the time."""
     photos: tuple[Path, ...] = ()
     """Folder of sharp photographs; may be repeated. Without any, pictures are procedural."""
+    soft_photos: tuple[Path, ...] = ()
+    """Folder of photographs that are not quite sharp: each is drawn a seventh as often; may be repeated."""
     registered: tuple[Path, ...] = ()
     """Folder of sharp photographs with a depth or disparity map of their own; may be repeated."""
     layouts: tuple[Path, ...] = ()
@@ -135,8 +143,9 @@ def _open_task(options: LdpOptions) -> LdpTask:
     form = SIZES[options.size].model_dump()
     form |= {name: value for name in ("bpa", "residual") if (value := getattr(options, name))}
     cache, hold_out = _folders(options)
-    kept = options.hold_out if options.cache else (*options.hold_out, hold_out)
     frames = FrameCache(options.cache or cache)
+    frames.require_restored()
+    kept = options.hold_out if options.cache else (*options.hold_out, hold_out)
     return LdpTask(
         NetworkSettings.parse(form),
         options.pick(LdpFitSettings),
@@ -162,7 +171,12 @@ def _open_clip(options: LdpOptions) -> ClipLoss:
 
 
 def _find(options: FrameOptions) -> Sources:
-    return find_sources(photos=options.photos, registered=options.registered, layouts=options.layouts)
+    return find_sources(
+        photos=options.photos,
+        soft_photos=options.soft_photos,
+        registered=options.registered,
+        layouts=options.layouts,
+    )
 
 
 def _render(
@@ -170,7 +184,8 @@ def _render(
 ) -> Iterator[str]:
     lens = {"mix": options.lenses, "families": options.family, "largest_crosstalk": options.crosstalk}
     scene = {"height": options.height, "width": options.width, "lens": lens}
-    settings = FrameSettings.parse({"scene": scene})
+    own = {"scene": scene} if options.scenes == "maps" else {"layered": scene, "camera": FIELD_CAMERA}
+    settings = FrameSettings.parse({**own, "views_only": options.views_only})
     cache = FrameCache.create(folder, capacity=frames, seed=seed, settings=settings, sources=sources)
     for index in cache.fill(sources, device=options.device):
         if (index + 1) % 100 == 0:

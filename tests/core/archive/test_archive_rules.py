@@ -49,11 +49,13 @@ CHANGES: dict[str, Any] = {
     "aligned": True,
     "blur_truth_kind": BlurTruthKind.UNSIGNED,
     "dp_axis": DpAxis.Y,
+    "source_peak": 200,
+    "colour": "Display P3",
 }
 
 
 def test_every_field_of_a_pair_is_among_the_changes() -> None:
-    assert {field.name for field in fields(Pair)} == {"id", "version", *CHANGES}
+    assert {field.name for field in fields(Pair)} == {"id", "version", "doubts", *CHANGES}
 
 
 @pytest.mark.parametrize("name", CHANGES)

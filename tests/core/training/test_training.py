@@ -63,6 +63,16 @@ def test_six_steps_are_three_and_three(tmp_path: Path, cache: FrameCache) -> Non
         torch.testing.assert_close(second.trainer.average.state_dict()[name], tensor, rtol=0, atol=0)
 
 
+def test_slow_steps_are_saved_by_the_clock(tmp_path: Path, cache: FrameCache) -> None:
+    task = make_task(cache, LdpFitSettings(steps=3, warmup_steps=2))
+    for seconds, saved in ((0.0, True), (1e6, False)):
+        folder = RunFolder(tmp_path / str(seconds))
+        intervals = Intervals(log=2, save=100, measure=100, save_seconds=seconds)
+        session = Session(folder, Trainer(task, task.fit), intervals)
+        next(session.run())
+        assert folder.has_checkpoint is saved, "step 1 has been taken, the run has not ended"
+
+
 def test_training_lowers_the_loss(cache: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
     task = make_task(cache, LdpFitSettings(steps=20, warmup_steps=0, learning_rate=5e-3))
     drawn = task.draw(0, rank=0)
