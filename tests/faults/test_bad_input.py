@@ -216,7 +216,7 @@ def refusal() -> str:
         (item,) = read_catalogue(ROOT, layout="folders").items
         load_pair(item)
     except CatalogueError as error:
-        return error.got
+        return error.got.partition(";")[0]
     except ImageError as error:
         return error.kind
     return ""
