@@ -17,7 +17,6 @@ from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
 from tasks.plan import Plan
 from tasks.progress import expect
-from tasks.sources import require_no_shrinkage
 from tasks.stage import PipelineConfig
 
 
@@ -56,7 +55,8 @@ def ingest_dataset(
         allow_single: go on where all second views, or all truths, of a folder are missing.
         verify_sources: decode every source again and compare its pixels with the archive; by default only
             those whose address, size, or ETag or time of the last change is another than in the run before.
-        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source.
+        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source, or
+            have lost their truths.
 
     Returns:
         The run's summary, as ``summary.json`` holds it: no stages, no metrics, no report.
@@ -74,10 +74,9 @@ def ingest_dataset(
             allow_single=allow_single,
             verify_sources=verify_sources,
             camera=shared_camera(camera),
+            allow_shrink=allow_shrink,
         )
         plan: Plan = planned.unquote()
-        if not allow_shrink:
-            require_no_shrinkage(plan.catalogue, plan.sources)
         expect("ingest", len(plan.catalogue.items))
         with record_run("ingest", plan, {}, max_bad=max_bad) as run:
             run.run_batches(

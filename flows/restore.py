@@ -29,7 +29,6 @@ from tasks.pipeline import make_config
 from tasks.plan import Plan, declare_memory, require_memory
 from tasks.progress import expect
 from tasks.reports import report_url_of, worst_first
-from tasks.sources import require_no_shrinkage
 
 
 @flow(
@@ -80,7 +79,8 @@ def restore_dataset(
         allow_single: go on where all second views, or all truths, of a folder are missing.
         verify_sources: decode every source again and compare its pixels with the archive; by default only
             those whose address, size, or ETag or time of the last change is another than in the run before.
-        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source.
+        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source, or
+            have lost their truths.
 
     Returns:
         The run's summary, as ``summary.json`` holds it.
@@ -106,10 +106,9 @@ def restore_dataset(
             allow_single=allow_single,
             verify_sources=verify_sources,
             camera=camera,
+            allow_shrink=allow_shrink,
         )
         plan: Plan = planned.unquote()
-        if not allow_shrink:
-            require_no_shrinkage(plan.catalogue, plan.sources)
         require_memory(declare_memory(plan.to_do, config), workers)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))

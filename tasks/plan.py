@@ -113,14 +113,15 @@ class Plan:
 
     @property
     def bytes_out(self) -> int:
-        """An upper bound of what will be written, before compression."""
+        """An upper bound of what will be written, before compression: every suspect may hold new content."""
         return sum(self._bytes_out(item) for item in self.to_do)
 
     def _bytes_out(self, item: Item) -> int:
         pipeline = pipeline_for(self.config, item)
-        there = self.completed.labels(pipeline, item)
+        archived = item.key in self.completed.frames and item.id not in self.sources.suspects
+        there = self.completed.labels(pipeline, item) if archived else ()
         missing = (stage for stage in pipeline.stages if stage.label not in there)
-        frames = 0 if item.key in self.completed.frames else item.pictures * _view_bytes(item)
+        frames = 0 if archived else item.pictures * _view_bytes(item)
         return frames + sum(stage.definition.bytes_out(item) for stage in missing)
 
 
