@@ -117,6 +117,7 @@ class Item:
     full range when they are decoded. ``colour`` names the colour profile of its pictures, empty for sRGB;
     ``to_srgb``: they are converted from it when they are decoded.
     ``version`` counts the contents that its sources have had: (id, version, stage key) names a result.
+    ``name`` is what its source calls it, as it is written there; empty where the id says the same.
     """
 
     id: str
@@ -136,11 +137,17 @@ class Item:
     peak: int | None = None
     colour: str = ""
     to_srgb: bool = False
+    name: str = ""
 
     @property
     def key(self) -> str:
         """Id and version as one text, under which frames and results are archived."""
         return make_item_key(self.id, self.version)
+
+    @property
+    def title(self) -> str:
+        """What people call it: its name in the source, without the name of the dataset."""
+        return self.name or self.id.partition("/")[2]
 
     @property
     def has_both_views(self) -> bool:
