@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
-from ldp_core.storage import absolute_url
-from tasks.run import Run
+from ldp_core.catalogue import Selection
+from ldp_core.errors import SettingsError
+from ldp_core.storage import absolute_url, write_bytes
+from tasks.export import ExportSettings, export_run
+from tasks.run import Run, require_restored
+
+_TABLES = {".csv": ",", ".tsv": "\t"}
+_MOST_THREADS = 8
+"""Each holds an item; encoding waits for a core, reading and writing for the store."""
 
 
 def describe_quarantine(archive: str, run_id: str) -> dict[str, Any]:
@@ -29,3 +39,56 @@ def describe_quarantine(archive: str, run_id: str) -> dict[str, Any]:
             for kind, rows in sorted(groups, key=lambda group: (-len(group[1]), group[0]))
         ],
     }
+
+
+def export_pictures(
+    archive: str,
+    run_id: str,
+    to: str,
+    settings: ExportSettings,
+    *,
+    ids: Sequence[str] | None = None,
+    limit: int | None = None,
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """Write the results of a run, or of some of its items, below a URL.
+
+    Raises:
+        ItemMissingError: there is no such run, it did not come to its end, or it restored nothing.
+        CatalogueError: an id is not one of the items that came through.
+        SettingsError: another export lies there.
+        StorageError: the place cannot be written.
+    """
+    run, to = Run(absolute_url(archive), run_id), absolute_url(to)
+    require_restored(run.summary)
+    through = {item.id: item for item in run.catalogue.items if item.id in run.found}
+    chosen = Selection(limit=limit, ids=None if ids is None else frozenset(ids))
+    names = {item_id: item.title for item_id, item in through.items()}
+    items = [through[item_id] for item_id in chosen.choose(names, dataset=run.summary.dataset)]
+    count = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+    found = export_run(run, to, settings, items, threads=count)
+    return {"run_id": run_id, "to": to, **asdict(found)}
+
+
+def export_table(archive: str, run_id: str, address: str) -> str:
+    """Write the scores of a run as text: a row for each item, metric, subject and protocol; its address.
+
+    Raises:
+        ItemMissingError: there is no such run, or it did not come to its end.
+        SettingsError: the name of the file tells no format that is written.
+    """
+    import pandas as pd
+
+    address = absolute_url(address)
+    extension = os.path.splitext(address)[1].lower()  # noqa: PTH122 - a URL is no path
+    if extension not in _TABLES:
+        raise SettingsError(
+            "this table is not written",
+            where=f"--table {address}",
+            expected=f"a name that ends in {' or '.join(_TABLES)}",
+            remedy="scores.parquet in the folder of the run has the same rows",
+        )
+    content = Run(absolute_url(archive), run_id).read_file("scores.parquet")
+    table = pd.read_parquet(io.BytesIO(content))
+    write_bytes(address, table.to_csv(index=False, sep=_TABLES[extension]).encode())
+    return address

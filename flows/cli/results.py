@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli import console, options
-from flows.exits import exits
+from flows.exits import EXIT_BAD_ITEMS, exits
+from ldp_core.errors import SettingsError
 
 app = typer.Typer()
 
@@ -27,6 +28,76 @@ def quarantine(
     with exits():
         values = describe_quarantine(archive, run_id)
     console.print_json(values) if as_json else _print_quarantine(values)
+
+
+@options.command(app, options.ARCHIVES)
+def export(
+    run_id: RunArgument,
+    archive: options.Archive = "archive",
+    to: Annotated[
+        str | None,
+        options.output_option("--to", metavar="URL", help="Write pictures below this path or fsspec URL."),
+    ] = None,
+    what: Annotated[
+        str,
+        options.output_option(
+            "--what", metavar="NAMES", help="restored, blur, confidence, input; several with commas between."
+        ),
+    ] = "restored",
+    format: Annotated[  # noqa: A002
+        str,
+        options.output_option(
+            "--format",
+            help="Of pictures; values of maps are 32-bit TIFF, or NPY.",
+            **options.one_of("--format", "png", "tiff", "jpeg", "npy"),
+        ),
+    ] = "png",
+    ids: options.Ids = None,
+    limit: options.Limit = None,
+    keep_all_metadata: Annotated[
+        bool,
+        options.output_option(
+            "--keep-all-metadata", help="Carry over position, serial numbers and owner as well."
+        ),
+    ] = False,
+    table: Annotated[
+        str | None,
+        options.output_option("--table", metavar="FILE", help="Write the scores to this .csv or .tsv."),
+    ] = None,
+    workers: options.Workers = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write the results of a run as files, under the names of its source; the same command resumes."""
+    from flows.results import export_pictures, export_table
+    from tasks.export import ExportSettings
+
+    values: dict[str, Any] = {}
+    with exits(), console.showing_progress():
+        if to is None and table is None:
+            raise SettingsError("nothing to write", remedy="give --to FOLDER, --table FILE, or both")
+        settings = ExportSettings(tuple(filter(None, what.split(","))), format, keep_all_metadata)
+        if to is not None:
+            chosen = options.read_ids(ids)
+            values = export_pictures(archive, run_id, to, settings, ids=chosen, limit=limit, threads=workers)
+        if table is not None:
+            values["table"] = export_table(archive, run_id, table)
+    console.print_json(values) if as_json else _print_export(values)
+    if values.get("failed"):
+        raise typer.Exit(EXIT_BAD_ITEMS)
+
+
+def _print_export(values: Mapping[str, Any]) -> None:
+    """What was written and where, what failed and why."""
+    for record in values.get("failed", ()):
+        console.show(f"  {record['item']}: {record['message']}. {record['remedy']}", style="red")
+    if "to" in values:
+        failed = f", {len(values['failed'])} failed" if values["failed"] else ""
+        console.show(f"{values['written']} items written, {values['skipped']} were there{failed}")
+        if values["without_metadata"]:
+            console.show(f"{values['without_metadata']} without metadata: their sources tell none")
+        console.show(f"pictures: {values['to']}")
+    if "table" in values:
+        console.show(f"table: {values['table']}")
 
 
 def _print_quarantine(values: Mapping[str, Any]) -> None:

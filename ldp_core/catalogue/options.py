@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 from ldp_core.errors import CatalogueError, SettingsError, suggest
 from ldp_core.item_ids import slug
 
-T = TypeVar("T")
 _NAMED: Final = 3
 
 
@@ -43,37 +42,52 @@ class Selection:
         """Whether anything is chosen at all."""
         return (self.limit, self.sample, self.ids) != (None, None, None) or bool(self.places)
 
-    def choose(self, named: Mapping[str, T], *, dataset: str) -> dict[str, T]:
-        """The chosen ones of items by id. The values have a ``name``, ``where`` and ``pictures``.
+    def choose(
+        self,
+        names: Mapping[str, str],
+        *,
+        dataset: str,
+        addresses: Callable[[str], Collection[str]] = lambda item_id: (),
+    ) -> list[str]:
+        """The ids of the chosen items, sorted.
 
         A sample of one seed draws the same items from the same ids.
+
+        Args:
+            names: what the source calls its items, by id.
+            addresses: of the pictures of an item, by its id.
 
         Raises:
             CatalogueError: an id is none of them, or nothing is left.
         """
-        kept = sorted(named) if self.ids is None and not self.places else self._find(named, dataset)
+        kept = sorted(names)
+        if self.ids is not None or self.places:
+            kept = sorted({*self._find(names, dataset), *self._find_placed(names, addresses)})
+            if not kept:
+                raise _refuse_ids([], names)
         if self.sample is not None and self.sample < len(kept):
             kept = sorted(random.Random(self.seed).sample(kept, self.sample))
-        return {item_id: named[item_id] for item_id in kept[: self.limit]}
+        return kept[: self.limit]
 
-    def _find(self, named: Mapping[str, T], dataset: str) -> list[str]:
-        by_name = {getattr(spec, "name", ""): item_id for item_id, spec in named.items()}
+    def _find(self, names: Mapping[str, str], dataset: str) -> set[str]:
+        by_name = {name: item_id for item_id, name in names.items()}
         found: set[str] = set()
         unknown = []
         for text in sorted(self.ids or ()):
             plain = text.partition("@")[0]
             candidates = (plain, by_name.get(plain, ""), f"{dataset}/{plain}", f"{dataset}/{slug(plain)}")
-            match = next((item_id for item_id in candidates if item_id in named), None)
+            match = next((item_id for item_id in candidates if item_id in names), None)
             found |= {match} if match else set()
             unknown += [] if match else [text]
-        found |= {item_id for item_id, spec in named.items() if self._is_placed(item_id, spec)}
-        if unknown or not found:
-            raise _refuse_ids(unknown, named)
-        return sorted(found)
+        if unknown:
+            raise _refuse_ids(unknown, names)
+        return found
 
-    def _is_placed(self, item_id: str, spec: object) -> bool:
-        addresses = {item_id, getattr(spec, "where", ""), *getattr(spec, "pictures", {}).values()}
-        return not self.places.isdisjoint(addresses)
+    def _find_placed(
+        self, names: Iterable[str], addresses: Callable[[str], Collection[str]]
+    ) -> Iterator[str]:
+        if self.places:
+            yield from (i for i in names if i in self.places or not self.places.isdisjoint(addresses(i)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from ldp_core.catalogue.agreement import find_disagreements
 from ldp_core.catalogue.external import add_methods
 from ldp_core.catalogue.fitting import LAYOUT_FITS_BETTER, find_fitting_layout
 from ldp_core.catalogue.layouts import LAYOUTS
-from ldp_core.catalogue.options import WHOLE_SOURCE, SourceOptions
+from ldp_core.catalogue.options import WHOLE_SOURCE, Selection, SourceOptions
 from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs, list_visible
 from ldp_core.catalogue.pattern import pair_by_pattern
 from ldp_core.catalogue.peaks import Ceilings, apply_named_peak, settle_peaks
@@ -79,7 +79,7 @@ def read_catalogue(
     items: list[Item] = []
     problems += [*found.problems, *find_losses(found), *_suggest_for_strays(found, source, layout)]
     if options.selection.is_partial:
-        named = options.selection.choose(named, dataset=name)
+        named = _choose(named, options.selection, dataset=name)
         problems = [replace(problem, refuses_item=False) for problem in problems]
     _require_pictures(named, found, source=source)
     ceilings: dict[str, Ceilings] = {}
@@ -127,7 +127,7 @@ def check_source(
     if not named:
         _require_items(Catalogue(name, layout, absolute_url(source), (), _sort(problems)))
     if options.selection.is_partial:
-        options.selection.choose(named, dataset=name)
+        _choose(named, options.selection, dataset=name)
     require_whole([*problems, *find_losses(found)], where=source, allow_single=allow_single)
 
 
@@ -144,6 +144,16 @@ def _read_specs(source: str, layout: str, options: SourceOptions) -> ItemSpecs:
         )
     found = pair_by_pattern(source, options.pair_by) if options.pair_by else read_layout(source)
     return add_methods(found, options.methods, source=source) if options.methods and found.items else found
+
+
+def _choose(named: Mapping[str, ItemSpec], selection: Selection, *, dataset: str) -> dict[str, ItemSpec]:
+    names = {item_id: spec.name for item_id, spec in named.items()}
+    chosen = selection.choose(
+        names,
+        dataset=dataset,
+        addresses=lambda item_id: (named[item_id].where, *named[item_id].pictures.values()),
+    )
+    return {item_id: named[item_id] for item_id in chosen}
 
 
 def _suggest_for_strays(found: ItemSpecs, source: str, layout: str) -> list[Problem]:
