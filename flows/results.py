@@ -88,7 +88,13 @@ def export_table(archive: str, run_id: str, address: str) -> str:
             expected=f"a name that ends in {' or '.join(_TABLES)}",
             remedy="scores.parquet in the folder of the run has the same rows",
         )
-    content = Run(absolute_url(archive), run_id).read_file("scores.parquet")
-    table = pd.read_parquet(io.BytesIO(content))
+    run = Run(absolute_url(archive), run_id)
+    table = pd.read_parquet(io.BytesIO(run.read_file("scores.parquet")))
+    rows = {
+        item.id: {f"metadata:{name}": value for name, value in item.metadata.items()}
+        for item in run.catalogue.items
+    }
+    if any(rows.values()):
+        table = table.join(pd.DataFrame.from_dict(rows, orient="index"), on="item")
     write_bytes(address, table.to_csv(index=False, sep=_TABLES[extension]).encode())
     return address

@@ -102,6 +102,10 @@ AS_STORED = PixelOptions()
 """What the files say holds."""
 
 
+Metadatum = str | int | float | bool
+"""What a source says of an item besides its pictures, such as its ISO."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One photograph of a dataset: where its views lie and what else is known of it.
@@ -118,6 +122,7 @@ class Item:
     ``to_srgb``: they are converted from it when they are decoded.
     ``version`` counts the contents that its sources have had: (id, version, stage key) names a result.
     ``name`` is what its source calls it, as it is written there; empty where the id says the same.
+    ``metadata`` are the further columns of its row in a manifest, by their names.
     """
 
     id: str
@@ -138,6 +143,7 @@ class Item:
     colour: str = ""
     to_srgb: bool = False
     name: str = ""
+    metadata: Mapping[str, Metadatum] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

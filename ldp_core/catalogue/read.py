@@ -312,6 +312,7 @@ def _probe(item_id: str, spec: ItemSpec, found: ItemSpecs, *, pixels: PixelOptio
             got = f" ({error.got})" if error.got else ""
             problems.append(Problem(url, error.kind, message + got, error.remedy))
     problems = problems or _find_disagreements(spec, refs, traits, pixels) or _find_mismatches(spec, refs)
+    problems = problems or _find_empty_region(spec, refs[LEFT])
     if problems:
         return _refusing_once(problems)
     ceilings = tuple(traits[role].ceiling for role in (LEFT, RIGHT, TARGET) if role in traits)
@@ -332,6 +333,15 @@ def _find_disagreements(
         Problem(refs[one.role].uri, one.error.kind, f"item '{spec.name}': {one.message}", one.remedy)
         for one in found
     ]
+
+
+def _find_empty_region(spec: ItemSpec, left: ImageRef) -> list[Problem]:
+    """A region to score that lies outside the picture; what a development makes has another size."""
+    sides = zip(spec.score_region.slices, (left.height, left.width), strict=True)
+    if spec.development or all(len(range(side)[span]) for span, side in sides):
+        return []
+    message = f"the region to score ({spec.score_region.name}) holds no pixel of {_describe(left)}"
+    return [Problem(spec.where, "bad_region", message, "correct score_region of this item")]
 
 
 def _refusing_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -399,5 +409,7 @@ def _make_item(
         peak=None if full or spec.development else peak,
         colour=name_colours(left.profile, channels=refs[LEFT].channels),
         to_srgb=pixels.to_srgb and coloured,
+        camera=spec.camera,
+        metadata=spec.metadata,
         name="" if item_id.endswith(f"/{spec.name}") else spec.name,
     )
