@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
 from ldp_core.catalogue import Selection
 from ldp_core.errors import SettingsError
+from ldp_core.report.paper import draw_figure, latex_table
 from ldp_core.storage import absolute_url, write_bytes
 from tasks.export import ExportSettings, export_run
+from tasks.figure import read_row
 from tasks.run import Run, require_restored
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
@@ -98,3 +100,44 @@ def export_table(archive: str, run_id: str, address: str) -> str:
         table = table.join(pd.DataFrame.from_dict(rows, orient="index"), on="item")
     write_bytes(address, table.to_csv(index=False, sep=_TABLES[extension]).encode())
     return address
+
+
+def make_figure(
+    archive: str,
+    run_id: str,
+    items: Sequence[str],
+    output: str,
+    *,
+    labels: Mapping[str, str] | None = None,
+    centre: tuple[int, int] | None = None,
+) -> dict[str, Any]:
+    """Draw items of a run side by side and write the figure; its address and the protocols of its scores.
+
+    Args:
+        items: ids or names of the items, a row each, in this order.
+        output: where the figure goes; the ending says which format.
+        labels: titles of columns, by what they are called otherwise.
+        centre: column and row of the detail, in pixels; default: where restoration changes most.
+
+    Raises:
+        ItemMissingError, ItemDamagedError: a run or a result is not there, or not as it was written.
+        CatalogueError: an id is not one of the items that came through.
+        SettingsError: the format is not known, or matplotlib is not installed.
+    """
+    run, output = Run(absolute_url(archive), run_id), absolute_url(output)
+    require_restored(run.summary)
+    through = {item.id: item for item in run.catalogue.items if item.id in run.found}
+    names = {item_id: item.title for item_id, item in through.items()}
+    chosen = (
+        Selection(ids=frozenset([text])).choose(names, dataset=run.summary.dataset)[0] for text in items
+    )
+    found = [read_row(run, through[item_id], labels or {}, centre) for item_id in dict.fromkeys(chosen)]
+    format = os.path.splitext(output)[1].lower().removeprefix(".")  # noqa: A001, PTH122
+    write_bytes(output, draw_figure([row for row, _ in found], format))
+    protocols = dict.fromkeys(protocol for _, row in found for protocol in row)
+    return {"figure": output, "items": len(found), "protocols": list(protocols)}
+
+
+def make_latex(archive: str, run_id: str, *, intervals: bool) -> str:
+    """The means of a run as LaTeX tables; empty where no item has a target."""
+    return latex_table(Run(absolute_url(archive), run_id).summary.metrics, intervals=intervals)

@@ -398,6 +398,35 @@ def read_ids(address: str | None) -> list[str] | None:
     return ids
 
 
+def parse_labels(assignments: Sequence[str] | None) -> dict[str, str]:
+    """Titles by columns, from ``--label COLUMN=TITLE``.
+
+    Raises:
+        SettingsError: one has another form.
+    """
+    labels: dict[str, str] = {}
+    for assignment in assignments or ():
+        column, equals, title = assignment.partition("=")
+        if not (equals and column and title):
+            raise SettingsError(
+                "not a title", where="--label", expected="COLUMN=TITLE, such as restored=Ours", got=assignment
+            )
+        labels[column] = title
+    return labels
+
+
+def parse_point(text: str) -> tuple[int, int]:
+    """Column and row from ``600,420``.
+
+    Raises:
+        SettingsError: it has another form.
+    """
+    x, _, y = text.partition(",")
+    if not (x.strip().isdecimal() and y.strip().isdecimal()):
+        raise SettingsError("not a point", where="--zoom", expected="X,Y in px, such as 600,420", got=text)
+    return int(x), int(y)
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Width and height from ``840x560``.
 

@@ -48,8 +48,8 @@ def export(
         str,
         options.output_option(
             "--format",
-            help="Of pictures; values of maps are 32-bit TIFF, or NPY.",
-            **options.one_of("--format", "png", "tiff", "jpeg", "npy"),
+            help="Of pictures: png, tiff, jpeg, npy; values of maps are 32-bit TIFF, or NPY.",
+            **{**options.one_of("--format", "png", "tiff", "jpeg", "npy"), "metavar": "NAME"},
         ),
     ] = "png",
     ids: options.Ids = None,
@@ -84,6 +84,55 @@ def export(
     console.print_json(values) if as_json else _print_export(values)
     if values.get("failed"):
         raise typer.Exit(EXIT_BAD_ITEMS)
+
+
+@options.command(app, options.ARCHIVES)
+def figure(
+    run_id: RunArgument,
+    items: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ITEMS", help="Ids or names of the items, a row each.", show_default=False),
+    ] = None,
+    archive: options.Archive = "archive",
+    output: Annotated[
+        str,
+        options.output_option("--output", "-o", metavar="FILE", help="A .pdf, .png or .svg; any fsspec URL."),
+    ] = "figure.pdf",
+    zoom: Annotated[
+        str | None,
+        options.output_option(
+            "--zoom", metavar="X,Y", help="Centre of the detail in px. Default: where most was changed."
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        options.output_option(
+            "--label", metavar="COLUMN=TITLE", help="Another title, such as restored=Ours; may be repeated."
+        ),
+    ] = None,
+    latex: Annotated[
+        bool, options.output_option("--latex", help="Print the means of the run as a LaTeX table.")
+    ] = False,
+    intervals: Annotated[
+        bool, options.output_option("--intervals", help="With 95 % intervals in the table.")
+    ] = False,
+) -> None:
+    """Draw items side by side for a paper, with a detail enlarged; print the table of the run."""
+    from flows.results import make_figure, make_latex
+
+    with exits():
+        if not (items or latex):
+            raise SettingsError("nothing to draw", remedy="name items, give --latex, or both")
+        if items:
+            centre = None if zoom is None else options.parse_point(zoom)
+            labels = options.parse_labels(label)
+            values = make_figure(archive, run_id, items, output, labels=labels, centre=centre)
+            for protocol in values["protocols"]:
+                console.show(f"protocol: {protocol}", error=True)
+            console.show(f"figure: {values['figure']}", error=True)
+        if latex:
+            table = make_latex(archive, run_id, intervals=intervals)
+            typer.echo(table or "% no item of this run has a target", nl=not table)
 
 
 def _print_export(values: Mapping[str, Any]) -> None:
