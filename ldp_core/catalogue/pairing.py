@@ -64,7 +64,8 @@ class ItemSpec:
     ``where`` is the file, or the row of a manifest, that a problem of this item points to. ``peak`` is the
     pixel value of full scale where the source names it (65535 to say that the range is full).
     ``truth_expected``: whether an item like this one has a truth where others of the source do.
-    ``camera`` and ``metadata`` are as in `ldp_core.types.Item`.
+    ``own_region``: the source names its region, which then must lie inside its pictures. ``camera`` and
+    ``metadata`` are as in `ldp_core.types.Item`.
     """
 
     name: str
@@ -78,6 +79,7 @@ class ItemSpec:
     auxiliary: Mapping[str, str] = field(default_factory=dict)
     peak: int | None = None
     truth_expected: bool = True
+    own_region: bool = False
     camera: str = GENERIC_CAMERA
     metadata: Mapping[str, Metadatum] = field(default_factory=dict)
 

@@ -336,9 +336,9 @@ def _find_disagreements(
 
 
 def _find_empty_region(spec: ItemSpec, left: ImageRef) -> list[Problem]:
-    """A region to score that lies outside the picture; what a development makes has another size."""
+    """A region to score, named by the source, that lies outside the picture."""
     sides = zip(spec.score_region.slices, (left.height, left.width), strict=True)
-    if spec.development or all(len(range(side)[span]) for span, side in sides):
+    if not spec.own_region or all(len(range(side)[span]) for span, side in sides):
         return []
     message = f"the region to score ({spec.score_region.name}) holds no pixel of {_describe(left)}"
     return [Problem(spec.where, "bad_region", message, "correct score_region of this item")]

@@ -24,6 +24,7 @@ from ldp_core.catalogue.external import require_method_name
 from ldp_core.catalogue.layouts.manifest_cells import (
     CAMERA,
     PARSERS,
+    REGION,
     is_empty,
     names_picture,
     to_metadatum,
@@ -134,7 +135,7 @@ def _read_row(
     if str(values.get(CAMERA, "")).endswith(".json"):
         values[CAMERA] = _resolve(values[CAMERA], manifest=manifest)
     metadata = {column: to_metadatum(row[column]) for column in further if not is_empty(row.get(column))}
-    return ItemSpec(name, where, pictures, metadata=metadata, **values)
+    return ItemSpec(name, where, pictures, own_region=REGION in values, metadata=metadata, **values)
 
 
 def _resolve(path: str, *, manifest: str) -> str:
