@@ -100,7 +100,7 @@ class _Reader:
                 words[parent][role].add(name)
         if {"left", "right"} <= {name for names in words[""].values() for name in names}:
             truths = {_choose(names, role): role for role, names in words[""].items() if role in _TRUTHS}
-            return cls({"left": LEFT, "right": RIGHT} | truths, ("",))
+            return cls(_USUAL | truths, ("",))  # a link in place of a usual folder is told, too
         if not any(roles.keys() >= _VIEWS for roles in words.values()):
             return cls(_USUAL)
         parents = [parent for parent, roles in words.items() if not _VIEWS.isdisjoint(roles)]
