@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, Future, LocalCluster, as_completed
+from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
 from ldp_core import __version__
@@ -21,6 +24,8 @@ T = TypeVar("T")
 
 THREADS_PER_WORKER = 3
 """One computes; the others read and write meanwhile."""
+
+_ENCRYPTED: Final = frozenset({"tls", "wss"})
 
 KEEP_FREED_MEMORY = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**30 for name in ("TRIM", "MMAP")
@@ -44,24 +49,77 @@ class Workers:
 
 @contextmanager
 def open_workers(
-    address: str | None = None, *, processes: int | None = None, timeout_s: float = 60
+    address: str | None = None,
+    *,
+    processes: int | None = None,
+    timeout_s: float = 60,
+    insecure: bool = False,
 ) -> Iterator[Workers]:
     """Workers of a running scheduler, or of a cluster embedded in this process when none is named.
+
+    Dask runs whatever reaches it. So an embedded cluster speaks TLS with a key that only this process and its
+    workers have, and a scheduler elsewhere must be reached by TLS.
 
     Args:
         address: a Dask scheduler, such as ``tls://host:8786``; None or empty for none.
         processes: worker processes of the embedded cluster; one per core by default.
         timeout_s: how long to wait for a named scheduler to answer, and for its first worker.
+        insecure: allow a scheduler on another host without TLS.
 
     Raises:
-        ClusterError: the scheduler does not answer, has no workers, or they run other code.
+        ClusterError: the scheduler does not answer, has no workers, or they run other code; TLS is not set
+            up, or an address of another host does without it.
     """
     if not address:
         with _embedded(processes or _cores()) as workers:
             yield workers
     else:
+        check_address(address, insecure=insecure)
         with _connected(address, timeout_s) as workers:
             yield workers
+
+
+def check_address(address: str, *, insecure: bool = False) -> None:
+    """Refuse a scheduler on another host that is not reached by TLS, unless that is asked for.
+
+    Raises:
+        ClusterError: it is such a scheduler, or TLS is asked for and not set up here.
+    """
+    scheme, _, rest = address.rpartition("://")
+    if scheme in _ENCRYPTED:
+        _require_certificates(address)
+    elif not (insecure or scheme == "inproc" or _is_loopback(rest)):
+        raise ClusterError(
+            "the Dask scheduler is reached without TLS",
+            where=address,
+            expected="tls://HOST:PORT, or an address of this machine's loopback",
+            got=f"{scheme or 'tcp'}://, over which anybody on the network can run code as its user",
+            remedy="set up TLS; or give --insecure-cluster where the network itself is closed",
+        )
+
+
+def _require_certificates(address: str) -> None:
+    got = "no such settings"
+    try:
+        if Security().get_connection_args("client").get("ssl_context") is not None:
+            return
+    except OSError as error:
+        got = f"{type(error).__name__}: {error}"
+    raise ClusterError(
+        "TLS is not set up here",
+        where=address,
+        expected="distributed.comm.tls.ca-file, client.cert and client.key in Dask's configuration",
+        got=got,
+        remedy="write them to ~/.config/dask/, as the page on deploying shows",
+    )
+
+
+def _is_loopback(host_and_port: str) -> bool:
+    host = urlsplit(f"//{host_and_port}").hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def embedded_memory_bytes(processes: int | None = None) -> int:
@@ -134,6 +192,8 @@ def _embedded(processes: int) -> Iterator[Workers]:
             n_workers=processes,
             threads_per_worker=THREADS_PER_WORKER,
             host="127.0.0.1",
+            protocol="tls://",
+            security=Security.temporary(),
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.ERROR,
         )
@@ -149,12 +209,12 @@ def _embedded(processes: int) -> Iterator[Workers]:
 def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
     try:
         client = Client(address, timeout=timeout_s)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
         raise ClusterError(
             "the Dask scheduler does not answer",
             where=address,
             got=f"{type(error).__name__}: {error}",
-            remedy="check the address and that the scheduler runs, or leave out --cluster",
+            remedy="check the address, that the scheduler runs, and that both sides use TLS or neither does",
         ) from error
     with client:
         processes = _checked(client, address, timeout_s)
