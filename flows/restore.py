@@ -11,7 +11,10 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, draw_pictures, record_run
+from ldp_core.cameras.matching import shared_camera
+from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
+from ldp_core.types import GENERIC_CAMERA, PixelOptions
 from tasks.batches import (
     Batch,
     BatchResult,
@@ -45,10 +48,16 @@ def restore_dataset(
     single_estimator_settings: Mapping[str, Any] | None = None,
     single_deblurrer_settings: Mapping[str, Any] | None = None,
     baselines: Sequence[str] = (),
+    camera: str = GENERIC_CAMERA,
     cluster: str | None = None,
     processes: int | None = None,
     max_bad: float = 0.05,
     report_items: int = 200,
+    peak: int | str | None = None,
+    to_srgb: bool = False,
+    allow_single: bool = False,
+    verify_sources: bool = False,
+    allow_shrink: bool = False,
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
@@ -60,10 +69,18 @@ def restore_dataset(
         layout: how the source is laid out, one of ``ldp_core.catalogue.LAYOUTS``.
         archive: where frames, results and reports are kept, any fsspec URL.
         baselines: deblurrers that restore every item as well, to be scored beside the result.
+        camera: profile of the camera, by name or address; ``auto`` chooses by what pictures tell (EXIF).
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         report_items: how many items, worst first, get pictures in the report.
+        peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
+        to_srgb: convert pictures that have a colour profile to sRGB.
+        allow_single: go on where all second views, or all truths, of a folder are missing.
+        verify_sources: decode every source again and compare its pixels with the archive; by default only
+            those whose address, size, or ETag or time of the last change is another than in the run before.
+        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source, or
+            have lost their truths.
 
     Returns:
         The run's summary, as ``summary.json`` holds it.
@@ -71,7 +88,7 @@ def restore_dataset(
     Raises:
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
-    source, archive = shared_url(source), shared_url(archive)
+    source, archive, camera = shared_url(source), shared_url(archive), shared_camera(camera)
     with open_workers(cluster, processes=processes) as workers:
         config = make_config(
             archive,
@@ -79,8 +96,19 @@ def restore_dataset(
             deblurrer=(deblurrer, deblurrer_settings),
             single_settings=(single_estimator_settings, single_deblurrer_settings),
             baselines=baselines,
+            pixels=PixelOptions(parse_peak(peak), to_srgb),
         )
-        plan: Plan = plan_run(unvisited(config), source, layout, dataset).unquote()
+        planned = plan_run(
+            unvisited(config),
+            source,
+            layout,
+            dataset,
+            allow_single=allow_single,
+            verify_sources=verify_sources,
+            camera=camera,
+            allow_shrink=allow_shrink,
+        )
+        plan: Plan = planned.unquote()
         require_memory(declare_memory(plan.to_do, config), workers)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))
@@ -104,4 +132,4 @@ def _submit_batch(plan: Plan, batch: Batch, in_flight: int) -> tuple[PrefectFutu
 def _draw_worst(run: DatasetRun, workers: Workers, count: int) -> list[BatchResult]:
     report_url = report_url_of(run.run.archive, run.run.run_id)
     shown = worst_first(run.stats.items)[:count]
-    return draw_pictures(run.plan.config, run.plan.catalogue, shown, report_url, workers)
+    return draw_pictures(run.plan.config, run.catalogue, shown, report_url, workers)

@@ -1,7 +1,8 @@
 """What a stage is: one product in the archive, and all that the system must know to make and keep it.
 
 A result is named by (item id, item version, stage key). Which stages an item goes through, and with which
-methods, is a function of its traits: how many views it has, which camera took it, and its peak value.
+methods, is a function of its traits: how many views it has and which camera took it. Its peak value is
+none of them, as frames are full range.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from ldp_core.archive import Archive, ArchiveKind, Section, stage_key
 from ldp_core.methods import MemoryModel
 from ldp_core.report import PictureSpec
-from ldp_core.types import GENERIC_CAMERA, Item, Pair, StageSpec
+from ldp_core.types import AS_STORED, GENERIC_CAMERA, Item, Pair, PixelOptions, StageSpec
 
 PAIR, SINGLE = "pair", "single"
 """Routes: of items with both views, and of items whose second view is missing."""
@@ -55,13 +56,15 @@ class PipelineConfig:
     """Where to work and with which methods, in plain values that travel with every piece of work.
 
     ``single`` serves items whose second view is missing, as far as the methods of ``pair`` need both.
-    ``baselines`` restore every item that they can as well, to be scored beside the result.
+    ``baselines`` restore every item that they can as well, to be scored beside the result. ``pixels`` says
+    how the pixels of the source are read.
     """
 
     archive: str
     pair: Route = Route(MethodConfig("disparity"), MethodConfig("ldp"))
     single: Route = Route(MethodConfig("depth-distilled"), MethodConfig("bdir"))
     baselines: tuple[MethodConfig, ...] = ()
+    pixels: PixelOptions = AS_STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,11 @@ class ItemTraits:
 
     views: int = 2
     camera: str = GENERIC_CAMERA
-    peak: int | None = None
 
     @classmethod
     def of(cls, item: Item) -> ItemTraits:
         """Those of an item."""
-        return cls(2 if item.has_both_views else 1, item.camera, item.peak)
+        return cls(2 if item.has_both_views else 1, item.camera)
 
     @property
     def route(self) -> str:
@@ -85,9 +87,14 @@ class ItemTraits:
     @property
     def name(self) -> str:
         """How records call the pipeline of such items: ``pair``, ``single``, or ``pair, pixel-4``."""
-        camera = () if self.camera == GENERIC_CAMERA else (self.camera,)
-        peak = () if self.peak is None else (f"peak {self.peak}",)
-        return ", ".join((self.route, *camera, *peak))
+        known = self.camera != GENERIC_CAMERA
+        return f"{self.route}, {_name_camera(self.camera)}" if known else self.route
+
+
+def _name_camera(address: str) -> str:
+    """A profile as shipped, or its file and the beginning of its digest."""
+    url, _, digest = address.partition("#")
+    return f"{url.rpartition('/')[2]} {digest[:8]}" if digest else url
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,8 @@ class Stage:
     """One product of one pipeline.
 
     ``label`` names it there; ``inputs`` are the labels of the products it is made from. ``spec`` holds all
-    that it depends on besides its item; ``key`` is the hash of that.
+    that it depends on besides its item; ``key`` is the hash of that. ``camera`` is the profile of the items'
+    camera, by name or address.
     """
 
     label: str
@@ -117,6 +125,7 @@ class Stage:
     spec: StageSpec
     inputs: tuple[str, ...] = ()
     method: MethodConfig | None = None
+    camera: str = GENERIC_CAMERA
     key: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -10,14 +10,17 @@ import typer
 
 from flows.cli import console, options
 from flows.exits import exits
+from ldp_core.types import GENERIC_CAMERA
 
 if TYPE_CHECKING:
     from ldp_core.evaluation import FamilyScore
     from ldp_core.evaluation.detection import DetectionReport, GateSet
     from ldp_core.evaluation.maps import Table as MapTable
+    from ldp_core.evaluation.thin_structures import StructureMean
     from ldp_core.metrics.bootstrap import Interval
     from ldp_core.optics.realism import OpticsReport
 
+THIN_STRUCTURES_SEED = 71_000
 MAPS_SEED = 90_000
 """Of simulated pairs that no training has seen."""
 
@@ -49,7 +52,10 @@ def restoration(
         str, typer.Argument(metavar="SOURCE", help="Folder or URL of a dataset with all-in-focus images.")
     ],
     layout: options.Layout = "folders",
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     deblurrer: options.Measured = None,
+    camera: options.Camera = GENERIC_CAMERA,
     as_json: options.Json = False,
 ) -> None:
     """Compare deblurrers on a dataset: the means `ldp restore` gives for each, in one table."""
@@ -59,7 +65,13 @@ def restoration(
     from ldp_core.evaluation.restoration import evaluate_restoration
 
     with exits():
-        found = evaluate_restoration(source, layout=layout, deblurrers=deblurrer or list(DEBLURRERS))
+        found = evaluate_restoration(
+            source,
+            layout=layout,
+            deblurrers=deblurrer or list(DEBLURRERS),
+            pixels=options.parse_pixels(peak, to_srgb),
+            camera=camera,
+        )
         means = [asdict(mean) for mean in found]
         console.print_json(means) if as_json else console.show_means(means)
 
@@ -225,6 +237,37 @@ def families(
     with exits():
         scores = list(evaluate_families(deblurrer or list(DEBLURRERS), scenes=scenes))
         console.print_json([asdict(score) for score in scores]) if as_json else print_families(scores)
+
+
+@options.command(app, "Commands")
+def thin_structures(
+    deblurrer: options.Measured = None,
+    scenes: Annotated[
+        int, options.source_option("--scenes", min=1, metavar="N", help="Simulated scenes.")
+    ] = 12,
+    seed: Annotated[
+        int, options.source_option("--seed", min=0, metavar="N", help="Another seed gives other scenes.")
+    ] = THIN_STRUCTURES_SEED,
+    as_json: options.Json = False,
+) -> None:
+    """Measure maps and deblurrers beside the edges of simulated bars, fences, wires and branches."""
+    from dataclasses import asdict
+
+    from ldp_core.evaluation.thin_structures import evaluate_thin_structures, summarise_structures
+
+    with exits():
+        scores = list(evaluate_thin_structures(deblurrer or ["wiener"], scenes=scenes, seed=seed))
+        means = summarise_structures(scores)
+        console.print_json([asdict(mean) for mean in means]) if as_json else print_structures(means)
+
+
+def print_structures(means: Sequence[StructureMean]) -> None:
+    """Measures by subject and place, with their intervals."""
+    rows = [
+        (m.subject, m.place, m.measure, f"{m.mean:.3f}", console.format_interval(m.low, m.high), m.scenes)
+        for m in means
+    ]
+    console.show_table(("subject", "place", "measure", "mean", "95 % interval", "scenes"), rows)
 
 
 def print_families(scores: Sequence[FamilyScore]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -15,6 +15,11 @@ from typer.exceptions import TyperException
 
 import ldp_core
 from ldp_core.errors import SettingsError, suggest
+from ldp_core.item_ids import is_unicode
+from ldp_core.types import GENERIC_CAMERA
+
+if TYPE_CHECKING:
+    from ldp_core.types import PixelOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,11 +63,18 @@ def _list_models() -> Iterable[str]:
     return sorted(path.stem for path in shipped.glob("*.safetensors"))
 
 
+def _list_cameras() -> Iterable[str]:
+    """From the files, for `ldp_core.cameras` imports torch: seconds before a name could be completed."""
+    shipped = Path(ldp_core.__file__).parent / "cameras" / "shipped"
+    return sorted(path.stem for path in shipped.glob("*.json"))
+
+
 NAMES: Final[Mapping[str, Callable[[], Iterable[str]]]] = {
     "LAYOUT": _list_layouts,
     "ESTIMATOR": _list_estimators,
     "DEBLURRER": _list_deblurrers,
     "FAMILY": _list_families,
+    "CAMERA": _list_cameras,
     "MODEL": _list_models,
 }
 """What an option or argument of this metavar can be; read when help or a completion asks for it."""
@@ -167,6 +179,14 @@ Measured = Annotated[
         "--deblurrer", show_default="all", help="A method to measure; may be repeated.", **choose("DEBLURRER")
     ),
 ]
+Camera = Annotated[
+    str,
+    method_option(
+        "--camera",
+        help="Profile of the camera: a name, the address of a file, or auto: by what pictures tell (EXIF).",
+        **choose("CAMERA"),
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     method_option(
@@ -211,6 +231,39 @@ MaxBad = Annotated[
     ),
 ]
 
+VerifySources = Annotated[
+    bool,
+    source_option(
+        "--verify-sources",
+        help="Compare the pixels of every source with the archive, not only of changed ones.",
+    ),
+]
+AllowShrink = Annotated[
+    bool,
+    source_option(
+        "--allow-shrink", help="Go on though more than 5 % of the items of the run before are gone."
+    ),
+]
+Peak = Annotated[
+    str | None,
+    source_option(
+        "--peak",
+        metavar="N",
+        help="Pixel value of full scale of 16-bit pictures, such as 4095, or 'full' for 65535. "
+        "Default: what the pictures say, else 65535.",
+    ),
+]
+ToSrgb = Annotated[
+    bool, source_option("--to-srgb", help="Convert pictures that have a colour profile to sRGB.")
+]
+AllowSingle = Annotated[
+    bool,
+    source_option(
+        "--allow-single",
+        help="Go on where all second views, or all truths, of a folder are missing.",
+    ),
+]
+
 METHOD_STAGES = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
 """What `--set` sets something of in a run; the `single_` ones serve items whose second view is missing."""
 
@@ -225,7 +278,7 @@ def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> 
     for assignment in assignments or ():
         path, equals, value = assignment.partition("=")
         stage, _, name = path.partition(".")
-        if not (equals and name and stage in chosen):
+        if not (equals and name and stage in chosen and is_unicode(value)):
             raise SettingsError(
                 "not a setting",
                 where="--set",
@@ -235,6 +288,33 @@ def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> 
             )
         chosen[stage][name] = _parse_value(value)
     return chosen
+
+
+def require_camera(name: str) -> None:
+    """Refuse a camera profile that is not there.
+
+    Raises:
+        SettingsError: there is no such profile, or its file is none.
+        ObjectMissingError: there is no file at that address.
+    """
+    if name != GENERIC_CAMERA:
+        from ldp_core.cameras import open_camera
+        from ldp_core.cameras.matching import AUTO
+
+        if name != AUTO:
+            open_camera(name)
+
+
+def parse_pixels(peak: str | None, to_srgb: bool = False) -> PixelOptions:
+    """How pixels are to be read, from ``--peak`` and ``--to-srgb``.
+
+    Raises:
+        SettingsError: the peak is no value of 16 bit.
+    """
+    from ldp_core.images.scale import parse_peak
+    from ldp_core.types import PixelOptions
+
+    return PixelOptions(parse_peak(peak), to_srgb)
 
 
 def parse_size(text: str) -> tuple[int, int]:

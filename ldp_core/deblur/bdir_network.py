@@ -59,6 +59,9 @@ class BdirSettings(Settings):
 
 
 LIGHT: Final = BdirSettings()
+# More blocks where one position stands for 8 or 16 px, as large circles of confusion need: 1.2 times the
+# seconds of LIGHT.
+DEEP: Final = BdirSettings(encoder=(1, 1, 4), middle=4)
 SMALL: Final = BdirSettings(width=32, encoder=(1, 2, 4), middle=2, decoder=(4, 2, 1))
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ldp_core.errors import PairMismatchError, SettingsError
-from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelFamily, KernelSpec, kernel_bank, kernel_size
+from ldp_core.optics.kernels import DEFAULT_KERNEL, Kernel, KernelFamily, KernelSpec, kernel_bank, kernel_size
 from ldp_core.optics.sensor import Transfer, decode_light, encode_light
 from ldp_core.signals import fast_size, irfft2, rfft2
 
@@ -42,7 +42,7 @@ _COARSE_PX = 8
 def render_views(
     sharp: Tensor,
     coc_px: Tensor,
-    kernel: KernelSpec = DEFAULT_KERNEL,
+    kernel: Kernel = DEFAULT_KERNEL,
     *,
     slices: int = 12,
     transfer: Transfer = Transfer.GAMMA_22,
@@ -94,10 +94,10 @@ def render_frame(
     for node in _spread_nodes(height, width):
         local = kernel.model_copy(update={"field_x": node.field_x, "field_y": node.field_y})
         margin = kernel_size(local, float(coc_px.abs().max()))
-        rows, columns = _widen(node.rows, margin, height), _widen(node.columns, margin, width)
+        rows, columns = widen(node.rows, margin, height), widen(node.columns, margin, width)
         window = sharp[..., rows, columns], coc_px[..., rows, columns]
         views = torch.stack(render_views(*window, local, slices=slices, transfer=transfer))
-        inner = _within(node.rows, rows), _within(node.columns, columns)
+        inner = within(node.rows, rows), within(node.columns, columns)
         light[..., node.rows, node.columns] += decode_light(views[..., *inner], transfer) * node.weight
     left, right = encode_light(light, transfer)
     return left, right
@@ -143,7 +143,7 @@ def cut_slices(coc_px: Tensor, *, count: int) -> Slices:
     return Slices(coc_px=coc_px, levels_px=levels, step_px=step)
 
 
-def _composite(light: Tensor, scene: Slices, kernel: KernelSpec) -> Tensor:
+def _composite(light: Tensor, scene: Slices, kernel: Kernel) -> Tensor:
     """Views (b, 2, c, h, w) in linear light."""
     largest_px = float(scene.levels_px.abs().max())
     blur = _Blur(light, margin=kernel_size(kernel, largest_px) - 1)
@@ -238,13 +238,13 @@ class _Node:
 
 
 def _spread_nodes(height: int, width: int) -> Iterator[_Node]:
-    for rows, row_weight, y in _spread(height, NODES[0]):
-        for columns, column_weight, x in _spread(width, NODES[1]):
+    for rows, row_weight, y in spread_nodes_along(height, NODES[0]):
+        for columns, column_weight, x in spread_nodes_along(width, NODES[1]):
             place = 2 * x / width - 1, (2 * y - height) / width
             yield _Node(rows, columns, row_weight[:, None] * column_weight, *place)
 
 
-def _spread(length: int, count: int) -> Iterator[tuple[slice, Tensor, float]]:
+def spread_nodes_along(length: int, count: int) -> Iterator[tuple[slice, Tensor, float]]:
     """Nodes from edge to edge: the pixels each reaches, hat-shaped weights, its coordinate."""
     step = length / (count - 1)
     centres = torch.arange(length) + 0.5
@@ -255,11 +255,11 @@ def _spread(length: int, count: int) -> Iterator[tuple[slice, Tensor, float]]:
         yield span, weights[span], index * step
 
 
-def _widen(span: slice, margin: int, length: int) -> slice:
+def widen(span: slice, margin: int, length: int) -> slice:
     return slice(max(span.start - margin, 0), min(span.stop + margin, length))
 
 
-def _within(span: slice, wide: slice) -> slice:
+def within(span: slice, wide: slice) -> slice:
     return slice(span.start - wide.start, span.stop - wide.start)
 
 

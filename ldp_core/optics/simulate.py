@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
+from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from ldp_core.errors import SettingsError
 from ldp_core.optics.kernels import KernelFamily, KernelSpec
+from ldp_core.optics.layered import Surface, flatten_surfaces, render_surfaces
 from ldp_core.optics.render import render_frame, render_views
-from ldp_core.optics.rng import Rng
-from ldp_core.optics.scenes import Scene, SceneKind, make_scene
+from ldp_core.optics.rng import Rng, derive_seed
+from ldp_core.optics.scenes import FARTHEST_M, NEAREST_M, Scene, SceneKind, make_scene
 from ldp_core.optics.sensor import Sensor, expose_views, quantise
+from ldp_core.optics.thin_structures import LARGEST_COC_PX, make_thin_structures
 from ldp_core.settings import Settings
 from ldp_core.types import BlurTruthKind, Pair
 
@@ -30,6 +33,8 @@ DEFAULT_MIX = (
     KernelSpec(family=KernelFamily.BUTTERWORTH, order=3, beta=0.4),
 )
 """Around what fits real cameras best, no single form for a network to specialise on."""
+# Streams of one photograph: a setting that changes the draws of one leaves the others as they are.
+_CAMERA, _SCENE, _NOISE = range(3)
 
 
 class Lens(Settings):
@@ -67,13 +72,31 @@ class Lens(Settings):
         return self.focal_length_m**2 / (self.f_number * beyond) / self.pixel_pitch_m
 
 
+class SceneSet(StrEnum):
+    """What is photographed."""
+
+    MIXED = "mixed"
+    """The layouts of `SimulationSettings.scenes`."""
+    THIN_STRUCTURES = "thin-structures"
+    """Bars, fences, wires and branches before a wall. Unless set otherwise, kernels are the default one alone
+    and circles of confusion go up to 40 px either way."""
+
+
+_OF_THIN_STRUCTURES: dict[str, Any] = {
+    "kernels": (KernelSpec(),),
+    "near_limit_px": LARGEST_COC_PX,
+    "far_limit_px": LARGEST_COC_PX,
+}
+
+
 class SimulationSettings(Settings):
-    """What the simulated photographs are like. Every photograph draws from these by its own seed."""
+    """What the simulated photographs are like. Every photograph draws from these by seed and number."""
 
     seed: int = Field(default=0, ge=0)
-    """Added to the number of each photograph."""
+    """Of the set: sets of two seeds have no scene, texture or noise in common."""
     height: int = Field(default=560, ge=16, le=8192)
     width: int = Field(default=840, ge=16, le=8192)
+    scene: SceneSet = SceneSet.MIXED
     scenes: tuple[SceneKind, ...] = Field(default=(SceneKind.ROOM, *SceneKind), min_length=1)
     """One of these layouts each photograph; repeat one to draw it more often."""
     kernels: tuple[KernelSpec, ...] = Field(default=DEFAULT_MIX, min_length=1)
@@ -97,6 +120,13 @@ class SimulationSettings(Settings):
     """The worst sensor; each photograph draws one between a perfect one and this."""
     slices: int = Field(default=12, ge=3, le=64)
     bit_depth: Literal[8, 16] = 8
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("scene") == SceneSet.THIN_STRUCTURES:
+            return {**_OF_THIN_STRUCTURES, **values}
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +161,14 @@ def simulate(
     *,
     device: torch.device | str = "cpu",
 ) -> SimulatedBatch:
-    """Photographs by number; a number always gives the same photograph under the same settings.
+    """Photographs by number, from 0 on; under the same settings a number always gives the same photograph.
 
     Raises:
         SettingsError: a kernel of the mix cannot be used.
     """
     settings = settings or SimulationSettings()
+    if settings.scene is SceneSet.THIN_STRUCTURES:
+        return _stack([_photograph_structures(number, settings, device) for number in numbers])
     plans = [_plan_photograph(number, settings) for number in numbers]
     sharp = torch.stack([plan.scene.sharp for plan in plans]).to(device)
     coc_px = torch.stack([plan.coc_px for plan in plans]).to(device)
@@ -165,7 +197,7 @@ def simulate_pair(number: int, settings: SimulationSettings | None = None, *, it
         quantise(view[0], bit_depth=settings.bit_depth) for view in (batch.left, batch.right, batch.sharp)
     )
     return Pair(
-        id=item_id or f"simulated/{settings.seed + number:06d}",
+        id=item_id or f"simulated/{settings.seed}/{number:06d}",
         left=left,
         right=right,
         target=target,
@@ -181,18 +213,54 @@ def defocus_px(
     return torch.as_tensor(coc_at_infinity_px * (1 - focus_distance_m / depth_m))
 
 
+def _photograph_structures(
+    number: int, settings: SimulationSettings, device: torch.device | str
+) -> SimulatedBatch:
+    """A batch of one photograph of thin structures."""
+    margin = _margin_px(settings)
+    size = settings.height + 2 * margin, settings.width + 2 * margin
+    surfaces = [
+        Surface(*(part.to(device) for part in (surface.colour, surface.coverage, surface.coc_px)))
+        for surface in make_thin_structures(
+            settings.seed, number, size=size, largest_px=max(settings.near_limit_px, settings.far_limit_px)
+        )
+    ]
+    rng = Rng.from_seeds(settings.seed, number)
+    kernel, sensor = rng.choice(settings.kernels), _draw_sensor(rng, settings.sensor)
+    transfer = settings.sensor.transfer
+    views = render_surfaces(surfaces, kernel, slices=settings.slices, transfer=transfer)
+    left, right, sharp, coc_px = (
+        _trim(planes, margin) for planes in (*views, *flatten_surfaces(surfaces, transfer=transfer))
+    )
+    generator = torch.Generator(left.device).manual_seed(rng.integer(0, 2**31))
+    left, right = expose_views(left, right, sensor=sensor, generator=generator)
+    planes = (left, right, sharp, _depth_m(coc_px), coc_px)
+    return SimulatedBatch(*(plane[None] for plane in planes))
+
+
+def _depth_m(coc_px: Tensor) -> Tensor:
+    """Depths that a thin lens gives these circles of confusion, the whole range of depth in use."""
+    farness = (coc_px - coc_px.min()) / (coc_px.max() - coc_px.min()).clamp_min(1e-6)
+    return 1 / (1 / NEAREST_M + farness * (1 / FARTHEST_M - 1 / NEAREST_M))
+
+
+def _stack(photographs: Sequence[SimulatedBatch]) -> SimulatedBatch:
+    names = ("left", "right", "sharp", "depth_m", "coc_px")
+    return SimulatedBatch(*(torch.cat([getattr(one, name) for one in photographs]) for name in names))
+
+
 def _plan_photograph(number: int, settings: SimulationSettings) -> _Plan:
-    rng = Rng.from_seed(settings.seed + number)
+    rng = Rng.from_key(settings.seed, number, _CAMERA)
     kind, kernel = rng.choice(settings.scenes), rng.choice(settings.kernels)
     margin = _margin_px(settings)
     size = settings.height + 2 * margin, settings.width + 2 * margin
-    scene = make_scene(rng.integer(0, 2**31), size=size, kind=kind)
+    scene = make_scene(Rng.from_key(settings.seed, number, _SCENE), size=size, kind=kind)
     return _Plan(
         scene=scene,
         coc_px=_focus(scene.depth_m, rng, settings),
         kernel=kernel,
         sensor=_draw_sensor(rng, settings.sensor),
-        noise_seed=rng.integer(0, 2**31),
+        noise_seed=derive_seed(settings.seed, number, _NOISE),
     )
 
 

@@ -19,9 +19,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ldp_core.deblur.bdir import BdirDeblurSettings, restore_image
-from ldp_core.deblur.bdir_network import LIGHT, SMALL, BdirNetwork, BdirSettings, Latent, from_ldp
+from ldp_core.deblur.bdir_network import DEEP, LIGHT, SMALL, BdirNetwork, BdirSettings, Latent, from_ldp
 from ldp_core.training.entry import SOURCE_LICENCES, Provenance, TrainingEntry, TrainOptions
-from ldp_core.training.frames import FrameCache
+from ldp_core.training.frames import FrameCache, require_other_frames
 from ldp_core.training.options import OptionGroup, shorten
 from ldp_core.training.scenes import draw_window
 from ldp_core.training.sources import Image
@@ -35,7 +35,7 @@ from ldp_core.training.validation import (
 )
 from ldp_core.weights import open_weights
 
-SIZES = {"light": LIGHT, "small": SMALL}
+SIZES = {"light": LIGHT, "deep": DEEP, "small": SMALL}
 
 
 class BdirBatchSettings(OptionGroup):
@@ -102,7 +102,7 @@ class MeanViews:
     def read(self, index: int) -> tuple[Image, Image]:
         for cache in self.caches:
             if index < len(cache):
-                views = cache[index].views
+                views = cache[index].matched_views
                 mean = (views[0].astype(np.float32) + views[1]) / 510
                 return mean, views[2].astype(np.float32) / 255
             index -= len(cache)
@@ -227,7 +227,7 @@ class BdirOptions(BdirLossSettings, BdirBatchSettings, TrainOptions):
     measure: tuple[str, ...] = ()
     """Real pictures to measure on, never trained on, as globs of equal order: INPUTS:TRUTHS, or
     INPUTS:TRUTHS:ROW (first row that counts); may be repeated."""
-    size: Literal["light", "small"] = "light"
+    size: Literal["light", "deep", "small"] = "light"
     """Shape of the networks; `light` is the one that ships."""
     # 500 steps from LDP's weights gained .59 dB on simulated views; another form, from nothing, gained .13 in
     # 800 (decision 0007).
@@ -243,7 +243,9 @@ def _open_task(options: BdirOptions) -> BdirTask:
     caches = [FrameCache(folder) for folder in options.cache]
     form = {**SIZES[options.size].model_dump(), "interference": not options.plain}
     settings = BdirSettings.parse(form)
-    samples = {folder.name: single_samples(FrameCache(folder)) for folder in options.hold_out}
+    hold_out = [FrameCache(folder) for folder in options.hold_out]
+    require_other_frames([cache.seed for cache in caches], hold_out)
+    samples = {cache.folder.name: single_samples(cache) for cache in hold_out}
     return BdirTask(
         settings,
         options.pick(BdirBatchSettings),

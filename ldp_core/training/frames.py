@@ -1,17 +1,19 @@
 """A cache of rendered frames, as a camera stores them: rendered once, cropped again and again.
 
 A frame holds all that restoration works from: the views as a camera stores them, the blur map that
-the disparity estimator reads in them, and the restoration by wiener. Making one on a CPU costs as much
-as training on it several times over, so frames are kept in memory-mapped files beside a JSON that
-says how many are complete. Training may begin before the cache is full; a run repeats itself exactly
-only on a cache that no longer grows.
+the disparity estimator reads in them, and the restoration by wiener; of a cache for networks of one
+view, the views alone. Making one on a CPU costs as much as training on it several times over, so
+frames are kept in memory-mapped files beside a JSON that says how many are complete. Training may
+begin before the cache is full; a run repeats itself exactly only on a cache that no longer grows.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 from pydantic import Field
+from torch import Tensor
 
 from ldp_core.blur.disparity import DisparityEstimator
 from ldp_core.deblur.wiener import WienerDeblurrer
 from ldp_core.errors import SettingsError
 from ldp_core.settings import Settings
 from ldp_core.storage import write_bytes
+from ldp_core.training.layered_scenes import (
+    FieldDraw,
+    LayeredSettings,
+    draw_layered_scene,
+    render_layered_scene,
+)
 from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
 from ldp_core.training.sources import Image, Sources
 from ldp_core.types import BlurMap, Pair, Pixels
@@ -32,16 +41,33 @@ from ldp_core.types import BlurMap, Pair, Pixels
 Bytes = NDArray[np.uint8]
 VIEWS = ("left", "right", "sharp", "wiener")
 MAPS = ("coc_px", "estimate_px")
-# Signed 8 bit reach 31.75 px, and scenes 26; an estimate beyond that is cut.
+# Signed 8 bit reach 31.75 px in these steps, and scenes of one picture 26; an estimate beyond that is cut.
 _COC_STEP_PX = 0.25
+# A slanted group of a layered scene exceeds the largest circle of confusion by so much.
+_SLANT = 1.4
+_EXPOSURES = "exposures.f4"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A photographed scene: `views` (4, h, w, 3) uint8 as `VIEWS`, `maps` (2, h, w) float32 as `MAPS`."""
+    """A photographed scene: `views` (4, h, w, 3) uint8 as `VIEWS`, `maps` (2, h, w) float32 as `MAPS`.
+
+    Of a cache of views alone, the last of each are missing. The values of the views are those of an exposure
+    `exposure` times the sharp picture's, 1 or less.
+    """
 
     views: NDArray[np.uint8]
     maps: NDArray[np.float32]
+    exposure: float = 1.0
+
+    @property
+    def matched_views(self) -> NDArray[np.uint8]:
+        """`views`, the sharp picture at the exposure of the others: what a network can know."""
+        if self.exposure == 1.0:
+            return self.views
+        views = self.views.copy()
+        views[2] = np.rint(views[2] * np.float32(self.exposure))
+        return views
 
 
 class CameraSettings(Settings):
@@ -53,31 +79,91 @@ class CameraSettings(Settings):
     largest_noise: float = Field(default=0.03, ge=0)
     grey_share: float = Field(default=0.15, ge=0, le=1)
     gain_deviation: float = Field(default=0.02, ge=0)
+    jpeg_share: float = Field(default=0.0, ge=0, le=1)
+    """Of views without a palette: stored as JPEG, quality 60 to 97."""
+    # DPDD's truths are brighter than its views by up to a quarter in linear light.
+    underexposed_share: float = Field(default=0.0, ge=0, le=1)
+    largest_underexposure: float = Field(default=0.25, ge=0, lt=1)
+    """How much less light the views got than the truth, at most."""
+
+
+FIELD_CAMERA = CameraSettings(palette_share=0.3, jpeg_share=0.35, underexposed_share=0.5)
+"""For layered scenes: what the pictures that cameras and datasets give away have been through."""
 
 
 class FrameSettings(Settings):
-    """What is photographed, and with what camera."""
+    """What is photographed, and with what camera; `layered` scenes in place of `scene`, where given."""
 
     scene: SceneSettings = SceneSettings()
+    layered: LayeredSettings | None = None
     camera: CameraSettings = CameraSettings()
+    views_only: bool = False
+    """Frames hold neither the estimated map nor a restoration."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a frame."""
+        scene = self.layered or self.scene
+        return scene.height, scene.width
+
+    @property
+    def coc_step_px(self) -> float:
+        """Step in which circles of confusion are stored."""
+        reach = _SLANT * self.layered.largest_coc_px / 127 if self.layered else 0.0
+        return max(_COC_STEP_PX, reach)
 
 
 def render_frame(
-    index: int, *, seed: int, sources: Sources, settings: FrameSettings, device: str = "cpu"
+    index: int,
+    *,
+    seed: int,
+    sources: Sources,
+    settings: FrameSettings,
+    device: str = "cpu",
+    draw_field: FieldDraw | None = None,
 ) -> Frame:
-    """Frame number `index` of the endless sequence that `seed` stands for."""
+    """Frame number `index` of the endless sequence that `seed` stands for.
+
+    Args:
+        draw_field: draws the kernels over a camera's frame, for the share of layered scenes that has them.
+    """
     rng = np.random.default_rng([seed, index])
-    scene = draw_scene(rng, sources, settings.scene)
-    rendered = render_scene(scene, slices=settings.scene.slices, device=device)
-    images = [view.permute(1, 2, 0).cpu().numpy() for view in (*rendered, scene.sharp)]
+    *photographed, coc_px = _photograph(rng, sources, settings, device=device, draw_field=draw_field)
+    images = [view.permute(1, 2, 0).cpu().numpy() for view in photographed]
     images = recolour(rng, images, grey_share=settings.camera.grey_share)
-    left, right = take_views(rng, images[0], images[1], settings=settings.camera)
-    pair = Pair(f"training/{index}", left, right)
-    blur_map, wiener = restore_untrained(pair)
-    return Frame(
-        views=np.stack([left, right, to_bytes(images[2]), wiener]),
-        maps=np.stack([scene.coc_px.numpy(), blur_map.signed_coc_px()]),
-    )
+    exposure = _draw_exposure(rng, settings.camera)
+    left, right = take_views(rng, images[0] * exposure, images[1] * exposure, settings=settings.camera)
+    views, maps = [left, right, to_bytes(images[2])], [coc_px.cpu().numpy()]
+    if not settings.views_only:
+        blur_map, wiener = restore_untrained(Pair(f"training/{index}", left, right))
+        views.append(np.asarray(wiener, dtype=np.uint8))
+        maps.append(blur_map.signed_coc_px())
+    return Frame(views=np.stack(views), maps=np.stack(maps), exposure=float(exposure))
+
+
+def _photograph(
+    rng: np.random.Generator,
+    sources: Sources,
+    settings: FrameSettings,
+    *,
+    device: str,
+    draw_field: FieldDraw | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Left, right and sharp (3, h, w) in 0..1, free of noise, and circles of confusion (h, w)."""
+    if settings.layered is None:
+        scene = draw_scene(rng, sources, settings.scene)
+        left, right = render_scene(scene, slices=settings.scene.slices, device=device)
+        return left, right, scene.sharp, scene.coc_px
+    layered = draw_layered_scene(rng, sources, settings.layered, draw_field=draw_field)
+    rendered = render_layered_scene(layered, slices=settings.layered.slices, device=device)
+    return rendered.left, rendered.right, rendered.sharp, rendered.coc_px
+
+
+def _draw_exposure(rng: np.random.Generator, settings: CameraSettings) -> np.float32:
+    """Factor on encoded values that stands for less light; 1 where none is drawn."""
+    if not settings.underexposed_share or rng.random() >= settings.underexposed_share:
+        return np.float32(1)
+    return np.float32((1 - rng.uniform(0, settings.largest_underexposure)) ** (1 / 2.2))
 
 
 def restore_untrained(pair: Pair) -> tuple[BlurMap, Pixels]:
@@ -104,10 +190,12 @@ class FrameCache:
         self.settings = FrameSettings.parse(header["settings"])
         self.seed: int = header["seed"]
         self.source_names: dict[str, list[str]] = header.get("sources", {})
-        count, size = header["capacity"], (self.settings.scene.height, self.settings.scene.width)
-        views, maps = (count, len(VIEWS), *size, 3), (count, len(MAPS), *size)
-        self._views = np.memmap(folder / "views.u8", dtype=np.uint8, mode=mode, shape=views)
-        self._maps = np.memmap(folder / "maps.i8", dtype=np.int8, mode=mode, shape=maps)
+        count, size = header["capacity"], self.settings.size
+        views, maps = _count_planes(self.settings)
+        shapes = (count, views, *size, 3), (count, maps, *size)
+        self._views = np.memmap(folder / "views.u8", dtype=np.uint8, mode=mode, shape=shapes[0])
+        self._maps = np.memmap(folder / "maps.i8", dtype=np.int8, mode=mode, shape=shapes[1])
+        self._exposures = _open_exposures(folder, count, mode=mode)
 
     @classmethod
     def create(
@@ -116,9 +204,12 @@ class FrameCache:
         """An empty cache for `capacity` frames from these sources, or the one already there."""
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "cache.json").exists():
-            frame_px = settings.scene.height * settings.scene.width
-            _reserve(folder / "views.u8", capacity * len(VIEWS) * frame_px * 3)
-            _reserve(folder / "maps.i8", capacity * len(MAPS) * frame_px)
+            frame_px = math.prod(settings.size)
+            views, maps = _count_planes(settings)
+            _reserve(folder / "views.u8", capacity * views * frame_px * 3)
+            _reserve(folder / "maps.i8", capacity * maps * frame_px)
+            if settings.camera.underexposed_share:
+                _reserve(folder / _EXPOSURES, capacity * np.dtype(np.float32).itemsize)
             header = {
                 "capacity": capacity,
                 "seed": seed,
@@ -133,17 +224,38 @@ class FrameCache:
         return int(self._read_header()["complete"])
 
     def __getitem__(self, index: int) -> Frame:
-        return Frame(self._views[index], self._maps[index].astype(np.float32) * _COC_STEP_PX)
+        maps = self._maps[index].astype(np.float32) * np.float32(self.settings.coc_step_px)
+        exposure = 1.0 if self._exposures is None else float(self._exposures[index])
+        return Frame(self._views[index], maps, exposure)
 
-    def fill(self, sources: Sources, *, device: str = "cpu") -> Iterator[int]:
+    def require_restored(self) -> None:
+        """Raises SettingsError: frames of this cache have neither an estimated map nor a restoration."""
+        if self.settings.views_only:
+            raise SettingsError(
+                "the frames of this cache are views alone",
+                where=str(self.folder),
+                expected="frames with the estimated map and the restoration by wiener",
+                remedy="render others without --views-only",
+            )
+
+    def fill(
+        self, sources: Sources, *, device: str = "cpu", draw_field: FieldDraw | None = None
+    ) -> Iterator[int]:
         """Render what is missing, and yield each index when its frame is complete."""
         header = self._read_header()
         for index in range(len(self), header["capacity"]):
             frame = render_frame(
-                index, seed=self.seed, sources=sources, settings=self.settings, device=device
+                index,
+                seed=self.seed,
+                sources=sources,
+                settings=self.settings,
+                device=device,
+                draw_field=draw_field,
             )
             self._views[index] = frame.views
-            self._maps[index] = np.clip(np.rint(frame.maps / _COC_STEP_PX), -127, 127)
+            self._maps[index] = np.clip(np.rint(frame.maps / self.settings.coc_step_px), -127, 127)
+            if self._exposures is not None:
+                self._exposures[index] = frame.exposure
             _write_json(self.folder / "cache.json", {**header, "complete": index + 1})
             yield index
 
@@ -158,6 +270,28 @@ class FrameCache:
             )
         header: dict[str, Any] = json.loads(path.read_text())
         return header
+
+
+def require_other_frames(trained_on: Collection[int], hold_out: Sequence[FrameCache]) -> None:
+    """Refuse a hold-out that holds frames of the training.
+
+    Caches of one seed draw the same pictures and places, whatever their lenses.
+
+    Args:
+        trained_on: seeds of the caches that are trained on.
+
+    Raises:
+        SettingsError: a hold-out has the seed of a cache that is trained on.
+    """
+    for cache in hold_out:
+        if cache.seed in trained_on:
+            raise SettingsError(
+                "the hold-out holds frames that are trained on",
+                where=str(cache.folder),
+                expected="a cache of another seed than those that are trained on",
+                got=f"seed {cache.seed}",
+                remedy="render other frames: ldp train cache FOLDER --seed N",
+            )
 
 
 def take_views(
@@ -175,7 +309,17 @@ def take_views(
     if not grey and rng.random() < settings.palette_share:
         colours = int(rng.integers(96, 257))
         stored = [reduce_palette(view, colours=colours) for view in stored]
+    elif not grey and settings.jpeg_share and rng.random() < settings.jpeg_share:
+        quality = int(rng.integers(60, 98))
+        stored = [compress(view, quality=quality) for view in stored]
     return stored[0], stored[1]
+
+
+def compress(view: Bytes, *, quality: int) -> Bytes:
+    """(h, w, 3) uint8 as it comes back from a JPEG of this quality."""
+    buffer = BytesIO()
+    PilImage.fromarray(view).save(buffer, "JPEG", quality=quality)
+    return np.asarray(PilImage.open(buffer))
 
 
 def reduce_palette(view: Bytes, *, colours: int) -> Bytes:
@@ -201,6 +345,20 @@ def _draw_ramp(rng: np.random.Generator, width: int) -> Image:
     """(1, w, 1): a straight line across the view, of normal deviation."""
     start, stop = rng.standard_normal(2)
     return np.linspace(start, stop, width, dtype=np.float32)[None, :, None]
+
+
+def _count_planes(settings: FrameSettings) -> tuple[int, int]:
+    """How many views and maps a frame holds."""
+    missing = int(settings.views_only)
+    return len(VIEWS) - missing, len(MAPS) - missing
+
+
+def _open_exposures(
+    folder: Path, count: int, *, mode: Literal["r", "r+"]
+) -> np.memmap[tuple[int], np.dtype[np.float32]] | None:
+    """Exposures (count,) of the views; None where all are those of the truth."""
+    path = folder / _EXPOSURES
+    return np.memmap(path, dtype=np.float32, mode=mode, shape=(count,)) if path.exists() else None
 
 
 def _reserve(path: Path, size: int) -> None:

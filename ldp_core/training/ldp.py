@@ -115,7 +115,8 @@ def draw_crop(rng: np.random.Generator, cache: FrameCache, side: int, *, frames:
     """Views (4, side, side, 3) and maps (2, side, side) of one crop, mirrored at random."""
     frame = cache[int(rng.integers(frames))]
     window = (slice(None), *draw_window(rng, frame.maps.shape[1:], (side, side)))
-    return mirror(frame.views[window], frame.maps[window], across=rng.random() < 0.5, down=rng.random() < 0.5)
+    views = frame.matched_views[window]
+    return mirror(views, frame.maps[window], across=rng.random() < 0.5, down=rng.random() < 0.5)
 
 
 def mirror(views: Array, maps: Array, *, across: bool, down: bool) -> tuple[Array, Array]:

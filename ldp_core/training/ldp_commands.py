@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ldp_core.blur.clip_model import load_clip
 from ldp_core.deblur.ldp_network import LIGHT, PUBLISHED, SMALL, LdpNetwork, NetworkSettings
+from ldp_core.errors import SettingsError
 from ldp_core.optics.kernels import KernelFamily
 from ldp_core.tensors import choose_device
 from ldp_core.training.entry import (
@@ -21,7 +22,7 @@ from ldp_core.training.entry import (
     WeightsOptions,
     export,
 )
-from ldp_core.training.frames import FrameCache, FrameSettings
+from ldp_core.training.frames import FIELD_CAMERA, FrameCache, FrameSettings, require_other_frames
 from ldp_core.training.ldp import ClipLoss, LdpBatchSettings, LdpFitSettings, LdpTask, measure_sets
 from ldp_core.training.options import ARGUMENT, Command, CommandOptions, OptionGroup
 from ldp_core.training.session import RunFolder
@@ -30,7 +31,7 @@ from ldp_core.training.validation import ValidationSample, pair_samples, read_pa
 
 SIZES = {"light": LIGHT, "small": SMALL, "large": NetworkSettings(), "published": PUBLISHED}
 HOLD_OUT_FRAMES = 12
-# Far from any seed that a person types, so that no frame is trained on as well.
+# Far from any seed that a person types; training with it is refused, so that no frame is trained on as well.
 HOLD_OUT_SEED = 1_000_003
 
 
@@ -51,8 +52,16 @@ class FrameOptions(OptionGroup):
     """Only kernels of this form of the mix; may be repeated."""
     crosstalk: float = 0.35
     """Largest crosstalk between the views, in the mix of cameras."""
+    scenes: Literal["maps", "layered"] = "maps"
+    """A picture and its map of blur, up to 26 px; or also things before it, each with what it hides, up to
+    40 px, views as JPEG and of less exposure than the truth."""
+    views_only: bool = False
+    """Leave out the estimated map and the restoration by wiener: frames for networks of one view, rendered
+    in a fraction of the time."""
     photos: tuple[Path, ...] = ()
     """Folder of sharp photographs; may be repeated. Without any, pictures are procedural."""
+    soft_photos: tuple[Path, ...] = ()
+    """Folder of photographs that are not quite sharp: each is drawn a seventh as often; may be repeated."""
     registered: tuple[Path, ...] = ()
     """Folder of sharp photographs with a depth or disparity map of their own; may be repeated."""
     layouts: tuple[Path, ...] = ()
@@ -114,6 +123,13 @@ def _prepare(options: LdpOptions) -> Iterator[str]:
     """Frames to train on, and a hold-out of others, where none are given."""
     if options.cache:
         return
+    if options.seed == HOLD_OUT_SEED:
+        raise SettingsError(
+            "this seed is that of the hold-out",
+            where="--seed",
+            got=str(options.seed),
+            remedy="take another seed",
+        )
     sources, (cache, hold_out) = _find(options), _folders(options)
     yield from _render(hold_out, sources, options, frames=HOLD_OUT_FRAMES, seed=HOLD_OUT_SEED)
     yield from _render(cache, sources, options, frames=options.frames, seed=options.seed)
@@ -127,19 +143,25 @@ def _open_task(options: LdpOptions) -> LdpTask:
     form = SIZES[options.size].model_dump()
     form |= {name: value for name in ("bpa", "residual") if (value := getattr(options, name))}
     cache, hold_out = _folders(options)
+    frames = FrameCache(options.cache or cache)
+    frames.require_restored()
     kept = options.hold_out if options.cache else (*options.hold_out, hold_out)
     return LdpTask(
         NetworkSettings.parse(form),
         options.pick(LdpFitSettings),
-        FrameCache(options.cache or cache),
+        frames,
         options.pick(LdpBatchSettings),
-        samples=_open_samples(options, kept),
+        samples=_open_samples(options, kept, trained_on=[frames.seed]),
         clip_loss=_open_clip(options) if options.clip_weight else None,
     )
 
 
-def _open_samples(options: MeasureOptions, hold_out: Sequence[Path]) -> dict[str, list[ValidationSample]]:
-    simulated = {folder.name: pair_samples(FrameCache(folder)) for folder in hold_out}
+def _open_samples(
+    options: MeasureOptions, hold_out: Sequence[Path], *, trained_on: Collection[int]
+) -> dict[str, list[ValidationSample]]:
+    caches = [FrameCache(folder) for folder in hold_out]
+    require_other_frames(trained_on, caches)
+    simulated = {cache.folder.name: pair_samples(cache) for cache in caches}
     return dict(read_pairs(text) for text in options.measure) | simulated
 
 
@@ -149,7 +171,12 @@ def _open_clip(options: LdpOptions) -> ClipLoss:
 
 
 def _find(options: FrameOptions) -> Sources:
-    return find_sources(photos=options.photos, registered=options.registered, layouts=options.layouts)
+    return find_sources(
+        photos=options.photos,
+        soft_photos=options.soft_photos,
+        registered=options.registered,
+        layouts=options.layouts,
+    )
 
 
 def _render(
@@ -157,7 +184,8 @@ def _render(
 ) -> Iterator[str]:
     lens = {"mix": options.lenses, "families": options.family, "largest_crosstalk": options.crosstalk}
     scene = {"height": options.height, "width": options.width, "lens": lens}
-    settings = FrameSettings.parse({"scene": scene})
+    own = {"scene": scene} if options.scenes == "maps" else {"layered": scene, "camera": FIELD_CAMERA}
+    settings = FrameSettings.parse({**own, "views_only": options.views_only})
     cache = FrameCache.create(folder, capacity=frames, seed=seed, settings=settings, sources=sources)
     for index in cache.fill(sources, device=options.device):
         if (index + 1) % 100 == 0:
@@ -169,8 +197,9 @@ def _fill_cache(options: CacheOptions) -> Iterator[str]:
 
 
 def _export(options: ExportOptions) -> Iterator[str]:
-    settings = RunFolder(options.folder).load()["network_settings"]
-    samples = _open_samples(options, options.hold_out)
+    runs = [RunFolder(folder).load() for folder in (options.folder, *options.also)]
+    settings, seeds = runs[0]["network_settings"], [run["frames"]["seed"] for run in runs]
+    samples = _open_samples(options, options.hold_out, trained_on=seeds)
     yield export(
         options,
         options.folder,

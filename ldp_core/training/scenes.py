@@ -152,7 +152,7 @@ def _draw_content(rng: np.random.Generator, sources: Sources, settings: SceneSet
     if not sources.photos or kind > 1 - settings.procedural_share:
         sharp = draw_picture(rng, shape)
     else:
-        sharp = _frame(rng, read_photo(choose(rng, sources.photos).path), shape)[0]
+        sharp = frame_picture(rng, read_photo(sources.draw_photo(rng).path), shape)[0]
     return sharp, _draw_nearness(rng, sources, shape)
 
 
@@ -162,17 +162,17 @@ def _draw_registered(rng: np.random.Generator, photo: Photo, shape: tuple[int, i
     sharp = read_photo(photo.path)
     nearness = read_nearness(photo.map_path, is_depth=photo.map_is_depth)
     nearness = resize(nearness, sharp.shape[:2])
-    return _frame(rng, sharp, shape, nearness)
+    return frame_picture(rng, sharp, shape, nearness)
 
 
 def _draw_nearness(rng: np.random.Generator, sources: Sources, shape: tuple[int, int]) -> Image:
     if not sources.layouts or rng.random() < 0.25:
         return draw_layout(rng, shape)
     nearness = read_nearness(choose(rng, sources.layouts))
-    return _frame(rng, nearness[..., None], shape)[0][..., 0]
+    return frame_picture(rng, nearness[..., None], shape)[0][..., 0]
 
 
-def _frame(
+def frame_picture(
     rng: np.random.Generator, picture: Image, shape: tuple[int, int], nearness: Image | None = None
 ) -> tuple[Image, Image]:
     """Bring a picture, and a map that belongs to it, to `shape`: turn, reduce at random, cut out."""

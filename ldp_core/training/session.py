@@ -89,11 +89,12 @@ def load_tensors(path: Path, *, what: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """How often, in steps, a run logs, saves and measures."""
+    """How often, in steps, a run logs, saves and measures; it also saves when `save_seconds` have passed."""
 
     log: int = 50
     save: int = 100
     measure: int = 500
+    save_seconds: float = 300.0
 
 
 class Session:
@@ -128,7 +129,7 @@ class Session:
 
     def run(self, *, minutes: float = math.inf) -> Iterator[dict[str, Any]]:
         """Train; yield each log entry, which is also appended to `log.jsonl`."""
-        losses, began = [], time.monotonic()
+        losses, began, saved = [], time.monotonic(), time.monotonic()
         for step in self.trainer.run(until=time.monotonic() + 60 * minutes):
             losses.append(step.loss)
             logs = step.number % self.intervals.log == 0
@@ -136,8 +137,10 @@ class Session:
                 mean = sum(losses) / len(losses)
                 seconds = (time.monotonic() - began) / len(losses)
                 yield self._log(loss=mean, seconds_per_step=seconds, learning_rate=step.learning_rate)
-            if step.number % self.intervals.save == 0:
+            late = time.monotonic() - saved > self.intervals.save_seconds
+            if late or step.number % self.intervals.save == 0:
                 self.save()
+                saved = time.monotonic()
             if step.number % self.intervals.measure == 0:
                 yield self._measure()
             if logs:

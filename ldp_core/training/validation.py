@@ -71,10 +71,12 @@ def measure(samples: Sequence[ValidationSample], restore: Restore) -> dict[str, 
 
 def pair_samples(cache: FrameCache) -> list[ValidationSample]:
     """Every frame of a cache that no run trains on, as a pair with the map of the disparity estimator."""
+    cache.require_restored()
     samples = []
     for index in range(len(cache)):
-        planes = coc_planes(torch.from_numpy(cache[index].maps[1])[None, None])[0]
-        views = [to_rgb(view) for view in cache[index].views]
+        frame = cache[index]
+        planes = coc_planes(torch.from_numpy(frame.maps[1])[None, None])[0]
+        views = [to_rgb(view) for view in frame.matched_views]
         samples.append(_pair_sample(f"frame-{index:04d}", *views, planes=planes))
     return samples
 
@@ -83,7 +85,7 @@ def single_samples(cache: FrameCache) -> list[ValidationSample]:
     """Every frame of a cache that no run trains on, as a single view: the mean of its views."""
     samples = []
     for index in range(len(cache)):
-        left, right, sharp, _ = (to_rgb(view) for view in cache[index].views)
+        left, right, sharp = (to_rgb(view) for view in cache[index].matched_views[:3])
         samples.append(single_sample(f"frame-{index:04d}", (left + right) / 2, sharp))
     return samples
 

@@ -11,13 +11,12 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from network_samples import render_frames
+from network_samples import BATCHES, SCENES, TINY, render_frames
 
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
 from ldp_core.errors import CatalogueError, SettingsError, WeightsError
-from ldp_core.training.frames import FrameCache, FrameSettings
+from ldp_core.training.frames import FrameCache
 from ldp_core.training.ldp import (
-    LdpBatchSettings,
     LdpFitSettings,
     LdpTask,
     blur_absence,
@@ -28,15 +27,9 @@ from ldp_core.training.ldp import (
     reblur,
     restore_sample,
 )
-from ldp_core.training.scenes import SceneSettings
 from ldp_core.training.session import Intervals, RunFolder, Session, describe_entry
 from ldp_core.training.trainer import FitSettings, Trainer, learning_rate
 from ldp_core.training.validation import ValidationSample, pair_samples, read_pairs
-
-TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
-SCENES = SceneSettings(height=64, width=96, slices=6)
-FRAMES = FrameSettings(scene=SCENES)
-BATCHES = LdpBatchSettings(batch=2, crop_px=32)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +61,16 @@ def test_six_steps_are_three_and_three(tmp_path: Path, cache: FrameCache) -> Non
         torch.testing.assert_close(second.trainer.state()["network"][name], tensor, rtol=0, atol=0)
     for name, tensor in straight.trainer.average.state_dict().items():
         torch.testing.assert_close(second.trainer.average.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_slow_steps_are_saved_by_the_clock(tmp_path: Path, cache: FrameCache) -> None:
+    task = make_task(cache, LdpFitSettings(steps=3, warmup_steps=2))
+    for seconds, saved in ((0.0, True), (1e6, False)):
+        folder = RunFolder(tmp_path / str(seconds))
+        intervals = Intervals(log=2, save=100, measure=100, save_seconds=seconds)
+        session = Session(folder, Trainer(task, task.fit), intervals)
+        next(session.run())
+        assert folder.has_checkpoint is saved, "step 1 has been taken, the run has not ended"
 
 
 def test_training_lowers_the_loss(cache: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
