@@ -18,7 +18,7 @@ from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
 from ldp_core import __version__
-from ldp_core.errors import ClusterError
+from ldp_core.errors import ClusterError, SettingsError
 
 T = TypeVar("T")
 
@@ -31,6 +31,11 @@ KEEP_FREED_MEMORY = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**30 for name in ("TRIM", "MMAP")
 }
 """Dask has workers return memory to the system at every free: a fourfold cost (decision 0003)."""
+
+_NO_PAGES: Final = {
+    f"distributed.{part}.http.routes": ["distributed.http.health"] for part in ("scheduler", "worker")
+}
+"""Dask's pages are plain HTTP: any local user could read logs and the names of items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ def open_workers(
     address: str | None = None,
     *,
     processes: int | None = None,
-    timeout_s: float = 60,
+    timeout_s: float | None = None,
     insecure: bool = False,
 ) -> Iterator[Workers]:
     """Workers of a running scheduler, or of a cluster embedded in this process when none is named.
@@ -63,7 +68,8 @@ def open_workers(
     Args:
         address: a Dask scheduler, such as ``tls://host:8786``; None or empty for none.
         processes: worker processes of the embedded cluster; one per core by default.
-        timeout_s: how long to wait for a named scheduler to answer, and for its first worker.
+        timeout_s: how long to wait for a named scheduler to answer, and for its first worker; by default
+            what the variable LDP_CLUSTER_TIMEOUT says, else 60.
         insecure: allow a scheduler on another host without TLS.
 
     Raises:
@@ -75,7 +81,7 @@ def open_workers(
             yield workers
     else:
         check_address(address, insecure=insecure)
-        with _connected(address, timeout_s) as workers:
+        with _connected(address, _timeout_s() if timeout_s is None else timeout_s) as workers:
             yield workers
 
 
@@ -94,7 +100,8 @@ def check_address(address: str, *, insecure: bool = False) -> None:
             where=address,
             expected="tls://HOST:PORT, or an address of this machine's loopback",
             got=f"{scheme or 'tcp'}://, over which anybody on the network can run code as its user",
-            remedy="set up TLS; or give --insecure-cluster where the network itself is closed",
+            remedy="set up TLS as the page on deploying shows; or, where the network itself is closed, give "
+            "--insecure-cluster (insecure_cluster of a flow)",
         )
 
 
@@ -187,7 +194,7 @@ def in_process(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) 
 @contextmanager
 def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    with dask.config.set(KEEP_FREED_MEMORY):
+    with dask.config.set(KEEP_FREED_MEMORY | _NO_PAGES):
         cluster = LocalCluster(
             n_workers=processes,
             threads_per_worker=THREADS_PER_WORKER,
@@ -195,6 +202,7 @@ def _embedded(processes: int) -> Iterator[Workers]:
             protocol="tls://",
             security=Security.temporary(),
             dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.ERROR,
         )
         try:
@@ -255,6 +263,16 @@ def _checked(client: Client, address: str, timeout_s: float) -> int:
 def _smallest_memory_bytes(client: Client) -> int:
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return min((worker["memory_limit"] for worker in workers if worker["memory_limit"]), default=0)
+
+
+def _timeout_s() -> float:
+    text = os.environ.get("LDP_CLUSTER_TIMEOUT", "60")
+    try:
+        return float(text)
+    except ValueError:
+        raise SettingsError(
+            "not a number of seconds", where="LDP_CLUSTER_TIMEOUT", expected="such as 60", got=text
+        ) from None
 
 
 def _cores() -> int:

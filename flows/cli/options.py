@@ -214,6 +214,13 @@ Cluster = Annotated[
         "--cluster", metavar="ADDRESS", help="Address of a Dask scheduler. Default: workers on this machine."
     ),
 ]
+InsecureCluster = Annotated[
+    bool,
+    execution_option(
+        "--insecure-cluster",
+        help="Allow a scheduler on another host without TLS: whoever is on the network can run code there.",
+    ),
+]
 Workers = Annotated[
     int | None,
     execution_option(
@@ -226,7 +233,7 @@ MaxBad = Annotated[
         "--max-bad",
         min=0,
         max=1,
-        metavar="SHARE",
+        metavar="X",
         help="Stop the run when more than this share of its items is bad.",
     ),
 ]
