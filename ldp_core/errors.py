@@ -44,6 +44,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
 
+from ldp_core.credentials import redact
+
 
 class LdpError(Exception):
     """Base of all errors raised on purpose. Survives pickling, so it may cross process borders."""
@@ -69,8 +71,9 @@ class LdpError(Exception):
 
 
 def _escape(text: str) -> str:
-    """What is no Unicode as escapes: names of files may be raw bytes, and texts of errors become JSON."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """What is no Unicode as escapes, for names of files may be raw bytes and texts of errors become JSON;
+    no passwords, keys and signatures of addresses."""
+    return redact(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _rebuild(cls: type[LdpError], what: str, where: str, expected: str, got: str, remedy: str) -> LdpError:

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import dask
-from distributed import Client, Future, LocalCluster, as_completed
+from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, as_completed
 from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
 from ldp_core import __version__
+from ldp_core.credentials import KEYRING, Keyring, guard_logs
 from ldp_core.errors import ClusterError, SettingsError
 
 T = TypeVar("T")
@@ -164,6 +166,30 @@ def stream(
         start(1)
 
 
+class _Credentials(WorkerPlugin):
+    """Gives workers, also those that start later, what was parted from addresses."""
+
+    name = "ldp-credentials"
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def setup(self, worker: Worker) -> None:
+        KEYRING.take(self._keyring)
+        guard_logs()
+
+
+_SHARED: Final[WeakKeyDictionary[Client, int]] = WeakKeyDictionary()
+"""Which revision of the keyring the workers of a client have."""
+
+
+def share_credentials(client: Client) -> None:
+    """Give the workers of a client what was parted from addresses, where they do not have it yet."""
+    if KEYRING.revision and _SHARED.get(client) != KEYRING.revision:
+        _SHARED[client] = KEYRING.revision
+        client.register_plugin(_Credentials(KEYRING))
+
+
 class RunCalls(Protocol):
     """Runs ``function(*call)`` for every call; the order of the results is not that of the calls."""
 
@@ -174,6 +200,8 @@ def on_workers(workers: Workers) -> RunCalls:
     """Run calls on workers, a bounded number at once. What a call raises is raised here."""
 
     def run(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) -> Iterator[T]:
+        share_credentials(workers.client)
+
         def submit(call: tuple[Any, ...]) -> Future[Any]:
             future: Future[Any] = workers.client.submit(function, *call, pure=False)
             return future
@@ -207,6 +235,7 @@ def _embedded(processes: int) -> Iterator[Workers]:
         )
         try:
             with Client(cluster) as client:
+                share_credentials(client)
                 yield Workers(client, processes, True, _smallest_memory_bytes(client))
         finally:
             with suppress(TimeoutError):  # a worker slow to end is killed; its work is done
@@ -226,7 +255,13 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
         ) from error
     with client:
         processes = _checked(client, address, timeout_s)
-        yield Workers(client, processes, False, _smallest_memory_bytes(client))
+        share_credentials(client)
+        try:
+            yield Workers(client, processes, False, _smallest_memory_bytes(client))
+        finally:
+            if client in _SHARED:
+                with suppress(Exception):  # the scheduler may be gone
+                    client.unregister_worker_plugin(_Credentials.name)
 
 
 def installed_version() -> str:

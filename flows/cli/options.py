@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 import ldp_core
+from ldp_core.credentials import hide
 from ldp_core.errors import SettingsError, suggest
 from ldp_core.item_ids import is_unicode
 from ldp_core.types import GENERIC_CAMERA
@@ -118,11 +119,14 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """Commands below one name; a misspelt option of it is explained as well."""
+    """Commands below one name; a misspelt option of it is explained as well.
+
+    Passwords, keys and signatures are parted from all addresses that are given, whatever they are given for.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         with _saying_what_was_meant():
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, [hide(text) for text in args])
 
 
 def _describe(parameter: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from distributed import LocalCluster
 from typer.testing import CliRunner
 
 from flows.cli import app
+from ldp_core.credentials import KEYRING, hide, reveal
 from ldp_core.errors import ClusterError
-from tasks.cluster import Workers, check_address, open_workers
+from tasks.cluster import Workers, check_address, open_workers, share_credentials
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "archive"
@@ -96,6 +98,28 @@ def test_an_embedded_cluster_shows_nothing_over_plain_http(workers: Workers) -> 
     services = workers.client.scheduler_info()["services"]
     for path in ("status", "info/main/workers.html", "json/counts.json", "metrics"):
         assert httpx.get(f"http://127.0.0.1:{services['dashboard']}/{path}").status_code == 404
+
+
+def log_on_worker(address: str) -> str:
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(handler.format(record))  # type: ignore[method-assign]
+    logger = logging.getLogger("fsspec")
+    logger.addHandler(handler)
+    logger.error("opening %s", address)
+    return f"{reveal('https://host/a')} {lines}"
+
+
+def test_workers_know_the_whole_address_and_log_the_plain_one(workers: Workers) -> None:
+    factory = logging.getLogRecordFactory()
+    try:
+        assert hide("https://reader:pass-word@host/a") == "https://host/a"
+        share_credentials(workers.client)
+        said = workers.client.submit(log_on_worker, "https://reader:pass-word@host/a").result()
+        assert said == "https://reader:pass-word@host/a ['opening https://***@host/a']"
+    finally:
+        KEYRING.users.clear()
+        logging.setLogRecordFactory(factory)
 
 
 def test_an_embedded_cluster_works_over_tls(workers: Workers) -> None:
