@@ -31,6 +31,7 @@
     ├── BlurMapError             a map of the wrong kind or shape for what is asked
     ├── MetricError              a score that cannot be computed as asked
     └── ExecutionError           the run itself
+        ├── EngineError          Prefect's server cannot be used
         ├── ClusterError         workers cannot be reached or cannot do what is asked
         ├── MemoryShortError     items need more memory than a worker has
         └── TooManyBadItemsError more items failed than the run allows
@@ -216,6 +217,10 @@ class MetricError(LdpError):
 
 class ExecutionError(LdpError):
     kind = "execution"
+
+
+class EngineError(ExecutionError):
+    kind = "engine"
 
 
 class ClusterError(ExecutionError):
