@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 import dask
 from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, as_completed
+from distributed.client import FutureCancelledError
 from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
@@ -148,6 +149,9 @@ def stream(
     """Items with the results of ``submit(item)`` as they finish, at most ``in_flight`` at once.
 
     A future that failed yields its exception: a worker that died again and again, for example.
+
+    Raises:
+        ClusterError: the scheduler is gone; nothing else ends a future without a result.
     """
     waiting = iter(items)
     running = as_completed()
@@ -161,9 +165,24 @@ def stream(
 
     start(in_flight)
     for future in running:
-        error = future.exception()
-        yield item_of.pop(future.key), future.result() if error is None else error
+        with _noticing_loss(future):
+            error = future.exception()
+            result = future.result() if error is None else error
+        yield item_of.pop(future.key), result
         start(1)
+
+
+@contextmanager
+def _noticing_loss(future: Future[Any]) -> Iterator[None]:
+    try:
+        yield
+    except FutureCancelledError as error:
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Dask would log how it looks for it
+        raise ClusterError(
+            "the connection to the Dask scheduler is lost",
+            got=str(error).partition("cancelled for reason: ")[2].partition(".")[0] or type(error).__name__,
+            remedy="see whether the scheduler runs, then give the same command again; what is archived is kept",
+        ) from None
 
 
 class _Credentials(WorkerPlugin):
