@@ -35,11 +35,6 @@ KEEP_FREED_MEMORY = {
 }
 """Dask has workers return memory to the system at every free: a fourfold cost (decision 0003)."""
 
-_NO_PAGES: Final = {
-    f"distributed.{part}.http.routes": ["distributed.http.health"] for part in ("scheduler", "worker")
-}
-"""Dask's pages are plain HTTP: any local user could read logs and the names of items."""
-
 
 @dataclass(frozen=True, slots=True)
 class Workers:
@@ -181,7 +176,7 @@ def _noticing_loss(future: Future[Any]) -> Iterator[None]:
         raise ClusterError(
             "the connection to the Dask scheduler is lost",
             got=str(error).partition("cancelled for reason: ")[2].partition(".")[0] or type(error).__name__,
-            remedy="see whether the scheduler runs, then give the same command again; what is archived is kept",
+            remedy="see whether the scheduler runs, then give the same command again to continue",
         ) from None
 
 
@@ -241,7 +236,7 @@ def in_process(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) 
 @contextmanager
 def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    with dask.config.set(KEEP_FREED_MEMORY | _NO_PAGES):
+    with dask.config.set(KEEP_FREED_MEMORY | _show_no_pages()):
         cluster = LocalCluster(
             n_workers=processes,
             threads_per_worker=THREADS_PER_WORKER,
@@ -259,6 +254,16 @@ def _embedded(processes: int) -> Iterator[Workers]:
         finally:
             with suppress(TimeoutError):  # a worker slow to end is killed; its work is done
                 cluster.close()
+
+
+def _show_no_pages() -> dict[str, list[str]]:
+    """Settings: Dask's pages are plain HTTP, where any local user could read logs and the names of items.
+
+    Dask may add to these lists, so each cluster has its own.
+    """
+    return {
+        f"distributed.{part}.http.routes": ["distributed.http.health"] for part in ("scheduler", "worker")
+    }
 
 
 @contextmanager
