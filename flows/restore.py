@@ -66,6 +66,7 @@ def restore_dataset(
     seed: int = 0,
     ids: Sequence[str] | None = None,
     only_quarantined: str = "",
+    insecure_cluster: bool = False,
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
@@ -79,6 +80,7 @@ def restore_dataset(
         baselines: deblurrers that restore every item as well, to be scored beside the result.
         camera: profile of the camera, by name or address; ``auto`` chooses by what pictures tell (EXIF).
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
+        insecure_cluster: allow a scheduler on another host that is reached without TLS.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         report_items: how many items, worst first, get pictures in the report.
@@ -106,7 +108,7 @@ def restore_dataset(
     options = make_source_options(pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids)
     if only_quarantined:
         options = choose_quarantined(options, archive, only_quarantined)
-    with open_workers(cluster, processes=processes) as workers:
+    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         config = make_config(
             archive,
             estimator=(estimator, estimator_settings),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ldp_core.catalogue import Selection, SourceOptions
+from ldp_core.credentials import hide
 from ldp_core.errors import ItemMissingError
 from ldp_core.storage import shared_url
 from tasks.run import Run
@@ -26,7 +27,7 @@ def make_source_options(
         SettingsError: a count is not positive.
         StorageError: a folder is in the memory of this process.
     """
-    folders = {name: shared_url(folder) for name, folder in (methods or {}).items()}
+    folders = {name: hide(shared_url(folder)) for name, folder in (methods or {}).items()}
     chosen = Selection(limit, sample, seed, None if ids is None else frozenset(ids))
     return SourceOptions(pair_by, folders, chosen)
 

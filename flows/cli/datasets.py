@@ -50,6 +50,7 @@ def restore(
     baseline: options.Baselines = None,
     camera: options.Camera = GENERIC_CAMERA,
     cluster: options.Cluster = None,
+    insecure_cluster: options.InsecureCluster = False,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
     allow_single: options.AllowSingle = False,
@@ -88,6 +89,7 @@ def restore(
             as_json=as_json,
             archive=archive,
             cluster=cluster,
+            insecure_cluster=insecure_cluster,
             processes=workers,
             report_items=report_items,
             verify_sources=verify_sources,
@@ -113,6 +115,7 @@ def ingest(
     peak: options.Peak = None,
     to_srgb: options.ToSrgb = False,
     cluster: options.Cluster = None,
+    insecure_cluster: options.InsecureCluster = False,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
     allow_single: options.AllowSingle = False,
@@ -144,6 +147,7 @@ def ingest(
                 verify_sources=verify_sources,
                 allow_shrink=allow_shrink,
                 camera=camera,
+                insecure_cluster=insecure_cluster,
                 **asked,
             )
     console.print_json(summary) if as_json else _print_summary(summary)
@@ -292,6 +296,7 @@ def report(
         str, typer.Argument(metavar="RUN", help="The run, by its name below runs/ in the archive.")
     ],
     cluster: options.Cluster = None,
+    insecure_cluster: options.InsecureCluster = False,
     workers: options.Workers = None,
     archive: options.Archive = "archive",
     report_items: options.ReportItems = 200,
@@ -301,7 +306,7 @@ def report(
     from flows.report import report_dataset
 
     with exits(), prefect_engine(), console.showing_progress():
-        address = report_dataset(archive, run_id, cluster, workers, report_items)
+        address = report_dataset(archive, run_id, cluster, workers, report_items, insecure_cluster)
     typer.echo(address)
 
 

@@ -22,6 +22,7 @@ from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec
 from ldp_core.catalogue.pattern import pair_by_pattern
 from ldp_core.catalogue.peaks import Ceilings, apply_named_peak, settle_peaks
 from ldp_core.catalogue.problems import find_losses, make_readable, require_whole
+from ldp_core.credentials import hide
 from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, SettingsError, StorageError
 from ldp_core.images import PictureTraits, probe_picture
 from ldp_core.images.colour import name_colours
@@ -73,6 +74,7 @@ def read_catalogue(
         SettingsError: the pattern or the choice cannot be used.
         StorageError: the store refused or could not be reached.
     """
+    source = hide(source)
     name = _name_dataset(source, layout=layout, dataset=dataset)
     found = _read_specs(source, layout, options)
     named, problems = _name_items(found.items, dataset=name)

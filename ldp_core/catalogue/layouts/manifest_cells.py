@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final, TypeVar
 
 from ldp_core.catalogue.pairing import PICTURE_EXTENSIONS
+from ldp_core.credentials import redact
 from ldp_core.images.scale import parse_peak
 from ldp_core.item_ids import is_unicode
 from ldp_core.types import DpAxis, Metadatum, Region
@@ -108,7 +109,7 @@ def to_metadatum(cell: Any) -> Metadatum:
         return str(cell)
     if isinstance(cell, bool | int | float):
         return cell
-    text = cell.strip() if isinstance(cell, str) else str(cell)
+    text = redact(cell.strip() if isinstance(cell, str) else str(cell))
     return text if is_unicode(text) else text.encode("utf-8", "backslashreplace").decode()
 
 
