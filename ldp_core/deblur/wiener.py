@@ -6,13 +6,15 @@ For one circle of confusion the sharp picture X that explains both views best is
 
 the Wiener filter of a two-channel measurement. The two half-aperture kernels have different zeros,
 so together they keep more of the picture than their sum, the ordinary photograph. A scene is
-restored level by level of its blur map and mixed. All of it is our own choice; nothing is trained.
+restored level by level of its blur map and mixed; where surfaces hide each other, each by itself, see
+`occlusion`. All of it is our own choice; nothing is trained.
 It works on gamma-encoded values: on real pairs that measures no worse than linear light, and ripples
 in the shadows stay small.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +25,7 @@ from scipy.ndimage import maximum_filter
 from torch import Tensor
 
 from ldp_core.deblur.inversion import Layer, Penalty, apply_adjoint, invert_layers, refine_edges
+from ldp_core.deblur.occlusion import DepthRange, Restored, find_ranges, isolate
 from ldp_core.errors import BlurMapError
 from ldp_core.optics.kernels import KernelSpec, kernel_bank, kernel_size
 from ldp_core.settings import Settings
@@ -33,7 +36,7 @@ from ldp_core.types import BlurMap, FloatMap, Pair, Pixels, StageSpec
 
 __all__ = ["WienerDeblurrer", "WienerSettings", "require_fit"]
 
-VERSION: Final = "3"
+VERSION: Final = "4"
 # Beyond the kernel's reach: a Wiener filter rings farther than the kernel that it inverts.
 _MARGIN_PX: Final = 16
 _NODES: Final = torch.tensor([-(3**0.5), 0.0, 3**0.5])
@@ -118,10 +121,11 @@ class WienerDeblurrer:
             left, right = (to_tensor(view, peak=pair.peak) for view in pair.both_views)
             margin = kernel_size(s.kernel, float(coc.abs().max())) + _MARGIN_PX
             noise = laplacian_noise(left, right)
+            ranges = find_ranges(coc)
 
             def restore_tile(*stacks: Tensor) -> Tensor:
                 left, right, coc = (stack[0] for stack in stacks)
-                return restore_views(left, right, coc, settings=s, noise=noise)[None]
+                return restore_views(left, right, coc, settings=s, noise=noise, ranges=ranges)[None]
 
             restored = apply_tiled(
                 restore_tile,
@@ -133,7 +137,13 @@ class WienerDeblurrer:
 
 
 def restore_views(
-    left: Tensor, right: Tensor, coc_px: Tensor, *, settings: WienerSettings, noise: float
+    left: Tensor,
+    right: Tensor,
+    coc_px: Tensor,
+    *,
+    settings: WienerSettings,
+    noise: float,
+    ranges: Sequence[DepthRange],
 ) -> Tensor:
     """Restore one tile.
 
@@ -141,20 +151,39 @@ def restore_views(
         left, right: (c, h, w) gamma-encoded in 0..1.
         coc_px: (h, w) signed diameters in pixels.
         noise: standard deviation of one view's noise, full scale 1.
+        ranges: of depth in the whole picture, from the front to the back.
 
     Returns:
         (c, h, w), not clipped.
     """
+    views = torch.stack([left, right])
+    restored, alone = torch.zeros_like(left), views
+    if len(ranges) == 1:
+        restored = invert_blur(views, coc_px, settings=settings, noise=noise)
+    else:
+        alone, done = torch.zeros_like(views), []
+        for depth in ranges:
+            inside = depth.holds(coc_px)
+            if bool(inside.any()):
+                seen = isolate(views, coc_px, depth, done, kernel=settings.kernel)
+                picture = invert_blur(seen, depth.clamp(coc_px), settings=settings, noise=noise)
+                done.append(Restored(depth, picture.clamp(0, 1)))
+                restored, alone = torch.where(inside, picture, restored), torch.where(inside, seen, alone)
+    return limit_halos(restored, alone, coc_px, slack=settings.halo_slack)
+
+
+def invert_blur(views: Tensor, coc_px: Tensor, *, settings: WienerSettings, noise: float) -> Tensor:
+    """The picture (c, h, w) that both views (2, c, h, w) of a surface without gaps show."""
     s = settings
     largest = float(coc_px.abs().max()) * (1 + s.level_growth) + s.level_step_px
     reach = kernel_size(s.kernel, float(_candidates(largest, settings=s).max()))
-    canvas = Canvas.around(left, margin=reach // 2 + _MARGIN_PX)
-    spectra = canvas.transform(to_opponent(torch.stack([left, right])))
+    canvas = Canvas.around(views, margin=reach // 2 + _MARGIN_PX)
+    spectra = canvas.transform(to_opponent(views))
     layers = _build_layers(canvas, spectra, coc_px, settings=s)
     frequency = canvas.frequencies()
     model = s.model_penalty * frequency**1.5
     penalty = Penalty((noise / s.noise_signal * frequency) ** 2, model)
-    strictness = torch.full((len(left), 1, 1), s.colour_strictness)
+    strictness = torch.full((views.shape[1], 1, 1), s.colour_strictness)
     strictness[0] = 1
     restored = invert_layers(canvas, layers, penalty, strictness=strictness)
     restored[:1] = refine_edges(
@@ -166,7 +195,7 @@ def restore_views(
         stiffness=s.edge_stiffness,
         rounds=s.edge_rounds,
     )
-    return limit_halos(from_opponent(restored), torch.stack([left, right]), coc_px, slack=s.halo_slack)
+    return from_opponent(restored)
 
 
 def _build_layers(
