@@ -16,6 +16,7 @@ from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
 from tasks.plan import Plan
 from tasks.progress import expect
+from tasks.sources import require_no_shrinkage
 from tasks.stage import PipelineConfig
 
 
@@ -34,6 +35,9 @@ def ingest_dataset(
     max_bad: float = 0.05,
     peak: int | str | None = None,
     to_srgb: bool = False,
+    allow_single: bool = False,
+    verify_sources: bool = False,
+    allow_shrink: bool = False,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
 
@@ -46,6 +50,10 @@ def ingest_dataset(
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
         to_srgb: convert pictures that have a colour profile to sRGB.
+        allow_single: go on where all second views, or all truths, of a folder are missing.
+        verify_sources: decode every source again and compare its pixels with the archive; by default only
+            those whose address, size, or ETag or time of the last change is another than in the run before.
+        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source.
 
     Returns:
         The run's summary, as ``summary.json`` holds it: no stages, no metrics, no report.
@@ -55,7 +63,17 @@ def ingest_dataset(
     """
     config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
     with open_workers(cluster, processes=processes) as workers:
-        plan: Plan = plan_run(unvisited(config), shared_url(source), layout, dataset).unquote()
+        planned = plan_run(
+            unvisited(config),
+            shared_url(source),
+            layout,
+            dataset,
+            allow_single=allow_single,
+            verify_sources=verify_sources,
+        )
+        plan: Plan = planned.unquote()
+        if not allow_shrink:
+            require_no_shrinkage(plan.catalogue, plan.sources)
         expect("ingest", len(plan.catalogue.items))
         with record_run("ingest", plan, {}, max_bad=max_bad) as run:
             run.run_batches(

@@ -24,7 +24,10 @@ FloatMap = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """A picture where it lies, with what its header says. ``size_bytes`` is the encoded size."""
+    """A picture where it lies, with what its header says. ``size_bytes`` is the encoded size.
+
+    ``revision`` tells contents at this address apart (`ldp_core.storage.Entry`); empty where it is not known.
+    """
 
     uri: str
     height: int
@@ -32,6 +35,7 @@ class ImageRef:
     channels: int
     bit_depth: int
     size_bytes: int
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,11 @@ class Item:
         return make_item_key(self.id, self.version)
 
     @property
+    def own_peak(self) -> int | None:
+        """Its peak where that is another than full scale of 16 bit."""
+        return None if self.peak == 65535 else self.peak
+
+    @property
     def has_both_views(self) -> bool:
         """Whether it is a dual-pixel pair, and no single view."""
         return self.right is not None
@@ -151,9 +160,15 @@ class Item:
     @property
     def size_bytes(self) -> int:
         """Encoded bytes of all its pictures together."""
-        known = (self.left, self.right, self.target, self.blur_truth)
-        refs = (*known, *self.external.values(), *self.auxiliary.values())
-        return sum(ref.size_bytes for ref in refs if ref is not None)
+        return sum(ref.size_bytes for ref in self.refs.values())
+
+    @property
+    def refs(self) -> dict[str, ImageRef]:
+        """All its pictures by role, as the provenance of its frames names them."""
+        refs = {"left": self.left, "right": self.right, "target": self.target, "truth": self.blur_truth}
+        named = refs | {f"peer:{name}": ref for name, ref in self.external.items()}
+        named |= {f"auxiliary:{name}": ref for name, ref in self.auxiliary.items()}
+        return {name: ref for name, ref in named.items() if ref is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +180,16 @@ class Problem:
     message: str
     remedy: str = ""
     refuses_item: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemGroup:
+    """All problems of one kind: how many, how many of them kept an item out, and the first few."""
+
+    kind: str
+    count: int
+    refused: int
+    examples: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +408,20 @@ class ItemCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceChanges:
+    """What has become of the sources of a dataset since the run before.
+
+    ``changed`` items hold another content than then, ``vanished`` ones are no longer there; their results
+    are kept. ``changed_items`` and ``vanished_items`` are the ids of the first of them.
+    """
+
+    changed: int = 0
+    vanished: int = 0
+    changed_items: tuple[str, ...] = ()
+    vanished_items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """One run as ``summary.json`` holds it.
 
@@ -390,6 +429,8 @@ class RunSummary:
     is empty where the run had no such items.
     ``seconds``: by stage, summed over workers; ``total`` is the wall clock of the whole run.
     ``state`` is ``stopped`` where too many items were bad, else ``finished``.
+    ``problem_kinds`` are the ``problems`` of the source by kind, with three examples of each;
+    ``quarantine_kinds`` likewise what came upon items after their source had been read.
     """
 
     run_id: str
@@ -407,3 +448,6 @@ class RunSummary:
     problems: tuple[Problem, ...] = ()
     single_stages: tuple[StageSpec, ...] = ()
     state: str = "finished"
+    problem_kinds: tuple[ProblemGroup, ...] = ()
+    quarantine_kinds: tuple[ProblemGroup, ...] = ()
+    sources: SourceChanges = SourceChanges()

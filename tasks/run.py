@@ -15,7 +15,7 @@ import platform
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -28,19 +28,20 @@ from pydantic import TypeAdapter, ValidationError
 import ldp_core
 from ldp_core.archive import Archive, Section
 from ldp_core.archive.layout import FRAME_SECTION, TRUTHS, write_groups
-from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, make_digests
-from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl
+from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, list_runs, make_digests
+from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl, items_from_jsonl
 from ldp_core.errors import (
     CatalogueError,
     ItemDamagedError,
     ItemMissingError,
     ObjectMissingError,
     StorageError,
+    suggest,
 )
-from ldp_core.item_ids import make_item_key, split_item_key
+from ldp_core.item_ids import make_item_key
 from ldp_core.metrics.summary import read_scores_table, scores_table
 from ldp_core.storage import join, list_folder, read_bytes, write_bytes
-from ldp_core.types import BASELINE, Catalogue, PixelOptions, RunSummary, Score, StageSpec
+from ldp_core.types import BASELINE, Catalogue, Item, PixelOptions, RunSummary, Score, StageSpec
 from tasks.items import COMPUTING_THREADS
 from tasks.pipeline import Pipeline, definition_of
 from tasks.stage import (
@@ -57,6 +58,7 @@ ALIVE = "alive.json"
 HEARTBEAT_S = 30.0
 SILENCE = timedelta(minutes=5)
 """A run that was silent for ten heartbeats is taken to be lost."""
+_RUNS_NAMED = 5
 _HEADER_BYTES = 2**16
 _PACKAGES = ("torch", "zarr", "dask", "prefect", "numpy")
 _STAGES_FIELDS = {PAIR: "stages", SINGLE: "single_stages"}
@@ -82,13 +84,19 @@ class RunState(StrEnum):
 class RunItem:
     """An item that came through a run. ``status``: ``computed`` or ``skipped`` (all was there).
 
-    ``digest`` is that of its archived frames.
+    ``digest`` is that of its archived frames, ``version`` the one that its source held.
     """
 
     id: str
     status: Literal["computed", "skipped"]
     scores: tuple[Score, ...]
     digest: str = ""
+    version: int = 1
+
+    @property
+    def key(self) -> str:
+        """Its item key."""
+        return make_item_key(self.id, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +131,16 @@ class Run:
     ) -> Run:
         """Record what a new run sets out to do; ``pipelines`` is empty where it only archives frames.
 
-        The folders that it will write to become Zarr groups.
+        The folders that it will write to become Zarr groups. Which versions the sources hold is not known
+        yet: the catalogue on disk says what the source says.
         """
         run = cls(config.archive, run_id or new_run_id())
         sections = [FRAME_SECTION, *(one for pipeline in pipelines.values() for one in pipeline.sections)]
         sections += [TRUTHS] if any(item.blur_truth for item in catalogue.items) else []
         write_groups(run.archive, dict.fromkeys(sections), [item.key for item in catalogue.items])
-        write_bytes(join(run.url, "catalogue.jsonl"), catalogue_to_jsonl(catalogue).encode())
+        items = tuple(item if item.version == 1 else replace(item, version=1) for item in catalogue.items)
+        listed = catalogue_to_jsonl(replace(catalogue, items=items))
+        write_bytes(join(run.url, "catalogue.jsonl"), listed.encode())
         write_bytes(join(run.url, "run.json"), _to_json(_to_stored(run.run_id, config, pipelines)))
         return run
 
@@ -139,7 +150,8 @@ class Run:
         records = {
             "scores.parquet": scores_table([score for item in listed for score in item.scores]),
             "items.jsonl": to_lines(
-                {"item": item.id, "status": item.status, "digest": item.digest} for item in listed
+                {"item": item.id, "status": item.status, "digest": item.digest, "version": item.version}
+                for item in listed
             ),
             "quarantine.jsonl": to_lines(asdict(record) for record in summary.quarantine),
         }
@@ -183,11 +195,25 @@ class Run:
         try:
             return read_bytes(url)
         except ObjectMissingError as error:
-            raise ItemMissingError(
-                "there is no such run, or it did not come to its end",
-                where=url,
-                remedy="look under runs/ in the archive; give the same `ldp restore` again to finish a run",
-            ) from error
+            raise self._explain_absence(name) from error
+
+    def _explain_absence(self, name: str) -> ItemMissingError:
+        runs = list_runs(self.archive)
+        if self.run_id in runs:
+            return ItemMissingError(
+                "this run did not come to its end",
+                where=self.run_id,
+                got=f"no {name} in its record",
+                remedy="give the same command again; it makes what is missing, under a new run id",
+            )
+        newest = f"{', '.join(runs[:_RUNS_NAMED])}{' ...' if runs[_RUNS_NAMED:] else ''}"
+        return ItemMissingError(
+            "the archive holds no such run",
+            where=self.run_id,
+            expected=f"one of its {len(runs)} runs, newest first: {newest}" if runs else "",
+            got="" if runs else "an archive without runs",
+            remedy=suggest(self.run_id, runs) or "`ldp status ARCHIVE` lists all runs",
+        )
 
     @cached_property
     def _record(self) -> dict[str, Any]:
@@ -244,33 +270,48 @@ class Run:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """All items it set out to restore, and all problems of its source."""
+        """All items it set out to restore, in the versions it found, and all problems of its source.
+
+        Items that it did not come through with have version 1: which one they were, nobody knows.
+        """
         with self._readable("catalogue.jsonl"):
-            return catalogue_from_jsonl(self.read_file("catalogue.jsonl").decode())
+            listed = catalogue_from_jsonl(self.read_file("catalogue.jsonl").decode())
+        versions = {i: v for i, (v, _) in self.found.items() if v != 1} if self.is_finished else {}
+        items = (replace(i, version=versions[i.id]) if i.id in versions else i for i in listed.items)
+        return replace(listed, items=tuple(items)) if versions else listed
+
+    def iterate_items(self) -> Iterator[Item]:
+        """The items of its catalogue as the source had them, one by one."""
+        with self._readable("catalogue.jsonl"):
+            yield from items_from_jsonl(self.read_file("catalogue.jsonl").decode())
 
     @cached_property
     def listed(self) -> dict[str, frozenset[str]]:
-        """Keys of the items it set out to restore by the name of their pipeline, without their pictures."""
+        """Ids of the items it set out to restore by the name of their pipeline, without their pictures."""
         found: dict[str, set[str]] = {}
         with self._readable("catalogue.jsonl"):
             for line in self.read_file("catalogue.jsonl").splitlines():
                 if "item" in (row := json.loads(line)):
-                    key, pipeline = _identify(row["item"])
-                    found.setdefault(pipeline, set()).add(key)
-        return {pipeline: frozenset(keys) for pipeline, keys in found.items()}
+                    item_id, pipeline = _identify(row["item"])
+                    found.setdefault(pipeline, set()).add(item_id)
+        return {pipeline: frozenset(ids) for pipeline, ids in found.items()}
 
     @property
     def listed_items(self) -> frozenset[str]:
-        """Keys of all items it set out to restore."""
+        """Ids of all items it set out to restore."""
         return frozenset().union(*self.listed.values())
 
     @cached_property
+    def found(self) -> dict[str, tuple[int, str]]:
+        """Version and digest by id of the items that came through; earlier records may have no digest."""
+        with self._readable("items.jsonl"):
+            rows = [json.loads(line) for line in self.read_file("items.jsonl").splitlines()]
+            return {row["item"]: (int(row.get("version", 1)), str(row.get("digest", ""))) for row in rows}
+
+    @property
     def completed(self) -> tuple[str, ...]:
         """Keys of the items that came through: all their results were archived."""
-        key_of = {split_item_key(key)[0]: key for key in self.listed_items}
-        with self._readable("items.jsonl"):
-            ids = (json.loads(line)["item"] for line in self.read_file("items.jsonl").splitlines())
-            return tuple(key_of.get(item_id, item_id) for item_id in ids)
+        return tuple(make_item_key(item_id, version) for item_id, (version, _) in self.found.items())
 
     @cached_property
     def summary(self) -> RunSummary:
@@ -288,7 +329,13 @@ class Run:
         with self._readable("items.jsonl"):
             rows = [json.loads(line) for line in self.read_file("items.jsonl").splitlines()]
             return tuple(
-                RunItem(row["item"], row["status"], tuple(scores.get(row["item"], ())), row.get("digest", ""))
+                RunItem(
+                    row["item"],
+                    row["status"],
+                    tuple(scores.get(row["item"], ())),
+                    row.get("digest", ""),
+                    row.get("version", 1),
+                )
                 for row in rows
             )
 
@@ -345,6 +392,20 @@ class Run:
                 got=f"{type(error).__name__}: {error}",
                 remedy="run `ldp verify --repair`, or take the record from a copy of the archive",
             ) from error
+
+
+def require_restored(summary: RunSummary) -> None:
+    """Refuse a run that has no results.
+
+    Raises:
+        ItemMissingError: it archived frames and nothing else.
+    """
+    if not (summary.stages or summary.single_stages):
+        raise ItemMissingError(
+            "this run archived frames and restored nothing",
+            where=summary.run_id,
+            remedy="restore the dataset with `ldp restore`; it finds the frames there",
+        )
 
 
 def new_run_id() -> str:
@@ -425,10 +486,10 @@ def _to_stages(specs: Iterable[StageSpec]) -> Iterator[Stage]:
 
 
 def _identify(item: Mapping[str, Any]) -> tuple[str, str]:
-    """Key of an item in a catalogue on disk, and the name of its pipeline."""
+    """Id of an item in a catalogue on disk, and the name of its pipeline."""
     views = 1 if item.get("right") is None else 2
     traits = ItemTraits(views, **{name: item[name] for name in ("camera",) if name in item})
-    return make_item_key(item["id"], item.get("version", 1)), traits.name
+    return item["id"], traits.name
 
 
 def _to_json(content: Mapping[str, Any]) -> bytes:

@@ -15,6 +15,8 @@ from ldp_core.errors import SettingsError
 
 app = typer.Typer()
 
+_ITEMS_NAMED = 5
+"""Changed, and vanished, items named in a terminal; `--json` has more, `items.jsonl` the version of each."""
 _SIZES_SHOWN = 3
 """Picture sizes of a plan whose memory is shown, largest first: these decide whether a run fits."""
 
@@ -33,6 +35,9 @@ def restore(
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
+    allow_single: options.AllowSingle = False,
+    verify_sources: options.VerifySources = False,
+    allow_shrink: options.AllowShrink = False,
     archive: options.Archive = "archive",
     report_items: options.ReportItems = 200,
     as_json: options.Json = False,
@@ -40,6 +45,7 @@ def restore(
     """Restore every item of a dataset and write a report. What the archive has is not computed again."""
     with exits():
         chosen = options.parse_settings(settings, options.METHOD_STAGES)
+        _check_source(source, layout, dataset, allow_single)
         summary = _run_restore(
             as_json=as_json,
             source=source,
@@ -54,8 +60,11 @@ def restore(
             processes=workers,
             max_bad=max_bad,
             report_items=report_items,
+            verify_sources=verify_sources,
+            allow_shrink=allow_shrink,
             peak=peak,
             to_srgb=to_srgb,
+            allow_single=allow_single,
         )
     _exit_for(summary)
 
@@ -70,6 +79,9 @@ def ingest(
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
+    allow_single: options.AllowSingle = False,
+    verify_sources: options.VerifySources = False,
+    allow_shrink: options.AllowShrink = False,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
 ) -> None:
@@ -77,8 +89,23 @@ def ingest(
     from flows.engine import prefect_engine
     from flows.ingest import ingest_dataset
 
-    with exits(), prefect_engine(), console.showing_progress():
-        summary = ingest_dataset(source, layout, archive, dataset, cluster, workers, max_bad, peak, to_srgb)
+    with exits():
+        _check_source(source, layout, dataset, allow_single)
+        with prefect_engine(), console.showing_progress():
+            summary = ingest_dataset(
+                source,
+                layout,
+                archive,
+                dataset,
+                cluster,
+                workers,
+                max_bad,
+                peak=peak,
+                to_srgb=to_srgb,
+                allow_single=allow_single,
+                verify_sources=verify_sources,
+                allow_shrink=allow_shrink,
+            )
     console.print_json(summary) if as_json else _print_summary(summary)
     _exit_for(summary)
 
@@ -95,6 +122,7 @@ def plan(
     settings: options.Settings = None,
     baseline: options.Baselines = None,
     workers: options.Workers = None,
+    allow_single: options.AllowSingle = False,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
 ) -> None:
@@ -114,6 +142,7 @@ def plan(
             single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
             baselines=baseline or (),
             pixels=options.parse_pixels(peak, to_srgb),
+            allow_single=allow_single,
         )
     console.print_json(preview) if as_json else _print_plan(preview)
 
@@ -232,12 +261,20 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
         f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} skipped, "
         f"{counts['quarantined']} quarantined, in {console.format_duration(summary['seconds']['total'])}"
     )
-    for record in summary["quarantine"]:
-        console.show(
-            f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}", style="red"
-        )
+    _print_sources(summary["sources"])
+    console.show_problems(summary["problem_kinds"])
+    console.show_problems(summary["quarantine_kinds"], style="red")
     if summary["report"]:
         console.show(f"report: {summary['report']}")
+
+
+def _print_sources(sources: Mapping[str, Any]) -> None:
+    """How many items changed or vanished since the run before, with examples; nothing where none did."""
+    if sources["changed"] or sources["vanished"]:
+        console.show(f"sources: {sources['changed']} changed, {sources['vanished']} vanished")
+    for what in ("changed", "vanished"):
+        for item in sources[f"{what}_items"][:_ITEMS_NAMED]:
+            console.show(f"  {what}: {item}")
 
 
 def _print_plan(preview: Mapping[str, Any]) -> None:
@@ -260,10 +297,26 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
             ("time", f"about {console.format_duration(preview['seconds_estimated'])} of computation"),
         ]
     )
+    sources = preview["sources"]
+    console.show_list(sources["suspects"], "sources that may have changed, to be compared with the archive")
+    console.show_list(
+        sources["vanished"], "items of the run before are no longer there; their results are kept"
+    )
+    if sources["refusal"]:
+        console.show(f"[source_shrunk] a run would stop: {sources['refusal']}", style="red")
     if too_large := memory["too_large"]:
         console.show(f"[memory_short] {len(too_large)} items need more memory than a worker has")
-    for problem in preview["problems"]:
-        console.show(f"[{problem['kind']}] {problem['where']}: {problem['message']}")
+    console.show_problems(preview["problem_kinds"])
+    if preview["stops"]:
+        console.show(f"`ldp restore` stops here: {', '.join(preview['stops'])}", style="red")
+
+
+def _check_source(source: str, layout: str, dataset: str | None, allow_single: bool) -> None:
+    """Refuse what every run would refuse, before a server and workers start."""
+    from ldp_core.catalogue import check_source
+    from ldp_core.storage import shared_url
+
+    check_source(shared_url(source), layout=layout, dataset=dataset, allow_single=allow_single)
 
 
 def _run_restore(*, as_json: bool, **arguments: Any) -> dict[str, Any]:

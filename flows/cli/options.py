@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 import ldp_core
 from ldp_core.errors import SettingsError, suggest
+from ldp_core.item_ids import is_unicode
 
 if TYPE_CHECKING:
     from ldp_core.types import PixelOptions
@@ -214,6 +215,19 @@ MaxBad = Annotated[
     ),
 ]
 
+VerifySources = Annotated[
+    bool,
+    source_option(
+        "--verify-sources",
+        help="Compare the pixels of every source with the archive, not only of changed ones.",
+    ),
+]
+AllowShrink = Annotated[
+    bool,
+    source_option(
+        "--allow-shrink", help="Go on though more than 5 % of the items of the run before are gone."
+    ),
+]
 Peak = Annotated[
     str | None,
     source_option(
@@ -225,6 +239,13 @@ Peak = Annotated[
 ]
 ToSrgb = Annotated[
     bool, source_option("--to-srgb", help="Convert pictures that have a colour profile to sRGB.")
+]
+AllowSingle = Annotated[
+    bool,
+    source_option(
+        "--allow-single",
+        help="Go on where all second views, or all truths, of a folder are missing.",
+    ),
 ]
 
 METHOD_STAGES = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
@@ -241,7 +262,7 @@ def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> 
     for assignment in assignments or ():
         path, equals, value = assignment.partition("=")
         stage, _, name = path.partition(".")
-        if not (equals and name and stage in chosen):
+        if not (equals and name and stage in chosen and is_unicode(value)):
             raise SettingsError(
                 "not a setting",
                 where="--set",

@@ -64,6 +64,7 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
         aligned=item.aligned,
         blur_truth_kind=item.blur_truth_kind,
         dp_axis=item.dp_axis,
+        version=item.version,
         source_peak=None if item.peak == FULL_SCALE else item.peak,
         colour="" if item.to_srgb else item.colour,
     )

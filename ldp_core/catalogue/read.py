@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,9 @@ from toolz import groupby, partition_all
 
 from ldp_core.catalogue.agreement import find_disagreements
 from ldp_core.catalogue.layouts import LAYOUTS
-from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
 from ldp_core.catalogue.peaks import Ceilings, apply_named_peak, settle_peaks
+from ldp_core.catalogue.problems import find_losses, make_readable, require_whole
 from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, StorageError
 from ldp_core.images import PictureTraits, probe_picture
 from ldp_core.images.colour import name_colours
@@ -64,10 +66,10 @@ def read_catalogue(
     found = read_layout(source)
     named, problems = _name_items(found.items, dataset=name)
     items: list[Item] = []
-    problems += found.problems
-    _require_pictures(named, sizes_bytes=found.sizes_bytes, source=source)
+    problems += [*found.problems, *find_losses(found)]
+    _require_pictures(named, found, source=source)
     ceilings: dict[str, Ceilings] = {}
-    for result in _probe_all(named, sizes_bytes=found.sizes_bytes, pixels=pixels):
+    for result in _probe_all(named, found, pixels=pixels):
         if isinstance(result, Probed):
             items.append(result.item)
             ceilings |= {result.item.id: result.ceilings} if any(result.ceilings) else {}
@@ -78,19 +80,38 @@ def read_catalogue(
         layout=layout,
         source=absolute_url(source),
         items=tuple(sorted(items, key=lambda item: item.id)),
-        problems=tuple(problems),
+        problems=_sort(problems),
     )
     catalogue = _require_items(catalogue)
     rows = {item_id for item_id, spec in named.items() if spec.peak is not None}
     if pixels.peak is not None:
         catalogue, concerned = apply_named_peak(catalogue, pixels.peak)
         rows |= concerned
-    return _sort_problems(settle_peaks(catalogue, ceilings, named=rows))
+    settled = settle_peaks(catalogue, ceilings, named=rows)
+    return replace(settled, problems=_sort(settled.problems))
 
 
-def _sort_problems(catalogue: Catalogue) -> Catalogue:
-    ordered = sorted(catalogue.problems, key=lambda problem: (problem.where, problem.kind, problem.message))
-    return replace(catalogue, problems=tuple(ordered))
+def check_source(source: str, *, layout: str, dataset: str | None = None, allow_single: bool = False) -> None:
+    """Refuse, by its listing alone, a source that every run over it would refuse; no picture is opened.
+
+    Raises:
+        CatalogueError: as `read_catalogue`.
+        IncompleteSourceError: whole folders have lost pictures, and ``allow_single`` is not given.
+        StorageError: the store refused or could not be reached.
+    """
+    read_layout = LAYOUTS[layout]
+    name = _name_dataset(source, layout=layout, dataset=dataset)
+    found = read_layout(source)
+    named, problems = _name_items(found.items, dataset=name)
+    problems += found.problems
+    if not named:
+        _require_items(Catalogue(name, layout, absolute_url(source), (), _sort(problems)))
+    require_whole([*problems, *find_losses(found)], where=source, allow_single=allow_single)
+
+
+def _sort(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    written = map(make_readable, problems)
+    return tuple(sorted(written, key=lambda problem: (problem.where, problem.kind, problem.message)))
 
 
 def _name_dataset(source: str, *, layout: str, dataset: str | None) -> str:
@@ -153,22 +174,31 @@ def _require_items(catalogue: Catalogue) -> Catalogue:
         where=catalogue.source,
         expected=f"a dataset of the layout '{catalogue.layout}'",
         got=", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no file at all",
-        remedy=f"first: {first.where}: {first.message}" if first else "check the address of the source",
+        remedy=f"first: {first.where}: {first.message}" if first else _explain_empty(catalogue.source),
     )
 
 
-def _require_pictures(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str, int], source: str) -> None:
+def _explain_empty(source: str) -> str:
+    """What to do about a source in which nothing was found."""
+    if "\\" in source or re.search(r"(^|/)[A-Za-z]:(/|$)", source):
+        return "is this a Windows path? Write it with '/', as this machine sees it"
+    if source != source.strip():
+        return "check the address of the source: it begins or ends with a blank"
+    return "check the address of the source"
+
+
+def _require_pictures(specs: Mapping[str, ItemSpec], found: ItemSpecs, *, source: str) -> None:
     """Stop early where a long table names pictures that are not there: a random sample of it has no item.
 
     Pictures that a listing has told are there.
     """
-    untold = [item_id for item_id, spec in specs.items() if spec.pictures[LEFT] not in sizes_bytes]
+    untold = [item_id for item_id, spec in specs.items() if spec.pictures[LEFT] not in found.sizes_bytes]
     if len(untold) < _SAMPLED_FROM_ITEMS:
         return
     # At random, as rows at equal distances may all be of one kind.
     sample = {item_id: specs[item_id] for item_id in random.Random(0).sample(untold, _SAMPLE_ITEMS)}
     first: Problem | None = None
-    for result in _probe_all(sample, sizes_bytes=sizes_bytes, pixels=AS_STORED):
+    for result in _probe_all(sample, found, pixels=AS_STORED):
         if isinstance(result, Probed) or any(problem.kind != ImageMissingError.kind for problem in result):
             return
         first = first or result[0]
@@ -183,28 +213,27 @@ def _require_pictures(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str
 
 
 def _probe_all(
-    specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str, int], pixels: PixelOptions
+    specs: Mapping[str, ItemSpec], found: ItemSpecs, *, pixels: PixelOptions
 ) -> Iterator[ProbeResult]:
     """The result for each spec, by item id, in the order given."""
 
     def probe(entry: tuple[str, ItemSpec]) -> ProbeResult:
-        return _probe(*entry, sizes_bytes=sizes_bytes, pixels=pixels)
+        return _probe(*entry, found, pixels=pixels)
 
     with ThreadPoolExecutor(_THREADS) as threads:
         for batch in partition_all(_BATCH_ITEMS, specs.items()):
             yield from threads.map(probe, batch)
 
 
-def _probe(
-    item_id: str, spec: ItemSpec, *, sizes_bytes: Mapping[str, int], pixels: PixelOptions
-) -> ProbeResult:
+def _probe(item_id: str, spec: ItemSpec, found: ItemSpecs, *, pixels: PixelOptions) -> ProbeResult:
     refs: dict[str, ImageRef] = {}
     traits: dict[str, PictureTraits] = {}
     problems: list[Problem] = []
     for role, url in (*spec.pictures.items(), *spec.auxiliary.items()):
         try:
-            refs[role], found = probe_picture(url, size_bytes=sizes_bytes.get(url))
-            traits |= {role: found} if role in spec.pictures else {}
+            size_bytes, revision = found.sizes_bytes.get(url), found.revisions.get(url, "")
+            refs[role], told = probe_picture(url, size_bytes=size_bytes, revision=revision)
+            traits |= {role: told} if role in spec.pictures else {}
         except (ImageError, StorageError) as error:
             message = f"the {role} picture of item '{spec.name}' cannot be read: {error.what}"
             got = f" ({error.got})" if error.got else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -51,7 +52,12 @@ _CODECS: Final = {
 PICTURE_FORMATS: Final = tuple(name for name, codec in _CODECS.items() if codec.encode)
 """Names of the formats that are written."""
 
-_WINDOWS_PATH: Final = "is this a Windows path? Write it with '/', as this machine sees it"
+_ABSENT: Final = {
+    r".*\\": "is this a Windows path? Write it with '/', as this machine sees it",
+    r"(?!.*://)(.*/)?~[^/]*/": "'~' stands for no folder here: write the whole path",
+    r"(file://|(?!.*://)).*%[0-9A-Fa-f]{2}": "file addresses are taken as they stand: write what %20 means",
+}
+"""What a missing picture is answered with, by what its address holds."""
 _BLOCK_BYTES: Final = 4096  # holds the whole header of 500 in 501 pictures of public datasets
 
 
@@ -81,17 +87,27 @@ class Picture:
     traits: PictureTraits
 
 
-def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> ImageRef:
+def probe_image(
+    uri: str,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    size_bytes: int | None = None,
+    revision: str = "",
+) -> ImageRef:
     """As `probe_picture`, without the traits."""
-    return probe_picture(uri, limits=limits, size_bytes=size_bytes)[0]
+    return probe_picture(uri, limits=limits, size_bytes=size_bytes, revision=revision)[0]
 
 
 def probe_picture(
-    uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None
+    uri: str,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    size_bytes: int | None = None,
+    revision: str = "",
 ) -> tuple[ImageRef, PictureTraits]:
     """What the header of a picture says, read by small range reads; no pixel is decoded.
 
-    ``size_bytes`` is the encoded size where a listing has told it already; it saves a request.
+    ``size_bytes`` and ``revision`` are what a listing has told already; it saves a request.
 
     Raises:
         ImageMissingError: there is no such object.
@@ -101,7 +117,10 @@ def probe_picture(
         StorageError: the store refused or could not be reached.
     """
     with _image_errors(uri):
-        size = storage.size_of(uri) if size_bytes is None else size_bytes
+        size = size_bytes
+        if size is None:
+            entry = storage.entry_of(uri)
+            size, revision = entry.size_bytes, entry.revision
         _check_bytes(size, limits=limits)
         header = _read_header(io.BufferedReader(_RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
         _check_header(header, limits=limits)
@@ -113,6 +132,7 @@ def probe_picture(
         channels=header.channels,
         bit_depth=header.bit_depth,
         size_bytes=size,
+        revision=revision,
     )
     return ref, header.traits
 
@@ -262,8 +282,10 @@ def _image_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except ObjectMissingError as error:
-        remedy = _WINDOWS_PATH if "\\" in uri else "check its address"
-        raise ImageMissingError("there is no such picture", where=uri, remedy=remedy) from error
+        remedy = error.remedy if error.got else _explain_absent(uri)
+        raise ImageMissingError(
+            "there is no such picture", where=uri, got=error.got, remedy=remedy
+        ) from error
     except LdpError as error:
         error.where = error.where or uri
         raise
@@ -273,6 +295,11 @@ def _image_errors(uri: str) -> Iterator[None]:
         damage = report_damage(f"{type(error).__name__}: {error}")
         damage.where = uri
         raise damage from error
+
+
+def _explain_absent(uri: str) -> str:
+    """What to do about a picture that is not there."""
+    return next((remedy for mark, remedy in _ABSENT.items() if re.match(mark, uri)), "check its address")
 
 
 class _RangeReader(io.RawIOBase):

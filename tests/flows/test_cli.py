@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,8 +63,77 @@ def test_plan_tells_what_is_to_do(dataset: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "archive").exists()
 
 
+@pytest.fixture
+def lost(dataset: Path) -> Path:
+    """Three pairs, a split of two items that lost their right views, and four files without a place."""
+    for role in ("left", "target"):
+        (dataset / role / "val").mkdir()
+        for number in range(2):
+            shutil.copy(dataset / role / "Scene 0.png", dataset / role / "val" / f"{number}.png")
+    for number in range(4):
+        (dataset / f"notes {number}.txt").write_text("..")
+    return dataset
+
+
+LOSS = "[folder_without_second_views] 1:"
+
+
+def test_a_plan_groups_problems_and_says_what_stops_a_run(
+    lost: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    archive = tmp_path / "archive"
+    code, out, _ = run("plan", lost, "--archive", archive)
+    assert code == 0
+    assert out.index(LOSS) < out.index("[stray_file] 4, of which the first are:")
+    assert out.count("notes") == 3
+    assert "`ldp restore` stops here: folder_without_second_views" in out
+    words = [line for line in out.splitlines() if str(tmp_path) not in line]  # paths are never broken
+    assert max(map(len, words)) <= 80
+    plan = json.loads(run("plan", lost, "--archive", archive, "--allow-single", "--json")[1])
+    assert plan["stops"] == []
+    counts = {group["kind"]: group["count"] for group in plan["problem_kinds"]}
+    assert counts == {"folder_without_second_views": 1, "second_view_missing": 2, "stray_file": 4}
+
+
+@pytest.mark.parametrize("command", ["restore", "ingest"])
+@pytest.mark.parametrize("fault", ["empty", "layout", "lost"])
+def test_what_every_run_refuses_is_told_before_a_server_starts(
+    command: str, fault: str, lost: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        pytest.fail("a server was started")
+
+    monkeypatch.setattr("flows.engine.prefect_engine", fail)
+    (tmp_path / "empty").mkdir()
+    arguments, kind = {
+        "empty": ((tmp_path / "empty",), "catalogue"),
+        "layout": ((lost, "--layout", "dpdd"), "catalogue"),
+        "lost": ((lost,), "incomplete_source"),
+    }[fault]
+    code, _, err = run(command, *arguments, "--archive", tmp_path / "archive")
+    assert code == 1
+    assert err.startswith(f"ldp: [{kind}] ")
+    assert not (tmp_path / "archive").exists()
+
+
 @pytest.mark.usefixtures("prefect_server")
 class TestRestore:
+    def test_problems_are_grouped_where_single_views_are_allowed(self, lost: Path, tmp_path: Path) -> None:
+        archive = tmp_path / "archive"
+        options = ("--archive", archive, "--workers", 1, "--allow-single")
+        code, out, err = run("ingest", lost, *options)
+        assert code == 0, err
+        assert LOSS in out
+        assert out.count("notes") == 3
+        [summary] = archive.glob("runs/*/summary.json")
+        groups = json.loads(summary.read_text())["problem_kinds"]
+        assert {group["kind"]: len(group["examples"]) for group in groups} == {
+            "folder_without_second_views": 1,
+            "second_view_missing": 2,
+            "stray_file": 3,
+        }
+
     def test_json_is_the_summary_alone(self, dataset: Path, tmp_path: Path) -> None:
         archive = tmp_path / "archive"
         code, out, err = run("restore", dataset, "--archive", archive, "--workers", 1, "--json")

@@ -9,7 +9,7 @@ from ldp_core.catalogue import encode_coc_px, read_catalogue
 from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from tasks.batches import BatchResult
-from tasks.items import Failed, check_source_unchanged, ingest_item
+from tasks.items import Failed, confirm_item, ingest_item
 from tasks.pipeline import make_config
 from tasks.run_stats import RunStats
 
@@ -25,7 +25,7 @@ def test_a_doubt_is_listed_by_every_run(tmp_path: Path) -> None:
     catalogue = read_catalogue(str(tmp_path / "set"), layout="folders")
     config = make_config(str(tmp_path / "archive"), estimator=("disparity", {}), deblurrer=("wiener", {}))
     (item,) = catalogue.items
-    for work in (ingest_item, check_source_unchanged):
+    for work in (ingest_item, confirm_item):
         result = work(config, item)
         assert not isinstance(result, Failed)
         assert [problem.kind for problem in result.problems] == ["swapped_views"]

@@ -1,4 +1,4 @@
-"""Peak and colours through plans, workers and records: what stops a run, what frames say, what conflicts."""
+"""Peak and colours through plans, workers and records: what stops a run, what frames say, versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import PixelOptions
 from tasks.batches import plan_run
-from tasks.items import Failed, ItemResult, check_source_unchanged, ingest_item
+from tasks.items import ItemResult, confirm_item, ingest_item
 from tasks.pipeline import make_config
 from tasks.plan import make_plan
 from tasks.run import Run
@@ -80,10 +80,14 @@ def test_another_peak_is_noticed_though_no_byte_has_changed(tmp_path: Path, sour
     [item, _] = make_plan(first, source, layout="folders").catalogue.items
     [other, _] = make_plan(second, source, layout="folders").catalogue.items
     assert isinstance(ingest_item(first, item), ItemResult)
-    assert isinstance(check_source_unchanged(first, item), ItemResult)
-    refused = check_source_unchanged(second, other)
-    assert isinstance(refused, Failed)
-    assert refused.record.kind == "item_conflict"
+    again, otherwise = confirm_item(first, item), confirm_item(second, other)
+    assert isinstance(again, ItemResult)
+    assert (again.version, again.computed) == (1, ())
+    assert isinstance(otherwise, ItemResult)
+    assert (otherwise.version, otherwise.computed) == (2, ("ingest",))
+    archive = Archive(first.archive)
+    assert archive.read_attributes("frames", "", item.id)["peak"] == PEAK
+    assert archive.read_attributes("frames", "", f"{item.id}@2")["peak"] == 8191
 
 
 def test_a_run_remembers_how_pixels_were_read(tmp_path: Path, source: str) -> None:

@@ -12,7 +12,8 @@ import csv
 import io
 import json
 import posixpath
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -51,6 +52,7 @@ def read_manifest(source: str) -> ItemSpecs:
         StorageError: there is no such file, or it cannot be reached.
     """
     table = _read_table(source)
+    _require_unicode(table.columns, source=source)
     roles = _find_roles(table.columns, source=source)
     manifest = absolute_url(source)
     problems = [_unread_column(manifest, name) for name in table.columns if name not in {*roles, "id", _PEAK}]
@@ -62,6 +64,13 @@ def read_manifest(source: str) -> ItemSpecs:
         else:
             problems.append(found)
     return ItemSpecs(tuple(items), tuple(problems))
+
+
+def _require_unicode(columns: tuple[str, ...], *, source: str) -> None:
+    """Names of columns become names of results in the archive."""
+    for name in columns:
+        if not is_unicode(name):
+            raise CatalogueError("the name of a column is not Unicode", where=source, got=repr(name))
 
 
 def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
@@ -91,6 +100,8 @@ def _read_row(
     if LEFT not in cells:
         return _bad_row(where, f"column '{LEFT}' is empty")
     pictures = {role: _resolve(path, manifest=manifest) for role, path in cells.items()}
+    if relative := [url for url in pictures.values() if re.match(r"(file|local)://(?!/)", url)]:
+        return _bad_row(where, f"'{relative[0]}' is no whole address: write file:///, or the path alone")
     if pictures[LEFT] == pictures.get(RIGHT):
         return _bad_row(where, f"left and right are the same picture, {cells[LEFT]}")
     name = row.get("id", "").strip() or PurePosixPath(cells[LEFT]).stem
@@ -163,7 +174,7 @@ def _read_jsonl(content: bytes) -> Table:
         for number, line in enumerate(content.decode("utf-8-sig").split("\n"), start=1)
         if line.strip()
     ]
-    return Table(tuple(dict.fromkeys(name for _, row in rows for name in row)), tuple(rows))
+    return Table(tuple(dict.fromkeys(name for _, row in rows for name in row)), _drop_blank(rows))
 
 
 def _parse_object(line: str, number: int) -> dict[str, Any]:
@@ -185,7 +196,12 @@ def _read_parquet(content: bytes) -> Table:
     except (ArrowException, OSError) as error:
         raise ValueError(str(error)) from error
     rows = enumerate(map(_drop_nulls, table.to_pylist()), start=1)
-    return Table(tuple(table.column_names), tuple(rows))
+    return Table(tuple(table.column_names), _drop_blank(rows))
+
+
+def _drop_blank(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows without content, which spreadsheets and data frames leave behind, are no items."""
+    return tuple(row for row in rows if any(str(cell).strip() for cell in row[1].values()))
 
 
 def _drop_nulls(row: dict[str, Any]) -> dict[str, Any]:

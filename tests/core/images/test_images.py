@@ -196,7 +196,7 @@ class TestProbe:
         path = tmp_path / "a.png"
         path.write_bytes(encode_image(noise((5, 7, 1))))
         expected = probe_image(str(path))
-        monkeypatch.delattr(storage, "size_of")
+        monkeypatch.delattr(storage, "entry_of")
         assert probe_image(str(path), size_bytes=expected.size_bytes) == expected
 
 
