@@ -94,6 +94,17 @@ def list_s3_folder(fs: Any, path: str) -> tuple[list[str], dict[str, Mapping[str
     return folders, objects
 
 
+def list_s3_folders_from(fs: Any, path: str, beginning: str) -> list[str]:
+    """Names of the folders directly below a path that begin with a text.
+
+    Raises:
+        StorageError: a page of the listing is missing.
+    """
+    prefix = f"{fs.split_path(path)[1].rstrip('/')}/{beginning}".lstrip("/")
+    pages = _list_pages(fs, path, Delimiter="/", Prefix=prefix)
+    return [_last_part(one["Prefix"]) for page in pages for one in page.get("CommonPrefixes", ())]
+
+
 def _list_pages(fs: Any, path: str, **options: Any) -> Iterator[Mapping[str, Any]]:
     """The pages of a listing, each proven to be one and followed by the next where it says that there is one.
 
@@ -101,7 +112,7 @@ def _list_pages(fs: Any, path: str, **options: Any) -> Iterator[Mapping[str, Any
     the mark of its continuation for the last page.
     """
     key = fs.split_path(path)[1].rstrip("/")
-    request = {"Bucket": _bucket(fs, path), "Prefix": f"{key}/" if key else "", **options, **fs.req_kw}
+    request = {"Bucket": _bucket(fs, path), "Prefix": f"{key}/" if key else ""} | options | fs.req_kw
     mark = ""
     while True:
         page = fs.call_s3("list_objects_v2", **request, **({"ContinuationToken": mark} if mark else {}))

@@ -10,7 +10,6 @@ import errno
 import hashlib
 import os
 import re
-import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +23,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError
 from ldp_core.item_ids import is_unicode
-from ldp_core.s3 import is_s3, list_s3, list_s3_folder, open_s3, read_s3, write_s3
+from ldp_core.s3 import is_s3, list_s3, list_s3_folder, list_s3_folders_from, open_s3, read_s3, write_s3
+from ldp_core.walking import is_folder, walk_local, walk_remote
 
 _PARTIAL = ".partial"
 _MD5 = re.compile("[0-9a-f]{32}")
@@ -37,8 +37,6 @@ _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "TokenRetrie
 _NO_ANSWER = {"ConnectionError", "HTTPClientError", "ClientError", "TimeoutError"}
 _WALKING = {"fsspec.spec", "fsspec.asyn", "fsspec.implementations.http"}
 """Where fsspec lists what is below a folder by walking through it."""
-# A thousand scenes with a link to one folder of calibrations, in which lie some more, are 20 of each: sound.
-_MOST_REPEATS, _MOST_REPEATS_OF_EACH = 1000, 100
 _BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}
 _CHECK_ADDRESS = "check the address, and for a local one the disk"
 _CHECK_ACCESS = "check the credentials (for S3 AWS_ACCESS_KEY_ID ...) and what they may do at this address"
@@ -250,7 +248,7 @@ def list_folder(url: str) -> Folder:
                 return Folder(tuple(sorted(names)), {name: _entry(rows[name]) for name in sorted(rows)})
             fs.invalidate_cache()
             found = {row["name"].rstrip("/").rpartition("/")[2]: row for row in fs.ls(root, detail=True)}
-            folders = sorted(name for name, row in found.items() if _is_folder(row))
+            folders = sorted(name for name, row in found.items() if is_folder(row))
     except ObjectMissingError:
         return Folder((), {})
     objects = {name: _entry(found[name]) for name in sorted(set(found) - set(folders))}
@@ -266,10 +264,7 @@ def list_folders_from(url: str) -> tuple[str, ...]:
     if not is_s3(url):
         return tuple(name for name in list_folder(above).folders if name.startswith(beginning))
     with _translated(url):
-        fs, root = _open(above)
-        found = fs.find(root, prefix=beginning)
-    below = (path.removeprefix(f"{root.rstrip('/')}/").partition("/") for path in found)
-    return tuple(sorted({name for name, slash, _ in below if slash}))
+        return tuple(sorted(list_s3_folders_from(*_open(above), beginning)))
 
 
 def is_partial(path: str) -> bool:
@@ -283,7 +278,7 @@ def _find(url: str) -> dict[str, Mapping[str, Any]]:
         fs, root = _open(url)
         fs.invalidate_cache()
         if isinstance(fs, LocalFileSystem):
-            return dict(sorted(_walk_local(root)))
+            return dict(sorted(walk_local(root)))
         found = _find_remote(fs, root, url=url)
     prefix = root.rstrip("/") + "/"
     return {path.removeprefix(prefix): found[path] for path in sorted(found) if path.startswith(prefix)}
@@ -295,92 +290,7 @@ def _find_remote(fs: Any, root: str, *, url: str) -> Mapping[str, Mapping[str, A
         return list_s3(fs, root)
     listing = type(fs)._find if hasattr(type(fs), "_find") else type(fs).find
     # Stores with a listing of their own give all objects in pages; their clients raise what goes wrong.
-    return _walk(fs, root) if listing.__module__ in _WALKING else fs.find(root, detail=True)
-
-
-def _walk(fs: Any, root: str) -> dict[str, Mapping[str, Any]]:
-    """All objects below a path, folder by folder. fsspec's own walk takes a folder that it cannot list for
-    an empty one: one that is not there, a connection that breaks, a server that does not answer."""
-    found: dict[str, Mapping[str, Any]] = {}
-    pending, seen = [root], {root.rstrip("/")}
-    while pending:
-        folder = pending.pop()
-        try:
-            rows = fs.ls(folder, detail=True)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if folder == root:
-                return {}
-            raise StorageError(
-                "a folder that a listing names is not there",
-                where=folder,
-                remedy="give the same command again; if it stays, look at the server",
-            ) from error
-        for row in rows:
-            name = row["name"].rstrip("/")
-            if not _is_folder(row):
-                found[name] = row
-            elif name not in seen:
-                seen.add(name)
-                pending.append(row["name"])
-    return found
-
-
-def _walk_local(root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """As `_find`, unsorted. fsspec's own walk takes a folder that it cannot list for an empty one.
-
-    A folder or file that is removed during the walk is left out.
-
-    Raises:
-        StorageError: links lead to the same folders again and again: ten folders with links to each other
-            would be listed ten million times.
-    """
-    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
-    known: set[tuple[int, int]] = set()
-    repeats = 0
-    while pending:
-        folder, above = pending.pop()
-        path = Path(root, folder)
-        try:
-            itself = path.stat()
-            with os.scandir(path) as listing:
-                entries = list(listing)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        identity = (itself.st_dev, itself.st_ino)
-        if identity in above:  # a link to a folder it lies in: what is there is listed already
-            continue
-        repeats += identity in known
-        known.add(identity)
-        if repeats > max(_MOST_REPEATS, _MOST_REPEATS_OF_EACH * len(known)):
-            raise StorageError(
-                "symbolic links lead to the same folders again and again",
-                where=str(path),
-                expected=f"a folder at most {_MOST_REPEATS_OF_EACH} times on average",
-                got=f"{len(known)} folders, listed {repeats + len(known)} times",
-                remedy="remove links between folders of the source that lead to each other",
-            )
-        for entry in entries:
-            found = _stat(entry)
-            if found and stat.S_ISDIR(found.st_mode):
-                pending.append((f"{folder}{entry.name}/", above | {identity}))
-            elif found:
-                size = None if stat.S_ISLNK(found.st_mode) else found.st_size
-                yield f"{folder}{entry.name}", {"size": size, "mtime": found.st_mtime}
-
-
-def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """What an entry is, or where it is a link leads to; the link itself where nothing is there."""
-    try:
-        return entry.stat()
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
-            raise
-    return entry.stat(follow_symlinks=False) if entry.is_symlink() else None
-
-
-def _is_folder(row: Mapping[str, Any]) -> bool:
-    """Whether a row of a listing is a folder, or a link to one."""
-    return row["type"] == "directory" or bool(row.get("islink") and Path(row["name"]).is_dir())
+    return walk_remote(fs, root) if listing.__module__ in _WALKING else fs.find(root, detail=True)
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:

@@ -143,11 +143,6 @@ class Item:
         return make_item_key(self.id, self.version)
 
     @property
-    def own_peak(self) -> int | None:
-        """Its peak where that is another than full scale of 16 bit."""
-        return None if self.peak == 65535 else self.peak
-
-    @property
     def has_both_views(self) -> bool:
         """Whether it is a dual-pixel pair, and no single view."""
         return self.right is not None

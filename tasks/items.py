@@ -20,6 +20,7 @@ import torch
 from ldp_core.archive import Archive, pair_digest
 from ldp_core.catalogue import load_pair
 from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingError, LdpError
+from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import Item, Pair, Problem, QuarantineRecord, Score
@@ -267,7 +268,7 @@ def _archive_again(config: PipelineConfig, item: Item) -> ItemResult | Failed:
 def _is_read_alike(attributes: Mapping[str, Any], item: Item) -> bool:
     """Whether archived pixels were read with the peak, and converted to sRGB or not, as an item is now."""
     archived = attributes.get("peak"), "converted_to_srgb_from" in attributes["provenance"]
-    return archived == (item.own_peak, item.to_srgb)
+    return archived == (peak_below_full_scale(item.peak), item.to_srgb)
 
 
 @contextmanager

@@ -35,10 +35,11 @@ from tasks.cluster import RunCalls
 from tasks.items import Failed, provenance_of, restore_item
 from tasks.pipeline import ARCHIVE_KINDS, Pipeline, pipeline_for, pipelines_for
 from tasks.progress import advance, expect
-from tasks.run import Run, to_lines
+from tasks.run import Run
 from tasks.sources import without_revisions
 from tasks.stage import PipelineConfig, Stage
 from tasks.stages import SCORE
+from tasks.stored_run import to_lines
 
 
 class RepairOutcome(StrEnum):

@@ -5,7 +5,7 @@
 ``digests.json`` is checksummed and holds the sha256 of all the others but the report. ``alive.json`` is
 written anew every half minute, and says in the end how a run ended that left no summary.
 
-The names of fields on disk are those of every archive there is; they are translated here and nowhere else.
+The names of fields on disk are translated in `tasks.stored_run`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from importlib.metadata import version
 from threading import Event, Thread
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-import ldp_core
 from ldp_core.archive import Archive, Section
 from ldp_core.archive.layout import FRAME_SECTION, TRUTHS, write_groups
 from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, list_runs, make_digests
@@ -41,18 +39,13 @@ from ldp_core.errors import (
 from ldp_core.item_ids import make_item_key
 from ldp_core.metrics.summary import read_scores_table, scores_table
 from ldp_core.storage import join, list_folder, read_bytes, write_bytes
-from ldp_core.types import BASELINE, Catalogue, Item, PixelOptions, RunSummary, Score, StageSpec
-from tasks.items import COMPUTING_THREADS
-from tasks.pipeline import Pipeline, definition_of
+from ldp_core.types import Catalogue, Item, RunSummary, Score, StageSpec
+from tasks.pipeline import Pipeline
 from tasks.stage import (
-    PAIR,
-    SINGLE,
-    ItemTraits,
-    MethodConfig,
     PipelineConfig,
-    Route,
     Stage,
 )
+from tasks.stored_run import from_stored, identify, specs_from_stored, to_lines, to_stages, to_stored
 
 ALIVE = "alive.json"
 HEARTBEAT_S = 30.0
@@ -60,9 +53,6 @@ SILENCE = timedelta(minutes=5)
 """A run that was silent for ten heartbeats is taken to be lost."""
 _RUNS_NAMED = 5
 _HEADER_BYTES = 2**16
-_PACKAGES = ("torch", "zarr", "dask", "prefect", "numpy")
-_STAGES_FIELDS = {PAIR: "stages", SINGLE: "single_stages"}
-"""Where the specifications of a pipeline stand on disk, by its name; of any other under ``pipelines``."""
 
 
 class RunState(StrEnum):
@@ -141,7 +131,7 @@ class Run:
         items = tuple(item if item.version == 1 else replace(item, version=1) for item in catalogue.items)
         listed = catalogue_to_jsonl(replace(catalogue, items=items))
         write_bytes(join(run.url, "catalogue.jsonl"), listed.encode())
-        write_bytes(join(run.url, "run.json"), _to_json(_to_stored(run.run_id, config, pipelines)))
+        write_bytes(join(run.url, "run.json"), _to_json(to_stored(run.run_id, config, pipelines)))
         return run
 
     def finish(self, summary: RunSummary, items: Iterable[RunItem]) -> None:
@@ -226,7 +216,7 @@ class Run:
     def config(self) -> PipelineConfig:
         """What the run was asked to do, on the archive as it is addressed here."""
         with self._readable("run.json"):
-            return _from_stored(self.archive, self._record["job"])
+            return from_stored(self.archive, self._record["job"])
 
     @cached_property
     def specs(self) -> dict[str, tuple[StageSpec, ...]]:
@@ -243,7 +233,7 @@ class Run:
     @cached_property
     def stages(self) -> dict[str, tuple[Stage, ...]]:
         """As `specs`, with what each stage is; those of an unknown name are left out."""
-        return {name: tuple(_to_stages(specs)) for name, specs in self.specs.items()}
+        return {name: tuple(to_stages(specs)) for name, specs in self.specs.items()}
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
@@ -292,7 +282,7 @@ class Run:
         with self._readable("catalogue.jsonl"):
             for line in self.read_file("catalogue.jsonl").splitlines():
                 if "item" in (row := json.loads(line)):
-                    item_id, pipeline = _identify(row["item"])
+                    item_id, pipeline = identify(row["item"])
                     found.setdefault(pipeline, set()).add(item_id)
         return {pipeline: frozenset(ids) for pipeline, ids in found.items()}
 
@@ -420,76 +410,6 @@ def started_at(run_id: str) -> str:
     except ValueError:
         return ""
     return moment.replace(tzinfo=UTC).isoformat()
-
-
-def environment() -> dict[str, str]:
-    """Versions a result may depend on."""
-    installed = {name: version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), "ldp": ldp_core.__version__, **installed}
-
-
-def to_lines(records: Iterable[Mapping[str, Any]]) -> bytes:
-    """JSON lines, as the records of runs hold them."""
-    return "".join(json.dumps(record) + "\n" for record in records).encode()
-
-
-def specs_from_stored(record: Mapping[str, Any]) -> dict[str, tuple[StageSpec, ...]]:
-    """The specifications of a record on disk by the name of their pipeline."""
-    named = {name: record.get(field, ()) for name, field in _STAGES_FIELDS.items()}
-    named |= record.get("pipelines", {})
-    parse = TypeAdapter(tuple[StageSpec, ...]).validate_python
-    return {name: parse(specs) for name, specs in named.items() if specs}
-
-
-def _to_stored(run_id: str, config: PipelineConfig, pipelines: Mapping[str, Pipeline]) -> dict[str, Any]:
-    job: dict[str, Any] = {
-        "archive": config.archive,
-        "estimator": asdict(config.pair.estimator),
-        "deblurrer": asdict(config.pair.deblurrer),
-        "torch_threads": COMPUTING_THREADS,
-        "single_estimator": asdict(config.single.estimator),
-        "single_deblurrer": asdict(config.single.deblurrer),
-        "baselines": [asdict(method) for method in config.baselines],
-        "measuring": asdict(MethodConfig("disparity")),  # of no effect; earlier versions wrote it
-    }
-    job |= {name: value for name, value in asdict(config.pixels).items() if value}
-    specs = {name: [asdict(spec) for spec in pipeline.specs] for name, pipeline in pipelines.items()}
-    record: dict[str, Any] = {"run_id": run_id, "job": job, "stages": specs.pop(PAIR, [])}
-    record |= {"single_stages": specs.pop(SINGLE)} if SINGLE in specs else {}
-    record |= {"pipelines": specs} if specs else {}
-    return record | {"sealed_by": DIGESTS, "environment": environment()}
-
-
-def _from_stored(archive: str, job: Mapping[str, Any]) -> PipelineConfig:
-    default = PipelineConfig(archive)
-
-    def method(name: str, otherwise: MethodConfig) -> MethodConfig:
-        return MethodConfig(**job[name]) if name in job else otherwise
-
-    return PipelineConfig(
-        archive,
-        Route(method("estimator", default.pair.estimator), method("deblurrer", default.pair.deblurrer)),
-        Route(
-            method("single_estimator", default.single.estimator),
-            method("single_deblurrer", default.single.deblurrer),
-        ),
-        tuple(MethodConfig(**one) for one in job.get("baselines", ())),
-        PixelOptions(job.get("peak"), job.get("to_srgb", False)),
-    )
-
-
-def _to_stages(specs: Iterable[StageSpec]) -> Iterator[Stage]:
-    for spec in specs:
-        if (definition := definition_of(spec.stage)) is not None:
-            label = f"{BASELINE}:{spec.method}" if spec.stage == BASELINE else spec.stage
-            yield Stage(label, definition, spec)
-
-
-def _identify(item: Mapping[str, Any]) -> tuple[str, str]:
-    """Id of an item in a catalogue on disk, and the name of its pipeline."""
-    views = 1 if item.get("right") is None else 2
-    traits = ItemTraits(views, **{name: item[name] for name in ("camera",) if name in item})
-    return item["id"], traits.name
 
 
 def _to_json(content: Mapping[str, Any]) -> bytes:

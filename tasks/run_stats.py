@@ -13,8 +13,9 @@ from ldp_core.types import Catalogue, ItemCounts, Problem, QuarantineRecord, Run
 from tasks.batches import BatchResult
 from tasks.items import ItemResult
 from tasks.pipeline import Pipeline
-from tasks.run import RunItem, RunState, environment
+from tasks.run import RunItem, RunState
 from tasks.stage import PAIR, SINGLE
+from tasks.stored_run import environment
 
 _NAMED = 20
 """Changed and vanished items that a summary names; `items.jsonl` has the version of every item."""

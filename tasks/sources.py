@@ -17,6 +17,7 @@ from toolz import partition_all
 
 from ldp_core.archive.run_files import list_runs
 from ldp_core.errors import ItemDamagedError, ItemMissingError, SourceShrunkError
+from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.item_ids import split_item_key
 from ldp_core.types import Catalogue, ImageRef, Item
 from tasks.run import Run
@@ -266,7 +267,7 @@ def _runs_of(archive: str, catalogue: Catalogue) -> Iterator[Run]:
 def _reading(item: Item) -> tuple[object, ...]:
     """How the pictures of an item are read and scored."""
     scored = item.score_region, item.aligned, item.blur_truth_kind, item.dp_axis
-    return *scored, item.development, item.own_peak, item.to_srgb
+    return *scored, item.development, peak_below_full_scale(item.peak), item.to_srgb
 
 
 def _are_same(recorded: Mapping[str, ImageRef], current: Mapping[str, ImageRef]) -> bool:

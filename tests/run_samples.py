@@ -16,10 +16,11 @@ from tasks.batches import BatchResult, choose_ingest, choose_restore
 from tasks.items import ItemResult, ingest_item, restore_item
 from tasks.pipeline import make_config, pipeline_for, pipelines_for
 from tasks.plan import Plan, make_plan
-from tasks.run import Run, RunItem, environment
+from tasks.run import Run, RunItem
 from tasks.run_stats import RunStats
 from tasks.sources import apply_versions
 from tasks.stage import PAIR, SINGLE, PipelineConfig
+from tasks.stored_run import environment
 
 FIRST, SECOND = "20260101t000000z-aaaaaa", "20260102t000000z-bbbbbb"
 OTHER = {"noise_signal": 0.05}

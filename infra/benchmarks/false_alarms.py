@@ -23,6 +23,7 @@ import torch
 from ldp_core.catalogue import load_pair, read_catalogue
 from ldp_core.catalogue.checking import check_pair
 from ldp_core.errors import PairMismatchError
+from ldp_core.images import read_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import BlurTruthKind, DpAxis, Pair
 
@@ -36,6 +37,8 @@ REAL = {
     "pixel4_raw": "pixel4-raw",
     "pixel_vertical": "pixel-vertical",
 }
+FULL_SIZE = {"canon_full": ("005_L.jpg", "005_R.jpg")}
+"""Left and right view of a set that is one pair."""
 Change = Callable[[Pair, Pair], Pair]
 DISPLACED_PX = 12
 EVERY = 8
@@ -74,6 +77,9 @@ def main() -> None:
     for folder, layout in REAL.items():
         items = read_catalogue(str(options.data / folder), layout=layout).items
         report(folder, map(load_pair, items), {name: CHANGES[name] for name in OF_REAL})
+    for folder, names in FULL_SIZE.items():
+        left, right = (read_image(str(options.data / folder / name)) for name in names)
+        report(folder, [Pair(folder, left, right)], {name: CHANGES[name] for name in OF_REAL})
     for size, share in ROUND.items():
         pairs = simulate_or_read(size, options.rounds * share, folder=options.keep)
         report("{}x{}".format(*size), pairs, CHANGES, every=EVERY)
@@ -98,9 +104,8 @@ def report(title: str, pairs: Iterable[Pair], changes: Mapping[str, Change], *, 
     for pair, other in pairwise(closed(pairs)):
         counted += 1
         for name, change in changes.items():
-            possible = pair.left.shape == other.left.shape and not lacks(pair, name)
-            if name == "sound" or (possible and counted % every == 0):
-                found[name][outcome(change(pair, other))] += 1
+            if name == "sound" or (counted % every == 0 and not lacks(pair, other, name)):
+                found[name][outcome(pair, other, change)] += 1
     for name, outcomes in found.items():
         shown = ", ".join(f"{what} {count}" for what, count in sorted(outcomes.items()))
         print(f"{title}, {counted} pairs, {name}: {shown or 'nothing to change'}", flush=True)
@@ -116,14 +121,16 @@ def closed(pairs: Iterable[Pair]) -> Iterator[Pair]:
         yield first
 
 
-def lacks(pair: Pair, name: str) -> bool:
-    return pair.right is None or ("target" in name and pair.target is None)
+def lacks(pair: Pair, other: Pair, name: str) -> bool:
+    """Whether there is nothing to change: a single view, no target, no other pair."""
+    alone = "next pair" in name and other is pair
+    return alone or pair.right is None or ("target" in name and pair.target is None)
 
 
-def outcome(pair: Pair) -> str:
+def outcome(pair: Pair, other: Pair, change: Change) -> str:
     """`passes`, or what the pair is refused or doubted for."""
     try:
-        doubts = check_pair(pair)
+        doubts = check_pair(change(pair, other))
     except PairMismatchError as error:
         return f"refused as {error.kind}"
     return f"doubted as {doubts[0].kind}" if doubts else "passes"

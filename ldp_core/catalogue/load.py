@@ -24,7 +24,7 @@ from ldp_core.images import (
     to_full_scale,
 )
 from ldp_core.images.colour import convert_to_srgb
-from ldp_core.images.scale import FULL_SCALE
+from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.types import BlurTruthKind, FloatMap, ImageRef, Item, Pair, Pixels
 
 # 16 bit hold -256 .. 255.99 px in steps of 1/128 px, well below what any estimator resolves.
@@ -65,7 +65,7 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
         blur_truth_kind=item.blur_truth_kind,
         dp_axis=item.dp_axis,
         version=item.version,
-        source_peak=None if item.peak == FULL_SCALE else item.peak,
+        source_peak=peak_below_full_scale(item.peak),
         colour="" if item.to_srgb else item.colour,
     )
     return replace(pair, doubts=check_pair(pair))

@@ -34,6 +34,11 @@ def parse_peak(value: object) -> int | None:
     return peak
 
 
+def peak_below_full_scale(peak: int | None) -> int | None:
+    """The peak of values that are scaled when they are read; None where they fill their type."""
+    return None if peak == FULL_SCALE else peak
+
+
 def to_full_scale(pixels: Pixels, peak: int | None, *, where: str = "") -> Pixels:
     """``pixels * full / peak``, rounded to the nearest step (half up); ``full`` is 255 or 65535, of the type.
 

@@ -68,7 +68,7 @@ def test_another_deblur_setting_reuses_the_blur_maps(dataset: Path, archive: Pat
     assert other["seconds"]["deblur"] > 0
 
 
-def test_a_bad_item_is_set_aside_and_the_rest_goes_on(dataset: Path, tmp_path: Path) -> None:
+def test_a_bad_item_is_quarantined_and_the_rest_goes_on(dataset: Path, tmp_path: Path) -> None:
     (dataset / "left" / "Scene 1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
     summary = restore(dataset, tmp_path / "archive")
 
