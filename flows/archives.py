@@ -47,11 +47,13 @@ def describe_archive(archive: str) -> dict[str, Any]:
     archive = absolute_url(archive)
     require_archive(archive)
     sections = [asdict(section) for section in describe_sections(archive)]
+    frames = next(row for row in sections if row["path"] == "frames")
     return {
         "archive": archive,
         "runs": [asdict(run) for run in describe_runs(archive)],
         "sections": sections,
-        "items": next(row["items"] for row in sections if row["path"] == "frames"),
+        "items": frames["ids"],
+        "earlier_versions": frames["items"] - frames["ids"],
         "size_bytes": sum(row["size_bytes"] for row in sections),
     }
 
@@ -131,6 +133,7 @@ def compare(archive: str, first: str, second: str) -> tuple[ComparedRuns, dict[s
             "only_first": len(found.paired.only_first),
             "only_second": len(found.paired.only_second),
         },
+        "other_content": [asdict(other) for other in found.other_content],
         "differences": [_flatten(row) for row in compare_means(found.paired)],
         "refused": [asdict(refusal) for refusal in found.paired.refusals],
         "changes": [asdict(change) for change in found.changes],
@@ -146,7 +149,16 @@ def write_comparison_page(archive: str, found: ComparedRuns, *, output: str | No
     url = absolute_url(output) if output else join(second, f"compared-with-{found.first.run_id}")
     gains, losses = (_draw(archive, found, some, url) for some in list_changes(found.paired, most=MOST_SHOWN))
     runs = found.first, found.second
-    return write_comparison(url, runs, found.paired, changes=found.changes, gains=gains, losses=losses)
+    others = [f"{one.item}: version {one.first}, version {one.second}" for one in found.other_content]
+    return write_comparison(
+        url,
+        runs,
+        found.paired,
+        changes=found.changes,
+        gains=gains,
+        losses=losses,
+        other_content=others,
+    )
 
 
 def _describe_verification(archive: str, found: Verification, repairs: dict[str, Repair]) -> dict[str, Any]:
@@ -178,8 +190,9 @@ def _draw_item(archive: str, found: ComparedRuns, item: str, url: str) -> dict[s
     """Pictures of an item; none where one of its results is no longer there."""
     opened = Archive(archive)
     try:
-        pair = opened.read_pair(item)
-        first, second = (opened.read_restored(key, item) for key in found.restored_keys(item))
+        item_key = found.item_key(item)
+        pair = opened.read_pair(item_key)
+        first, second = (opened.read_restored(key, item_key) for key in found.restored_keys(item))
     except (ItemMissingError, ItemDamagedError):
         return {}
     files = draw_difference(pair, first, second)

@@ -33,9 +33,11 @@ class RunArtifacts:
             self._show_means(summary)
         counts = summary.items
         report = f"\n\nReport: `{summary.report}`" if summary.report else ""
+        sources = summary.sources
         create_markdown_artifact(
             f"**{counts.computed}** computed, **{counts.skipped}** already there, "
-            f"**{counts.quarantined}** quarantined, of {counts.total}.{report}",
+            f"**{counts.quarantined}** quarantined, of {counts.total}; "
+            f"sources: **{sources.changed}** changed, **{sources.vanished}** vanished.{report}",
             key=f"{self._verb}-report",
             description=f"run {summary.run_id}",
         )

@@ -11,7 +11,7 @@ from time import perf_counter
 from prefect.futures import PrefectFuture
 
 from flows.artifacts import RunArtifacts
-from flows.exits import raise_lost_interrupt
+from flows.exits import ending_soon, raise_lost_interrupt
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.storage import join
 from ldp_core.types import Catalogue, RunSummary
@@ -23,6 +23,7 @@ from tasks.progress import expect
 from tasks.reports import publish_report, report_url_of
 from tasks.run import Run, RunState
 from tasks.run_stats import RunStats
+from tasks.sources import apply_versions
 from tasks.stage import PipelineConfig
 
 BATCHES_AT_ONCE = 2
@@ -63,6 +64,11 @@ class DatasetRun:
             self._count(running.popleft())
 
     @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue with the versions that the sources were found to hold so far."""
+        return apply_versions(self.plan.catalogue, {item.id: item.version for item in self.stats.items})
+
+    @property
     def finished_summary(self) -> RunSummary:
         """The summary of a run that has come to its end."""
         if self.summary is None:
@@ -87,11 +93,10 @@ def record_run(
     """
     begin = perf_counter()
     run = Run.start(plan.config, plan.catalogue, pipelines)
-    current = DatasetRun(
-        plan, run, RunStats(plan.catalogue, max_bad=max_bad), RunArtifacts(run.run_id, verb=verb)
-    )
+    stats = RunStats(plan.catalogue, max_bad=max_bad, vanished=plan.sources.vanished)
+    current = DatasetRun(plan, run, stats, RunArtifacts(run.run_id, verb=verb))
     stopped: TooManyBadItemsError | None = None
-    with run.heartbeat():
+    with ending_soon(), run.heartbeat():
         try:
             yield current
         except TooManyBadItemsError as error:

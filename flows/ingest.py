@@ -9,11 +9,14 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, record_run
+from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
+from ldp_core.types import PixelOptions
 from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
 from tasks.plan import Plan
 from tasks.progress import expect
+from tasks.sources import require_no_shrinkage
 from tasks.stage import PipelineConfig
 
 
@@ -30,6 +33,11 @@ def ingest_dataset(
     cluster: str | None = None,
     processes: int | None = None,
     max_bad: float = 0.05,
+    peak: int | str | None = None,
+    to_srgb: bool = False,
+    allow_single: bool = False,
+    verify_sources: bool = False,
+    allow_shrink: bool = False,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
 
@@ -40,6 +48,12 @@ def ingest_dataset(
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
+        peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
+        to_srgb: convert pictures that have a colour profile to sRGB.
+        allow_single: go on where all second views, or all truths, of a folder are missing.
+        verify_sources: decode every source again and compare its pixels with the archive; by default only
+            those whose address, size, or ETag or time of the last change is another than in the run before.
+        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source.
 
     Returns:
         The run's summary, as ``summary.json`` holds it: no stages, no metrics, no report.
@@ -47,9 +61,19 @@ def ingest_dataset(
     Raises:
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
-    config = PipelineConfig(shared_url(archive))
+    config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
     with open_workers(cluster, processes=processes) as workers:
-        plan: Plan = plan_run(unvisited(config), shared_url(source), layout, dataset).unquote()
+        planned = plan_run(
+            unvisited(config),
+            shared_url(source),
+            layout,
+            dataset,
+            allow_single=allow_single,
+            verify_sources=verify_sources,
+        )
+        plan: Plan = planned.unquote()
+        if not allow_shrink:
+            require_no_shrinkage(plan.catalogue, plan.sources)
         expect("ingest", len(plan.catalogue.items))
         with record_run("ingest", plan, {}, max_bad=max_bad) as run:
             run.run_batches(

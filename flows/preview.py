@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ldp_core.catalogue.peaks import UNNAMED
+from ldp_core.catalogue.problems import STOPPING, group_problems
 from ldp_core.storage import absolute_url
+from ldp_core.types import AS_STORED, PixelOptions
 from tasks.cluster import embedded_memory_bytes, usable_bytes
 from tasks.pipeline import Choice, make_config
 from tasks.plan import Plan, declare_memory, estimate_seconds, make_plan
+from tasks.sources import find_shrinkage
 
 
 def preview_run(
@@ -24,17 +28,26 @@ def preview_run(
     processes: int | None,
     single_settings: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
     baselines: Sequence[str] = (),
+    pixels: PixelOptions = AS_STORED,
+    allow_single: bool = False,
 ) -> dict[str, Any]:
-    """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time."""
+    """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time.
+
+    ``stops`` are the kinds of problems on which a run would stop before it computes.
+    """
     config = make_config(
         absolute_url(archive),
         estimator=estimator,
         deblurrer=deblurrer,
         single_settings=single_settings,
         baselines=baselines,
+        pixels=pixels,
     )
     plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset)
+    groups = group_problems(plan.catalogue.problems)
+    stopping = (UNNAMED,) if allow_single else (UNNAMED, *STOPPING)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)
+    shrinkage = find_shrinkage(plan.catalogue, plan.sources)
     return {
         "dataset": plan.catalogue.dataset,
         "pairs": pairs,
@@ -46,7 +59,14 @@ def preview_run(
         "bytes_out_at_most": plan.bytes_out,
         "memory": _preview_memory(plan, processes),
         "seconds_estimated": round(estimate_seconds(plan, processes=processes or os.cpu_count() or 1), 1),
+        "sources": {
+            "suspects": sorted(plan.sources.suspects),
+            "vanished": list(plan.sources.vanished),
+            "refusal": "" if shrinkage is None else str(shrinkage),
+        },
         "problems": [asdict(problem) for problem in plan.catalogue.problems],
+        "problem_kinds": [asdict(group) for group in groups],
+        "stops": [group.kind for group in groups if group.kind in stopping],
     }
 
 

@@ -8,12 +8,10 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import draw_pictures
-from ldp_core.errors import ItemMissingError
 from ldp_core.storage import join, shared_url
-from ldp_core.types import RunSummary
 from tasks.cluster import open_workers
 from tasks.reports import publish_report, report_url_of, worst_first
-from tasks.run import Run
+from tasks.run import Run, require_restored
 
 
 @flow(
@@ -36,19 +34,10 @@ def report_dataset(
     archive = shared_url(archive)
     run = Run(archive, run_id)
     catalogue, items, summary = run.catalogue, run.items, run.summary
-    _refuse_unrestored(summary)
+    require_restored(summary)
     report_url = report_url_of(archive, run_id)
     with open_workers(cluster, processes=processes) as workers:
         shown = worst_first(items)[:report_items]
         drawn = draw_pictures(run.config, catalogue, shown, report_url, workers)
     summary = replace(summary, report=join(report_url, "index.html"))
     return publish_report(summary, items, drawn, catalogue=catalogue)
-
-
-def _refuse_unrestored(summary: RunSummary) -> None:
-    if not (summary.stages or summary.single_stages):
-        raise ItemMissingError(
-            "this run archived frames and restored nothing",
-            where=summary.run_id,
-            remedy="restore the dataset with `ldp restore`; it finds the frames there",
-        )

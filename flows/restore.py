@@ -11,7 +11,9 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, draw_pictures, record_run
+from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
+from ldp_core.types import PixelOptions
 from tasks.batches import (
     Batch,
     BatchResult,
@@ -26,6 +28,7 @@ from tasks.pipeline import make_config
 from tasks.plan import Plan, declare_memory, require_memory
 from tasks.progress import expect
 from tasks.reports import report_url_of, worst_first
+from tasks.sources import require_no_shrinkage
 
 
 @flow(
@@ -49,6 +52,11 @@ def restore_dataset(
     processes: int | None = None,
     max_bad: float = 0.05,
     report_items: int = 200,
+    peak: int | str | None = None,
+    to_srgb: bool = False,
+    allow_single: bool = False,
+    verify_sources: bool = False,
+    allow_shrink: bool = False,
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
@@ -64,6 +72,12 @@ def restore_dataset(
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         report_items: how many items, worst first, get pictures in the report.
+        peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
+        to_srgb: convert pictures that have a colour profile to sRGB.
+        allow_single: go on where all second views, or all truths, of a folder are missing.
+        verify_sources: decode every source again and compare its pixels with the archive; by default only
+            those whose address, size, or ETag or time of the last change is another than in the run before.
+        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source.
 
     Returns:
         The run's summary, as ``summary.json`` holds it.
@@ -79,8 +93,19 @@ def restore_dataset(
             deblurrer=(deblurrer, deblurrer_settings),
             single_settings=(single_estimator_settings, single_deblurrer_settings),
             baselines=baselines,
+            pixels=PixelOptions(parse_peak(peak), to_srgb),
         )
-        plan: Plan = plan_run(unvisited(config), source, layout, dataset).unquote()
+        planned = plan_run(
+            unvisited(config),
+            source,
+            layout,
+            dataset,
+            allow_single=allow_single,
+            verify_sources=verify_sources,
+        )
+        plan: Plan = planned.unquote()
+        if not allow_shrink:
+            require_no_shrinkage(plan.catalogue, plan.sources)
         require_memory(declare_memory(plan.to_do, config), workers)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))
@@ -104,4 +129,4 @@ def _submit_batch(plan: Plan, batch: Batch, in_flight: int) -> tuple[PrefectFutu
 def _draw_worst(run: DatasetRun, workers: Workers, count: int) -> list[BatchResult]:
     report_url = report_url_of(run.run.archive, run.run.run_id)
     shown = worst_first(run.stats.items)[:count]
-    return draw_pictures(run.plan.config, run.plan.catalogue, shown, report_url, workers)
+    return draw_pictures(run.plan.config, run.catalogue, shown, report_url, workers)

@@ -28,15 +28,17 @@ def simulate_dataset(
 ) -> str:
     """Write ``count`` simulated pairs below ``output``, layout ``folders``; returns its address.
 
+    A smaller set is the beginning of a larger one of the same seed; sets of two seeds share nothing.
+
     Raises:
         SettingsError: a simulation setting is unknown or out of range.
     """
     url = shared_url(output)
-    chosen = SimulationSettings.parse(settings or {}).model_dump_json()
+    chosen = SimulationSettings.parse({**(settings or {}), "seed": seed}).model_dump_json()
     size = max(_SMALLEST_BATCH, -(-count // _MOST_BATCHES))
     expect("simulate", count)
     with open_workers(cluster, processes=processes) as workers:
-        for first in range(seed, seed + count, size):
-            share = min(size, seed + count - first)
+        for first in range(0, count, size):
+            share = min(size, count - first)
             simulate_batch(url, chosen, first, share, in_flight=workers.processes + 1)
     return url

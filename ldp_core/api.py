@@ -135,10 +135,19 @@ def score(restored: ArrayLike, target: ArrayLike, *, metrics: Collection[str] = 
 
 
 def open_archive(url: str) -> Archive:
-    """The archive at a local path or any URL that fsspec speaks; nothing is read yet."""
-    from ldp_core.archive import Archive
+    """The archive at a local path or any URL that fsspec speaks; its folders are listed, nothing is read yet.
 
-    return Archive(url)
+    An item id means the latest version of the item; ``<id>@<version>`` names any one, ``<id>@1`` the first.
+
+    Raises:
+        ArchiveError: there is no archive at this address.
+        StorageError: the store refused or could not be reached.
+    """
+    from ldp_core.archive import Archive
+    from ldp_core.archive.layout import require_archive
+
+    require_archive(url)
+    return Archive(url, latest=True)
 
 
 def _estimate(pair: Pair, estimator: str | None, settings: Mapping[str, Any] | None) -> BlurMap:

@@ -3,7 +3,10 @@
     LdpError
     ├── SettingsError            a setting or option is not valid
     ├── CatalogueError           a source cannot be read as a dataset
-    │   └── PairingError         views that do not pair one to one
+    │   ├── IncompleteSourceError    whole folders of it have lost pictures that others have
+    │   ├── PairingError         views that do not pair one to one
+    │   ├── PeakUnnamedError     values end at 2^k - 1 of 16 bit, and nobody says whether that is full scale
+    │   └── SourceShrunkError    many items of the run before are gone from the source
     ├── ImageError               a picture cannot be used
     │   ├── ImageMissingError    no such object
     │   ├── ImageFormatError     not a picture, or a kind we do not read
@@ -12,7 +15,10 @@
     │   └── PairMismatchError    views of one item differ in size, depth or channels
     │       ├── SceneMismatchError   pictures of one item show different scenes
     │       ├── SameViewsError       left and right are the same pixels
-    │       └── SwappedViewsError    the views contradict the sign of the item's own blur truth
+    │       ├── SwappedViewsError    the views contradict the sign of the item's own blur truth
+    │       ├── PeakMismatchError    values above full scale, or pictures of different full scales
+    │       ├── OrientationMismatchError  EXIF turns some pictures of one item and not others
+    │       └── ColourMismatchError  colour profiles of one item differ
     ├── ArchiveError             the Zarr archive
     │   ├── ItemMissingError     no such item
     │   ├── ItemDamagedError     chunk missing, cut or altered; digest differs
@@ -47,12 +53,12 @@ class LdpError(Exception):
     def __init__(
         self, what: str, *, where: str = "", expected: str = "", got: str = "", remedy: str = ""
     ) -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.expected = expected
-        self.got = got
-        self.remedy = remedy
+        super().__init__(_escape(what))
+        self.what = _escape(what)
+        self.where = _escape(where)
+        self.expected = _escape(expected)
+        self.got = _escape(got)
+        self.remedy = _escape(remedy)
 
     def __str__(self) -> str:
         facts = [("where", self.where), ("expected", self.expected), ("got", self.got), ("do", self.remedy)]
@@ -60,6 +66,11 @@ class LdpError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, self.where, self.expected, self.got, self.remedy)
+
+
+def _escape(text: str) -> str:
+    """What is no Unicode as escapes: names of files may be raw bytes, and texts of errors become JSON."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _rebuild(cls: type[LdpError], what: str, where: str, expected: str, got: str, remedy: str) -> LdpError:
@@ -82,6 +93,18 @@ class CatalogueError(LdpError):
 
 class PairingError(CatalogueError):
     kind = "pairing"
+
+
+class PeakUnnamedError(CatalogueError):
+    kind = "peak_unnamed"
+
+
+class IncompleteSourceError(CatalogueError):
+    kind = "incomplete_source"
+
+
+class SourceShrunkError(CatalogueError):
+    kind = "source_shrunk"
 
 
 class ImageError(LdpError):
@@ -118,6 +141,18 @@ class SameViewsError(PairMismatchError):
 
 class SwappedViewsError(PairMismatchError):
     kind = "swapped_views"
+
+
+class PeakMismatchError(PairMismatchError):
+    kind = "peak_mismatch"
+
+
+class OrientationMismatchError(PairMismatchError):
+    kind = "orientation_mismatch"
+
+
+class ColourMismatchError(PairMismatchError):
+    kind = "colour_mismatch"
 
 
 class ArchiveError(LdpError):

@@ -89,6 +89,11 @@ def is_unicode(text: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
+def readable(text: str) -> str:
+    """The text with what cannot be written as UTF-8 as escapes, such as ``\\udcff``."""
+    return text if is_unicode(text) else text.encode("utf-8", "backslashreplace").decode()
+
+
 def slug(name: str) -> str:
     """A name as a segment: lower case, accents dropped, anything else that is not allowed a hyphen.
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import mimetypes
 import os
+from collections.abc import Iterator, Mapping
 from time import monotonic, sleep
 from typing import Any, Final
 
 import fsspec
+
+from ldp_core.errors import StorageError
 
 ATTEMPTS: Final = 4
 CONNECT_TIMEOUT_S: Final = 5
@@ -57,6 +60,83 @@ def write_s3(fs: Any, path: str, content: bytes) -> None:
     """Put an object with the type that a browser needs to show it."""
     kind, _ = mimetypes.guess_type(path)
     fs.pipe_file(path, content, **({"ContentType": kind} if kind else {}))
+
+
+def list_s3(fs: Any, path: str) -> dict[str, Mapping[str, Any]]:
+    """What the store says of every object below a path, by its path with the bucket.
+
+    Objects of no bytes whose names end in ``/``, which consoles make to show a folder, are left out.
+
+    Raises:
+        StorageError: a page of the listing is missing.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for page in _list_pages(fs, path):
+        for row in page.get("Contents", ()):
+            if row["Size"] or not row["Key"].endswith("/"):
+                found[f"{_bucket(fs, path)}/{row['Key']}"] = {**row, "size": row["Size"]}
+    return found
+
+
+def list_s3_folder(fs: Any, path: str) -> tuple[list[str], dict[str, Mapping[str, Any]]]:
+    """Names of the folders directly below a path, and what the store says of the objects there, by name.
+
+    Raises:
+        StorageError: a page of the listing is missing.
+    """
+    folders: list[str] = []
+    objects: dict[str, Mapping[str, Any]] = {}
+    for page in _list_pages(fs, path, Delimiter="/"):
+        folders += [_last_part(one["Prefix"]) for one in page.get("CommonPrefixes", ())]
+        for row in page.get("Contents", ()):
+            if not row["Key"].endswith("/"):
+                objects[_last_part(row["Key"])] = {**row, "size": row["Size"]}
+    return folders, objects
+
+
+def list_s3_folders_from(fs: Any, path: str, beginning: str) -> list[str]:
+    """Names of the folders directly below a path that begin with a text.
+
+    Raises:
+        StorageError: a page of the listing is missing.
+    """
+    prefix = f"{fs.split_path(path)[1].rstrip('/')}/{beginning}".lstrip("/")
+    pages = _list_pages(fs, path, Delimiter="/", Prefix=prefix)
+    return [_last_part(one["Prefix"]) for page in pages for one in page.get("CommonPrefixes", ())]
+
+
+def _list_pages(fs: Any, path: str, **options: Any) -> Iterator[Mapping[str, Any]]:
+    """The pages of a listing, each proven to be one and followed by the next where it says that there is one.
+
+    botocore and s3fs take an answer without content for an empty listing, and one that is cut short without
+    the mark of its continuation for the last page.
+    """
+    key = fs.split_path(path)[1].rstrip("/")
+    request = {"Bucket": _bucket(fs, path), "Prefix": f"{key}/" if key else ""} | options | fs.req_kw
+    mark = ""
+    while True:
+        page = fs.call_s3("list_objects_v2", **request, **({"ContinuationToken": mark} if mark else {}))
+        more, before = page.get("IsTruncated"), mark
+        mark = page.get("NextContinuationToken", "")
+        if more is None or (more and mark in ("", before)):
+            raise StorageError(
+                "a page of a listing is missing",
+                where=f"s3://{path}",
+                expected="pages of a listing up to the last one",
+                got="an answer that is no listing" if more is None else "no mark of the page that follows",
+                remedy="give the same command again; if it stays, look at the endpoint and its proxies",
+            )
+        yield page
+        if not more:
+            return
+
+
+def _bucket(fs: Any, path: str) -> str:
+    return str(fs.split_path(path)[0])
+
+
+def _last_part(key: str) -> str:
+    return key.rstrip("/").rpartition("/")[2]
 
 
 def _read(fs: Any, path: str, start: int | None, end: int | None) -> bytes:

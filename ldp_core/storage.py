@@ -10,7 +10,6 @@ import errno
 import hashlib
 import os
 import re
-import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,16 +22,21 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError
-from ldp_core.s3 import is_s3, open_s3, read_s3, write_s3
+from ldp_core.item_ids import is_unicode
+from ldp_core.s3 import is_s3, list_s3, list_s3_folder, list_s3_folders_from, open_s3, read_s3, write_s3
+from ldp_core.walking import is_folder, walk_local, walk_remote
 
 _PARTIAL = ".partial"
 _MD5 = re.compile("[0-9a-f]{32}")
+_TAGS = ("ETag", "etag")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 """Where the listings of fsspec's stores say when an object was written."""
 
 # By name, so that botocore and aiohttp are imported only where an archive lies on S3.
 _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError"}
 _NO_ANSWER = {"ConnectionError", "HTTPClientError", "ClientError", "TimeoutError"}
+_WALKING = {"fsspec.spec", "fsspec.asyn", "fsspec.implementations.http"}
+"""Where fsspec lists what is below a folder by walking through it."""
 _BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}
 _CHECK_ADDRESS = "check the address, and for a local one the disk"
 _CHECK_ACCESS = "check the credentials (for S3 AWS_ACCESS_KEY_ID ...) and what they may do at this address"
@@ -44,10 +48,18 @@ _MAKE_BUCKET = "make the bucket, or check its name and the endpoint (AWS_ENDPOIN
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An object in a listing. ``modified`` is UTC, or None where the store does not say."""
+    """An object in a listing. ``modified`` is UTC, or None where the store does not say.
+
+    ``revision`` tells, with the size, contents of one object apart: its ETag, else the time of its last
+    change; empty where the store says neither.
+    ``size_known`` is False where the store tells no size: no HTTP server does, and a symbolic link that leads
+    nowhere has none. ``size_bytes`` is 0 then.
+    """
 
     size_bytes: int
     modified: datetime | None
+    revision: str = ""
+    size_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +79,8 @@ def absolute_url(url: str) -> str:
     """The URL itself, or the absolute path of a local one, so that it means the same everywhere.
 
     Raises:
-        SettingsError: it is empty, which would mean the current folder.
+        SettingsError: it is empty, which would mean the current folder, or not Unicode: archives hold
+            addresses as JSON, which other readers would refuse.
     """
     if not url.strip():
         raise SettingsError(
@@ -75,7 +88,15 @@ def absolute_url(url: str) -> str:
         )
     with _translated(url):
         fs, path = _open(url)
-    return str(path) if isinstance(fs, LocalFileSystem) else url
+    absolute = str(path) if isinstance(fs, LocalFileSystem) else url
+    if not is_unicode(absolute):
+        raise SettingsError(
+            "an address is not Unicode",
+            where=absolute,
+            expected="a path or a URL of UTF-8",
+            remedy="rename the folder, or make a symbolic link to it with another name and give that",
+        )
+    return absolute
 
 
 def shared_url(url: str) -> str:
@@ -172,13 +193,29 @@ def size_of(url: str) -> int:
         return int(fs.size(path) or 0)
 
 
+def entry_of(url: str) -> Entry:
+    """What the store says of one object; of a link to a file, of that file.
+
+    Raises:
+        ObjectMissingError: there is no such object.
+    """
+    with _translated(url):
+        fs, path = _open(url)
+        if isinstance(fs, LocalFileSystem):
+            found = Path(path).stat()
+            return _entry({"size": found.st_size, "mtime": found.st_mtime})
+        fs.invalidate_cache(fs._parent(path))
+        return _entry(fs.info(path))
+
+
 def list_objects(url: str) -> Iterator[str]:
     """Paths of all objects below a URL, relative to it, sorted; none when there is no such folder.
 
     Symbolic links to folders are followed, but for those to a folder that they lie in.
 
     Raises:
-        StorageError: a folder below the URL cannot be listed.
+        StorageError: a folder below the URL cannot be listed, a page of a listing is missing, or links
+            lead to the same folders again and again.
     """
     yield from list_sizes(url)
 
@@ -186,6 +223,14 @@ def list_objects(url: str) -> Iterator[str]:
 def list_sizes(url: str) -> dict[str, int]:
     """Sizes in bytes of all objects below a URL, by path as `list_objects` gives it, sorted by path."""
     return {path: int(row["size"] or 0) for path, row in _find(url).items() if not is_partial(path)}
+
+
+def read_link(url: str) -> str:
+    """What a symbolic link of a local disk leads to, as it is written; empty where the URL is none."""
+    with _translated(url):
+        fs, path = _open(url)
+        is_link = isinstance(fs, LocalFileSystem) and Path(path).is_symlink()
+        return str(Path(path).readlink()) if is_link else ""
 
 
 def list_entries(url: str) -> dict[str, Entry]:
@@ -198,13 +243,28 @@ def list_folder(url: str) -> Folder:
     try:
         with _translated(url):
             fs, root = _open(url)
+            if is_s3(url):
+                names, rows = list_s3_folder(fs, root)
+                return Folder(tuple(sorted(names)), {name: _entry(rows[name]) for name in sorted(rows)})
             fs.invalidate_cache()
             found = {row["name"].rstrip("/").rpartition("/")[2]: row for row in fs.ls(root, detail=True)}
-            folders = sorted(name for name, row in found.items() if _is_folder(row))
+            folders = sorted(name for name, row in found.items() if is_folder(row))
     except ObjectMissingError:
         return Folder((), {})
     objects = {name: _entry(found[name]) for name in sorted(set(found) - set(folders))}
     return Folder(tuple(folders), objects)
+
+
+def list_folders_from(url: str) -> tuple[str, ...]:
+    """Names of the folders beside each other whose URL begins with a text, sorted.
+
+    S3 is asked for just these; elsewhere all names in the folder above are looked at.
+    """
+    above, _, beginning = url.rpartition("/")
+    if not is_s3(url):
+        return tuple(name for name in list_folder(above).folders if name.startswith(beginning))
+    with _translated(url):
+        return tuple(sorted(list_s3_folders_from(*_open(above), beginning)))
 
 
 def is_partial(path: str) -> bool:
@@ -218,52 +278,19 @@ def _find(url: str) -> dict[str, Mapping[str, Any]]:
         fs, root = _open(url)
         fs.invalidate_cache()
         if isinstance(fs, LocalFileSystem):
-            return dict(sorted(_walk_local(root)))
-        found = fs.find(root, detail=True)
+            return dict(sorted(walk_local(root)))
+        found = _find_remote(fs, root, url=url)
     prefix = root.rstrip("/") + "/"
     return {path.removeprefix(prefix): found[path] for path in sorted(found) if path.startswith(prefix)}
 
 
-def _walk_local(root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """As `_find`, unsorted. fsspec's own walk takes a folder that it cannot list for an empty one.
-
-    A folder or file that is removed during the walk is left out.
-    """
-    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
-    while pending:
-        folder, above = pending.pop()
-        path = Path(root, folder)
-        try:
-            itself = path.stat()
-            with os.scandir(path) as listing:
-                entries = list(listing)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        identity = (itself.st_dev, itself.st_ino)
-        if identity in above:  # a link to a folder it lies in: what is there is listed already
-            continue
-        for entry in entries:
-            found = _stat(entry)
-            if found and stat.S_ISDIR(found.st_mode):
-                pending.append((f"{folder}{entry.name}/", above | {identity}))
-            elif found:
-                size = 0 if stat.S_ISLNK(found.st_mode) else found.st_size
-                yield f"{folder}{entry.name}", {"size": size, "mtime": found.st_mtime}
-
-
-def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """What an entry is, or where it is a link leads to; the link itself where nothing is there."""
-    try:
-        return entry.stat()
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
-            raise
-    return entry.stat(follow_symlinks=False) if entry.is_symlink() else None
-
-
-def _is_folder(row: Mapping[str, Any]) -> bool:
-    """Whether a row of a listing is a folder, or a link to one."""
-    return row["type"] == "directory" or bool(row.get("islink") and Path(row["name"]).is_dir())
+def _find_remote(fs: Any, root: str, *, url: str) -> Mapping[str, Mapping[str, Any]]:
+    """What a store says of each object below a path, by path."""
+    if is_s3(url):
+        return list_s3(fs, root)
+    listing = type(fs)._find if hasattr(type(fs), "_find") else type(fs).find
+    # Stores with a listing of their own give all objects in pages; their clients raise what goes wrong.
+    return walk_remote(fs, root) if listing.__module__ in _WALKING else fs.find(root, detail=True)
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
@@ -272,7 +299,9 @@ def _entry(row: Mapping[str, Any]) -> Entry:
         moment = datetime.fromisoformat(moment)
     if isinstance(moment, int | float):
         moment = datetime.fromtimestamp(moment, UTC)
-    return Entry(int(row["size"] or 0), moment)
+    tag = next((str(row[name]).strip('"') for name in _TAGS if row.get(name)), "")
+    revision = tag or (moment.isoformat() if moment else "")
+    return Entry(int(row["size"] or 0), moment, revision, size_known=row["size"] is not None)
 
 
 def _write_local(path: Path, content: bytes) -> None:
@@ -304,9 +333,9 @@ def _translated(url: str) -> Iterator[None]:
 
 def _explain_fault(error: Exception, *, url: str) -> StorageError:
     """The error to raise for whatever fsspec, botocore or aiohttp raised at an address."""
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) or _is_dangling(error, url=url):
         return _explain_absence(error, url=url)
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) or getattr(error, "status", 0) in (401, 403):
         return _refuse("the store refused access", error, url=url, remedy=_CHECK_ACCESS)
     if isinstance(error, OSError) and error.errno in _BUSY:
         return _refuse("the store is busy or failing", error, url=url, remedy=_LATER)
@@ -318,9 +347,17 @@ def _explain_fault(error: Exception, *, url: str) -> StorageError:
     return _refuse("the store cannot be used", error, url=url, remedy=_CHECK_ADDRESS)
 
 
-def _explain_absence(error: FileNotFoundError, *, url: str) -> StorageError:
+def _is_dangling(error: Exception, *, url: str) -> bool:
+    """Whether the fault is that a symbolic link leads to itself or through a file."""
+    return isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR) and bool(read_link(url))
+
+
+def _explain_absence(error: Exception, *, url: str) -> StorageError:
     if type(error.__cause__).__name__ == "NoSuchBucket":
         return _refuse("there is no such bucket", error, url=url, remedy=_MAKE_BUCKET)
+    if target := read_link(url):
+        got, remedy = f"a symbolic link to '{target}', where nothing is", "correct the link, or remove it"
+        return ObjectMissingError("there is no such object", where=url, got=got, remedy=remedy)
     return ObjectMissingError("there is no such object", where=url, remedy="check the address")
 
 

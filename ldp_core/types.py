@@ -24,7 +24,10 @@ FloatMap = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """A picture where it lies, with what its header says. ``size_bytes`` is the encoded size."""
+    """A picture where it lies, with what its header says. ``size_bytes`` is the encoded size.
+
+    ``revision`` tells contents at this address apart (`ldp_core.storage.Entry`); empty where it is not known.
+    """
 
     uri: str
     height: int
@@ -32,6 +35,7 @@ class ImageRef:
     channels: int
     bit_depth: int
     size_bytes: int
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,22 @@ GENERIC_CAMERA = "generic"
 
 
 @dataclass(frozen=True, slots=True)
+class PixelOptions:
+    """How the pixels of a source are to be read, where its user says so.
+
+    ``peak`` is the value of full scale of its pictures of 16 bit; ``to_srgb``: pictures with a colour profile
+    are converted to sRGB.
+    """
+
+    peak: int | None = None
+    to_srgb: bool = False
+
+
+AS_STORED = PixelOptions()
+"""What the files say holds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One photograph of a dataset: where its views lie and what else is known of it.
 
@@ -92,8 +112,10 @@ class Item:
     target is displaced by a few pixels, so that scores after a best-shift search are added.
     ``development`` names the rule that makes views of stored pictures that are none yet, such as raw
     sensor values; ``auxiliary`` are the further pictures it needs. Empty: pictures are views as stored.
-    ``camera`` names the profile of the camera that took it; ``peak`` is the pixel value of full scale, None
-    where it is that of the pixel type. With the views they choose the methods and settings of an item.
+    ``camera`` names the profile of the camera that took it; with the views it chooses methods and settings.
+    ``peak`` is the pixel value of full scale, None where it is that of the pixel type: pixels are scaled to
+    full range when they are decoded. ``colour`` names the colour profile of its pictures, empty for sRGB;
+    ``to_srgb``: they are converted from it when they are decoded.
     ``version`` counts the contents that its sources have had: (id, version, stage key) names a result.
     """
 
@@ -112,6 +134,8 @@ class Item:
     version: int = 1
     camera: str = GENERIC_CAMERA
     peak: int | None = None
+    colour: str = ""
+    to_srgb: bool = False
 
     @property
     def key(self) -> str:
@@ -131,9 +155,15 @@ class Item:
     @property
     def size_bytes(self) -> int:
         """Encoded bytes of all its pictures together."""
-        known = (self.left, self.right, self.target, self.blur_truth)
-        refs = (*known, *self.external.values(), *self.auxiliary.values())
-        return sum(ref.size_bytes for ref in refs if ref is not None)
+        return sum(ref.size_bytes for ref in self.refs.values())
+
+    @property
+    def refs(self) -> dict[str, ImageRef]:
+        """All its pictures by role, as the provenance of its frames names them."""
+        refs = {"left": self.left, "right": self.right, "target": self.target, "truth": self.blur_truth}
+        named = refs | {f"peer:{name}": ref for name, ref in self.external.items()}
+        named |= {f"auxiliary:{name}": ref for name, ref in self.auxiliary.items()}
+        return {name: ref for name, ref in named.items() if ref is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +175,16 @@ class Problem:
     message: str
     remedy: str = ""
     refuses_item: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemGroup:
+    """All problems of one kind: how many, how many of them kept an item out, and the first few."""
+
+    kind: str
+    count: int
+    refused: int
+    examples: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +206,9 @@ class Pair:
     `both_views`, methods that look at one picture take `ldp_core.single_view.input_image`.
 
     Pixels stand as in the source, whatever ``dp_axis`` is; methods see them turned (`ldp_core.axis_adapter`).
+    They are full range: where the source had another full scale, ``source_peak`` says which. ``colour`` names
+    their colour profile, empty for sRGB.
+    ``doubts`` are what its pictures tell against it, short of proof; they are no part of its content.
     """
 
     id: str
@@ -179,6 +222,9 @@ class Pair:
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED
     dp_axis: DpAxis = DpAxis.X
     version: int = 1
+    source_peak: int | None = None
+    colour: str = ""
+    doubts: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         for name, view in self.views.items():
@@ -357,6 +403,20 @@ class ItemCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceChanges:
+    """What has become of the sources of a dataset since the run before.
+
+    ``changed`` items hold another content than then, ``vanished`` ones are no longer there; their results
+    are kept. ``changed_items`` and ``vanished_items`` are the ids of the first of them.
+    """
+
+    changed: int = 0
+    vanished: int = 0
+    changed_items: tuple[str, ...] = ()
+    vanished_items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """One run as ``summary.json`` holds it.
 
@@ -364,6 +424,8 @@ class RunSummary:
     is empty where the run had no such items.
     ``seconds``: by stage, summed over workers; ``total`` is the wall clock of the whole run.
     ``state`` is ``stopped`` where too many items were bad, else ``finished``.
+    ``problem_kinds`` are the ``problems`` of the source by kind, with three examples of each;
+    ``quarantine_kinds`` likewise what came upon items after their source had been read.
     """
 
     run_id: str
@@ -381,3 +443,6 @@ class RunSummary:
     problems: tuple[Problem, ...] = ()
     single_stages: tuple[StageSpec, ...] = ()
     state: str = "finished"
+    problem_kinds: tuple[ProblemGroup, ...] = ()
+    quarantine_kinds: tuple[ProblemGroup, ...] = ()
+    sources: SourceChanges = SourceChanges()

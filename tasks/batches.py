@@ -7,6 +7,7 @@ and their results are plain classes, which it leaves alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from distributed import Future, default_client
@@ -15,13 +16,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
+from ldp_core.catalogue import require_named_peak, require_whole
 from ldp_core.types import Item, QuarantineRecord
 from tasks.cluster import stream
 from tasks.items import (
     DrawnItem,
     Failed,
     ItemResult,
-    check_source_unchanged,
+    confirm_item,
     draw_item,
     ingest_item,
     load_archived,
@@ -33,6 +35,8 @@ from tasks.progress import advance
 from tasks.stage import PipelineConfig
 
 T = TypeVar("T")
+Call = tuple[Any, ...]
+"""A function of `tasks.items`, and its arguments."""
 
 
 def unvisited(value: T) -> T:
@@ -66,19 +70,36 @@ class BatchResult:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def plan_run(config: PipelineConfig, source: str, layout: str, dataset: str | None) -> quote:
-    """Catalogue a source and plan what is left to do for it; the plan, quoted."""
-    return quote(make_plan(config, source, layout=layout, dataset=dataset))
+def plan_run(
+    config: PipelineConfig,
+    source: str,
+    layout: str,
+    dataset: str | None,
+    *,
+    allow_single: bool = False,
+    verify_sources: bool = False,
+) -> quote:
+    """Catalogue a source and plan what is left to do for it; the plan, quoted.
+
+    Raises:
+        IncompleteSourceError: whole folders have lost pictures, and ``allow_single`` is not given.
+        PeakUnnamedError: the values of its pictures end below full scale, and their peak is not named.
+    """
+    plan = make_plan(config, source, layout=layout, dataset=dataset, verify_sources=verify_sources)
+    require_whole(plan.catalogue.problems, where=plan.catalogue.source, allow_single=allow_single)
+    require_named_peak(plan.catalogue)
+    return quote(plan)
 
 
 @task(task_run_name="ingest-{batch.number}", cache_policy=NO_CACHE, persist_result=False)
 def ingest_batch(plan: Plan, batch: Batch, *, in_flight: int) -> BatchResult:
-    """Archive the frames of a batch; those that are there are compared with their source."""
-    config, frames = plan.config, plan.completed.frames
+    """Archive the frames of a batch; those that are there are compared with their source.
+
+    Sources that may have changed are decoded: their pixels tell which version they hold.
+    """
 
     def submit(item: Item) -> Future[Any]:
-        work = check_source_unchanged if item.key in frames else ingest_item
-        return _submit(work, config, item)
+        return _submit(*choose_ingest(plan, item))
 
     return _run("ingest", batch.items, submit, in_flight)
 
@@ -86,16 +107,32 @@ def ingest_batch(plan: Plan, batch: Batch, *, in_flight: int) -> BatchResult:
 @task(task_run_name="restore-{batch.number}", cache_policy=NO_CACHE, persist_result=False)
 def restore_batch(plan: Plan, batch: Batch, *, ingested: BatchResult, in_flight: int) -> BatchResult:
     """All products of a batch; those that are archived are read."""
-    config, completed = plan.config, plan.completed
-    bad = {record.item for record in ingested.quarantine}
+    versions = {result.item_id: result.version for result in ingested.results}
+    items = [replace(item, version=versions[item.id]) for item in batch.items if item.id in versions]
 
     def submit(item: Item) -> Future[Any]:
-        pipeline = pipeline_for(config, item)
-        if completed.holds_all(pipeline, item):
-            return _submit(load_archived, config, item)
-        return _submit(restore_item, config, item, completed.labels(pipeline, item))
+        return _submit(*choose_restore(plan, item))
 
-    return _run("restore", [item for item in batch.items if item.id not in bad], submit, in_flight)
+    return _run("restore", items, submit, in_flight)
+
+
+def choose_ingest(plan: Plan, item: Item) -> Call:
+    """What a worker does first: it decodes an item that is not archived or whose source may have changed."""
+    config, sources = plan.config, plan.sources
+    if (archived := sources.suspects.get(item.id)) is not None:
+        return ingest_item, config, item, archived
+    confirmed = item.id in sources.confirmed
+    if confirmed or item.key in plan.completed.frames:
+        return confirm_item, config, item, confirmed
+    return ingest_item, config, item
+
+
+def choose_restore(plan: Plan, item: Item) -> Call:
+    """What a worker does then of an item, in the version that its source was found to hold."""
+    config, completed, pipeline = plan.config, plan.completed, pipeline_for(plan.config, item)
+    if completed.holds_all(pipeline, item):
+        return load_archived, config, item
+    return restore_item, config, item, completed.labels(pipeline, item)
 
 
 @task(task_run_name="draw-{batch.number}", cache_policy=NO_CACHE, persist_result=False)

@@ -1,7 +1,9 @@
-"""Remove what no run refers to: results of older models and settings, and traces of stopped writers.
+"""Remove what no run refers to: results of older models and settings, earlier versions of items, and traces
+of stopped writers.
 
 Whatever a run's record refers to stays, and whatever is younger than the grace period: a run that
-starts meanwhile, or that still writes, loses nothing.
+starts meanwhile, or that still writes, loses nothing. Of an item that came through a finished run, that is
+the version it found; of any other item that a run lists, all versions.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from ldp_core.archive import Section
 from ldp_core.archive.layout import FRAME_SECTION, RUNS, TRUTHS, Listing, list_sections, read_listing
 from ldp_core.archive.run_files import is_unbegun, list_runs
 from ldp_core.errors import ArchiveError
+from ldp_core.item_ids import make_item_key, split_item_key
 from ldp_core.storage import Entry, delete, join, list_folder
 from tasks.pipeline import ARCHIVE_KINDS
 from tasks.run import Run
@@ -28,16 +31,30 @@ _STARTING = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
+class ItemSet:
+    """Items by key, and items by id of which every version counts."""
+
+    keys: frozenset[str] = frozenset()
+    ids: frozenset[str] = frozenset()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys or split_item_key(key)[0] in self.ids
+
+    def __or__(self, other: ItemSet) -> ItemSet:
+        return ItemSet(self.keys | other.keys, self.ids | other.ids)
+
+
+@dataclass(frozen=True, slots=True)
 class References:
-    """The runs that were read, every item they list, and their items by section."""
+    """The runs that were read, every item they refer to, and their items by section."""
 
     runs: frozenset[str]
-    items: frozenset[str] = frozenset()
-    results: Mapping[Section, frozenset[str]] = field(default_factory=dict)
+    items: ItemSet = ItemSet()
+    results: Mapping[Section, ItemSet] = field(default_factory=dict)
 
     def hold(self, section: Section, item: str) -> bool:
-        """Whether a run refers to an item of a section."""
-        return item in (self.results.get(section, frozenset()) if section.is_result else self.items)
+        """Whether a run refers to an item of a section, by its key."""
+        return item in (self.results.get(section, ItemSet()) if section.is_result else self.items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +87,21 @@ def read_references(archive: str) -> References:
             expected="at least one runs/<run id>/run.json",
             remedy="without records nothing can be told from what is left over; delete by hand",
         )
-    items: set[str] = set()
-    results: dict[Section, frozenset[str]] = {}
+    items = ItemSet()
+    results: dict[Section, ItemSet] = {}
     for run in runs:
-        items |= run.listed_items
+        referred = _refer(run)
+        items |= referred
         for section in run.sections:
-            results[section] = results.get(section, frozenset()) | run.listed_items
-    return References(frozenset(run.run_id for run in runs), frozenset(items), results)
+            results[section] = results.get(section, ItemSet()) | referred
+    return References(frozenset(run.run_id for run in runs), items, results)
+
+
+def _refer(run: Run) -> ItemSet:
+    """What a run refers to: with an item that did not come through, nobody knows which version it met."""
+    listed, found = run.listed_items, run.found if run.is_finished else {}
+    keys = (make_item_key(item_id, version) for item_id, (version, _) in found.items() if item_id in listed)
+    return ItemSet(frozenset(keys), listed - found.keys())
 
 
 def find_garbage(archive: str, *, grace: timedelta = GRACE, now: datetime | None = None) -> list[Garbage]:
@@ -94,7 +119,7 @@ def find_garbage(archive: str, *, grace: timedelta = GRACE, now: datetime | None
         garbage = _sift(section, listing, held, before)
         staying |= set(listing.items) - set(garbage.items)
         found.append(garbage)
-    of_results = References(held.runs, held.items | staying, held.results)
+    of_results = References(held.runs, held.items | ItemSet(frozenset(staying)), held.results)
     found += [_sift(s, read_listing(archive, s), of_results, before) for s in (TRUTHS, FRAME_SECTION)]
     return [garbage for garbage in found if garbage.size_bytes or garbage.leftovers]
 

@@ -8,20 +8,22 @@ write.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import torch
 
-from ldp_core.archive import Archive
+from ldp_core.archive import Archive, pair_digest
 from ldp_core.catalogue import load_pair
 from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingError, LdpError
+from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
-from ldp_core.types import Item, Pair, QuarantineRecord, Score
+from ldp_core.types import Item, Pair, Problem, QuarantineRecord, Score
 from tasks.pipeline import Pipeline, pipeline_for
 from tasks.stage import PipelineConfig, Stage
 from tasks.stages import BLUR, DEBLUR, SCORE, is_baseline
@@ -30,6 +32,7 @@ COMPUTING_THREADS = 1
 """Of torch. With more, sums are taken in another order and a few values round to the next level (3 of 100,000
 on two threads); workers beside each other use the other cores."""
 _COMPUTE = threading.Semaphore(1)
+NONE_ARCHIVED: Final[Mapping[int, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Failed:
 class ItemResult:
     """What the coordinator hears of an item: its scores, where its time went, which stages computed.
 
-    ``digest`` is that of its archived frames, where they were read.
+    ``digest`` is that of its archived frames, where they were read; ``version`` that which its source holds;
+    ``problems`` are doubts about it.
     """
 
     item_id: str
@@ -51,6 +55,8 @@ class ItemResult:
     scores: tuple[Score, ...]
     seconds: dict[str, float]
     digest: str = ""
+    version: int = 1
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,31 +82,46 @@ class ItemState:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def ingest_item(config: PipelineConfig, item: Item) -> ItemResult | Failed:
-    """Decode an item from its source and archive its frames."""
-    seconds: dict[str, float] = {}
-    try:
-        with _timing(seconds, "ingest"):
-            Archive(config.archive).write_pair(load_pair(item), provenance=provenance_of(item))
-    except Exception as error:
-        return quarantined(item.id, "ingest", error)
-    return ItemResult(item.id, ("ingest",), (), seconds)
+def ingest_item(
+    config: PipelineConfig, item: Item, archived: Mapping[int, str] = NONE_ARCHIVED
+) -> ItemResult | Failed:
+    """Decode an item from its source and archive its frames, as the version whose content they are.
 
-
-def check_source_unchanged(config: PipelineConfig, item: Item) -> ItemResult | Failed:
-    """Make sure that the archived frames of an item are those of its source, by the sizes of its pictures.
-
-    Frames that have gone since they were listed are archived again.
+    ``archived`` are the versions known of (`ldp_core.archive.Archive.write_version`); a content that none of
+    them has becomes the next one.
     """
     seconds: dict[str, float] = {}
     try:
         with _timing(seconds, "ingest"):
-            _refuse_changed(config, item)
-    except ItemMissingError:
-        return ingest_item(config, item)
+            pair = load_pair(item)
+            provenance = provenance_of(item, pair.doubts)
+            stored = Archive(config.archive).write_version(pair, archived, provenance=provenance)
     except Exception as error:
         return quarantined(item.id, "ingest", error)
-    return ItemResult(item.id, (), (), seconds)
+    made = ("ingest",) if stored.written else ()
+    return ItemResult(item.id, made, (), seconds, stored.digest, stored.version, pair.doubts)
+
+
+def confirm_item(config: PipelineConfig, item: Item, confirmed: bool = False) -> ItemResult | Failed:
+    """Make sure that the frames of an item's version are archived and, unless a run has ``confirmed`` it,
+    that they say the same of their origin as the catalogue: address, size, reading.
+
+    Where they do not, the pixels decide. Frames that have gone since they were listed are archived again.
+    """
+    seconds: dict[str, float] = {}
+    try:
+        with _timing(seconds, "ingest"):
+            record = Archive(config.archive).read_attributes("frames", "", item.key)
+            of_origin = record["provenance"].get("source") == _sources(item) and _is_read_alike(record, item)
+            unchanged = confirmed or of_origin
+    except ItemMissingError:
+        return _archive_again(config, item)
+    except Exception as error:
+        return quarantined(item.id, "ingest", error)
+    if not unchanged:
+        return ingest_item(config, item, {item.version: ""})
+    doubts = doubts_of(record["provenance"])
+    return ItemResult(item.id, (), (), seconds, str(record["digest"]), item.version, doubts)
 
 
 def restore_item(config: PipelineConfig, item: Item, archived: Collection[str] = ()) -> ItemResult | Failed:
@@ -128,7 +149,7 @@ def load_archived(config: PipelineConfig, item: Item) -> ItemResult | Failed:
         return restore_item(config, item, pipeline.labels)
     except Exception as error:
         return quarantined(item.id, "load", error)
-    return ItemResult(item.id, (), tuple(scores), {}, digest)
+    return ItemResult(item.id, (), tuple(scores), {}, digest, item.version)
 
 
 def draw_item(config: PipelineConfig, report_url: str, item: Item) -> DrawnItem | Failed:
@@ -150,8 +171,8 @@ def draw_item(config: PipelineConfig, report_url: str, item: Item) -> DrawnItem 
 
 def to_result(state: ItemState) -> ItemResult:
     """The small record of an item that reaches the coordinator; its arrays stay behind."""
-    scores = tuple(state.products.get(SCORE, ()))
-    return ItemResult(state.item.id, tuple(state.computed), scores, state.seconds, state.digest)
+    scores, item = tuple(state.products.get(SCORE, ())), state.item
+    return ItemResult(item.id, tuple(state.computed), scores, state.seconds, state.digest, item.version)
 
 
 def quarantined(item_id: str, stage: str, error: Exception) -> Failed:
@@ -164,10 +185,17 @@ def quarantined(item_id: str, stage: str, error: Exception) -> Failed:
     return Failed(QuarantineRecord(item_id, stage, "unexpected", message, "report this as a defect"))
 
 
-def provenance_of(item: Item) -> dict[str, object]:
-    """What the frames of an item record of their origin."""
+def provenance_of(item: Item, doubts: Sequence[Problem] = ()) -> dict[str, object]:
+    """What the frames of an item record of their origin, and of doubts about it, if there are any."""
     developed = {"development": item.development} if item.development else {}
-    return {"source": _sources(item), **developed}
+    converted = {"converted_to_srgb_from": item.colour or "several profiles"} if item.to_srgb else {}
+    doubted = {"doubts": [asdict(doubt) for doubt in doubts]} if doubts else {}
+    return {"source": _sources(item), **developed, **converted, **doubted}
+
+
+def doubts_of(provenance: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """The doubts that frames record of their origin."""
+    return tuple(Problem(**doubt) for doubt in provenance.get("doubts", ()))
 
 
 def _load_frames(config: PipelineConfig, state: ItemState) -> None:
@@ -178,7 +206,7 @@ def _load_frames(config: PipelineConfig, state: ItemState) -> None:
             state.pair, state.digest = archive.read_pair_and_digest(item.key)
         except ItemDamagedError:
             state.pair = load_pair(item)
-            archive.write_pair(state.pair, provenance=provenance_of(item))
+            archive.write_pair(state.pair, provenance=provenance_of(item, state.pair.doubts))
             state.digest = archive.read_digest(item.key)
 
 
@@ -220,25 +248,27 @@ def _render(config: PipelineConfig, pipeline: Pipeline, item: Item) -> dict[str,
 
 def _sources(item: Item) -> dict[str, dict[str, str | int]]:
     """Address and size of every picture of an item."""
-    refs = {"left": item.left, "right": item.right, "target": item.target, "truth": item.blur_truth}
-    named = refs | {f"peer:{name}": ref for name, ref in item.external.items()}
-    named |= {f"auxiliary:{name}": ref for name, ref in item.auxiliary.items()}
-    return {name: {"uri": r.uri, "size_bytes": r.size_bytes} for name, r in named.items() if r is not None}
+    return {name: {"uri": ref.uri, "size_bytes": ref.size_bytes} for name, ref in item.refs.items()}
 
 
-def _refuse_changed(config: PipelineConfig, item: Item) -> None:
-    attributes = Archive(config.archive).read_attributes("frames", "", item.key)
-    recorded = attributes["provenance"].get("source") or {}
-    sizes = {name: ref["size_bytes"] for name, ref in _sources(item).items()}
-    archived = {name: ref["size_bytes"] for name, ref in recorded.items()}
-    if sizes != archived:
-        raise ItemConflictError(
-            "the source has changed since this item was archived",
-            where=item.id,
-            expected=f"pictures of {archived} bytes",
-            got=f"{sizes}",
-            remedy="archive the changed source under another --dataset name; nothing is overwritten",
-        )
+def _archive_again(config: PipelineConfig, item: Item) -> ItemResult | Failed:
+    """Archive the frames of a version that has lost them: its source is as it was."""
+    seconds: dict[str, float] = {}
+    try:
+        with _timing(seconds, "ingest"):
+            pair = load_pair(item)
+            Archive(config.archive).write_pair(pair, provenance=provenance_of(item, pair.doubts))
+    except ItemConflictError:  # others have archived other content there since
+        return ingest_item(config, item, {item.version: ""})
+    except Exception as error:
+        return quarantined(item.id, "ingest", error)
+    return ItemResult(item.id, ("ingest",), (), seconds, pair_digest(pair), item.version, pair.doubts)
+
+
+def _is_read_alike(attributes: Mapping[str, Any], item: Item) -> bool:
+    """Whether archived pixels were read with the peak, and converted to sRGB or not, as an item is now."""
+    archived = attributes.get("peak"), "converted_to_srgb_from" in attributes["provenance"]
+    return archived == (peak_below_full_scale(item.peak), item.to_srgb)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ldp_core.archive import ArchiveKind, Section
 from ldp_core.archive.layout import KINDS
 from ldp_core.blur import ESTIMATORS
 from ldp_core.deblur import DEBLURRERS
-from ldp_core.types import BASELINE, Item, StageSpec
+from ldp_core.types import AS_STORED, BASELINE, Item, PixelOptions, StageSpec
 from tasks.stage import ItemTraits, MethodConfig, Methods, PipelineConfig, Route, Stage, StageDef
 
 STAGES: Final[tuple[StageDef, ...]] = tuple(
@@ -74,7 +74,7 @@ class Pipeline:
 
 
 def pipeline_for(config: PipelineConfig, item: Item) -> Pipeline:
-    """The pipeline of an item: a function of its views, its camera and its peak value.
+    """The pipeline of an item: a function of its views and its camera.
 
     Raises:
         SettingsError: a method or a setting is unknown.
@@ -133,6 +133,7 @@ def make_config(
     deblurrer: Choice,
     single_settings: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
     baselines: Iterable[str] = (),
+    pixels: PixelOptions = AS_STORED,
 ) -> PipelineConfig:
     """A configuration from names and plain settings.
 
@@ -153,4 +154,5 @@ def make_config(
         Route(MethodConfig.of(*estimator), MethodConfig.of(*deblurrer)),
         single,
         tuple(known.get(name) or MethodConfig.of(name) for name in dict.fromkeys(baselines)),
+        pixels,
     )

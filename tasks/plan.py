@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -26,6 +26,7 @@ from ldp_core.types import Catalogue, Item
 from tasks.cluster import THREADS_PER_WORKER, Workers, usable_bytes
 from tasks.items import COMPUTING_THREADS
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of, pipelines_for
+from tasks.sources import Sources, apply_versions, find_sources
 from tasks.stage import ItemTraits, PipelineConfig
 from tasks.stages import SCORE
 
@@ -69,21 +70,27 @@ class MemoryNeed:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run before it runs. ``pipelines`` are those of its items, by name."""
+    """A run before it runs. ``pipelines`` are those of its items, by name.
+
+    Items have the version that their source held when a run last saw it; ``sources`` says which are to be
+    looked at again.
+    """
 
     catalogue: Catalogue
     config: PipelineConfig
     pipelines: Mapping[str, Pipeline]
     completed: Completed
+    sources: Sources = field(default_factory=Sources)
 
     @property
     def to_do(self) -> tuple[Item, ...]:
-        """Items with a product left to make."""
+        """Items with a product left to make, or whose source may have changed."""
         return tuple(item for item in self.catalogue.items if not self.is_done(item))
 
     def is_done(self, item: Item) -> bool:
-        """Whether nothing of an item is left to compute."""
-        return self.completed.holds_all(pipeline_for(self.config, item), item)
+        """Whether nothing of an item is left to compute, as far as is known."""
+        pipeline = pipeline_for(self.config, item)
+        return item.id not in self.sources.suspects and self.completed.holds_all(pipeline, item)
 
     def count_done(self) -> dict[str, int]:
         """How many items have their frames, and each product of their pipeline."""
@@ -100,8 +107,8 @@ class Plan:
     @property
     def bytes_in(self) -> int:
         """Encoded bytes of the pictures that are still to be read."""
-        there = self.completed.frames
-        return sum(item.size_bytes for item in self.to_do if item.key not in there)
+        there, suspects = self.completed.frames, self.sources.suspects
+        return sum(i.size_bytes for i in self.to_do if i.key not in there or i.id in suspects)
 
     @property
     def bytes_out(self) -> int:
@@ -116,17 +123,28 @@ class Plan:
         return frames + sum(stage.definition.bytes_out(item) for stage in missing)
 
 
-def make_plan(config: PipelineConfig, source: str, *, layout: str, dataset: str | None = None) -> Plan:
-    """Catalogue a source and compare it with an archive: headers and a listing per stage key, no pixels.
+def make_plan(
+    config: PipelineConfig,
+    source: str,
+    *,
+    layout: str,
+    dataset: str | None = None,
+    verify_sources: bool = False,
+) -> Plan:
+    """Catalogue a source and compare it with an archive: headers, a few pictures, a listing per stage key,
+    and records of earlier runs. ``verify_sources`` has the pixels of every archived item compared in the run.
 
     Raises:
         SettingsError: a method or a setting is unknown.
         CatalogueError: the source cannot be read as a dataset.
     """
     pipeline_of(config, ItemTraits())  # a method that is unknown is refused before anything is read
-    catalogue = read_catalogue(source, layout=layout, dataset=dataset)
+    catalogue = read_catalogue(source, layout=layout, dataset=dataset, pixels=config.pixels)
     pipelines = pipelines_for(config, catalogue.items)
-    return Plan(catalogue, config, pipelines, list_completed(config.archive, pipelines.values()))
+    completed = list_completed(config.archive, pipelines.values())
+    sources = find_sources(config.archive, catalogue, completed.frames, verify=verify_sources)
+    catalogue = apply_versions(catalogue, sources.versions)
+    return Plan(catalogue, config, pipelines, completed, sources)
 
 
 def list_completed(archive: str, pipelines: Iterable[Pipeline]) -> Completed:

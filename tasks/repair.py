@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
 from ldp_core.archive import Address, Archive, Section
@@ -27,6 +27,7 @@ from ldp_core.archive.layout import FRAME_SECTION, METADATA_NAME, RUNS, TRUTHS, 
 from ldp_core.archive.run_files import list_runs
 from ldp_core.catalogue import catalogue_to_jsonl, load_pair, read_catalogue
 from ldp_core.errors import ItemDamagedError, ItemMissingError, LdpError
+from ldp_core.item_ids import split_item_key
 from ldp_core.metrics.summary import scores_table
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import Item, Score
@@ -34,9 +35,11 @@ from tasks.cluster import RunCalls
 from tasks.items import Failed, provenance_of, restore_item
 from tasks.pipeline import ARCHIVE_KINDS, Pipeline, pipeline_for, pipelines_for
 from tasks.progress import advance, expect
-from tasks.run import Run, to_lines
+from tasks.run import Run
+from tasks.sources import without_revisions
 from tasks.stage import PipelineConfig, Stage
 from tasks.stages import SCORE
+from tasks.stored_run import to_lines
 
 
 class RepairOutcome(StrEnum):
@@ -119,13 +122,18 @@ def plan_rebuilding(archive: str, corrupt: Iterable[Corruption]) -> list[Rebuild
     for one in corrupt:
         if (address := address_of(one.path, ARCHIVE_KINDS)) is not None:
             plans.setdefault(address.item, RebuildPlan()).corrupt[address] = one.damage
+    wanted: dict[str, list[str]] = {}
+    for key in plans:
+        wanted.setdefault(split_item_key(key)[0], []).append(key)
     for run_id in list_runs(archive) if plans else ():
         try:
             run = Run(archive, run_id)
             items, refusal = run.catalogue.items, _refuse(run)
+            found = run.found if run.is_finished else {}
             for item in items:
-                if (plan := plans.get(item.key)) is not None:
-                    _add(plan, item, run, refusal)
+                for key in wanted.get(item.id, ()):
+                    if item.key == key or item.id not in found:
+                        _add(plans[key], replace(item, version=split_item_key(key)[1]), run, refusal)
         except (ItemMissingError, ItemDamagedError):
             continue
     return list(plans.values())
@@ -176,7 +184,8 @@ def _rebuild_pair(archive: str, plan: RebuildPlan, when: str) -> list[Repair]:
         return [_not(address.path, "no run's record says where it came from") for address in plan.of_pair]
     try:
         known = [*_remains_of_frames(archive, plan), *_recorded_inputs(archive, plan)]
-        pair, provenance = load_pair(plan.item), provenance_of(plan.item)
+        pair = load_pair(plan.item)
+        provenance = provenance_of(plan.item, pair.doubts)
         repair_pair(archive, pair, plan.of_pair, known=known, provenance=provenance, when=when)
     except LdpError as error:
         return [_not(address.path, _describe(error)) for address in plan.of_pair]
@@ -285,35 +294,37 @@ def _repair_run_file(archive: str, corrupt: Corruption, when: str) -> Repair:
     if make is None or not corrupt.expected:
         return _not(corrupt.path, "nothing else holds what it says")
     try:
-        content = make(Run(archive, run_id))
+        contents = {hashlib.sha256(content).hexdigest(): content for content in make(Run(archive, run_id))}
     except LdpError as error:
         return _not(corrupt.path, f"{type(error).__name__}: {_describe(error)}")
-    found = hashlib.sha256(content).hexdigest()
-    if found != corrupt.expected:
-        return _not(corrupt.path, f"made again, it comes out different: {found}")
+    if corrupt.expected not in contents:
+        return _not(corrupt.path, f"made again, it comes out different: {next(iter(contents))}")
     move_corrupt(archive, [corrupt.path], when=when)
-    write_bytes(join(archive, corrupt.path), content)
+    write_bytes(join(archive, corrupt.path), contents[corrupt.expected])
     return Repair(corrupt.path, RepairOutcome.IDENTICAL)
 
 
-def _make_catalogue(run: Run) -> bytes:
+def _make_catalogue(run: Run) -> Iterator[bytes]:
+    """As written now, and as earlier versions wrote it, which recorded no revisions."""
     source, layout, dataset = run.summary.source, run.summary.layout, run.summary.dataset
-    return catalogue_to_jsonl(read_catalogue(source, layout=layout, dataset=dataset)).encode()
+    found = read_catalogue(source, layout=layout, dataset=dataset, pixels=run.config.pixels)
+    yield catalogue_to_jsonl(found).encode()
+    yield catalogue_to_jsonl(replace(found, items=tuple(map(without_revisions, found.items)))).encode()
 
 
-def _make_quarantine(run: Run) -> bytes:
-    return to_lines(asdict(record) for record in run.summary.quarantine)
+def _make_quarantine(run: Run) -> Iterator[bytes]:
+    yield to_lines(asdict(record) for record in run.summary.quarantine)
 
 
-def _make_scores(run: Run) -> bytes:
+def _make_scores(run: Run) -> Iterator[bytes]:
     keys = {item: run.key_of(SCORE, pipeline) for pipeline, items in run.listed.items() for item in items}
     scores: list[Score] = []
-    for item in run.completed:
-        scores += Archive(run.archive).read_scores(keys.get(item, ""), item)
-    return scores_table(scores)
+    for key in run.completed:
+        scores += Archive(run.archive).read_scores(keys.get(split_item_key(key)[0], ""), key)
+    yield scores_table(scores)
 
 
-_MAKERS: Mapping[str, Callable[[Run], bytes]] = {
+_MAKERS: Mapping[str, Callable[[Run], Iterator[bytes]]] = {
     "catalogue.jsonl": _make_catalogue,
     "quarantine.jsonl": _make_quarantine,
     "scores.parquet": _make_scores,

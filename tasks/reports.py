@@ -32,7 +32,7 @@ def publish_report(
         ReportItem(i.id, i.status, i.scores, pictures.get(i.id, {}), route=routes.get(i.id, PAIR))
         for i in items
     ]
-    facts = describe_dataset(catalogue, {i.id: i.digest for i in items if i.digest})
+    facts = describe_dataset(catalogue, {i.id: i.digest for i in items if i.digest}, summary.sources)
     url = summary.report.rpartition("/")[0]
     records = [f"../{name}" for name in RECORDS]
     return write_report(url, summary, shown, facts=facts, records=records, pictures=specs)

@@ -5,7 +5,7 @@
 ``digests.json`` is checksummed and holds the sha256 of all the others but the report. ``alive.json`` is
 written anew every half minute, and says in the end how a run ended that left no summary.
 
-The names of fields on disk are those of every archive there is; they are translated here and nowhere else.
+The names of fields on disk are translated in `tasks.stored_run`.
 """
 
 from __future__ import annotations
@@ -15,52 +15,44 @@ import platform
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from importlib.metadata import version
 from threading import Event, Thread
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-import ldp_core
 from ldp_core.archive import Archive, Section
 from ldp_core.archive.layout import FRAME_SECTION, TRUTHS, write_groups
-from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, make_digests
-from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl
+from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, list_runs, make_digests
+from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl, items_from_jsonl
 from ldp_core.errors import (
     CatalogueError,
     ItemDamagedError,
     ItemMissingError,
     ObjectMissingError,
     StorageError,
+    suggest,
 )
-from ldp_core.item_ids import make_item_key, split_item_key
+from ldp_core.item_ids import make_item_key
 from ldp_core.metrics.summary import read_scores_table, scores_table
 from ldp_core.storage import join, list_folder, read_bytes, write_bytes
-from ldp_core.types import BASELINE, Catalogue, RunSummary, Score, StageSpec
-from tasks.items import COMPUTING_THREADS
-from tasks.pipeline import Pipeline, definition_of
+from ldp_core.types import Catalogue, Item, RunSummary, Score, StageSpec
+from tasks.pipeline import Pipeline
 from tasks.stage import (
-    PAIR,
-    SINGLE,
-    ItemTraits,
-    MethodConfig,
     PipelineConfig,
-    Route,
     Stage,
 )
+from tasks.stored_run import from_stored, identify, specs_from_stored, to_lines, to_stages, to_stored
 
 ALIVE = "alive.json"
 HEARTBEAT_S = 30.0
 SILENCE = timedelta(minutes=5)
 """A run that was silent for ten heartbeats is taken to be lost."""
+_RUNS_NAMED = 5
 _HEADER_BYTES = 2**16
-_PACKAGES = ("torch", "zarr", "dask", "prefect", "numpy")
-_STAGES_FIELDS = {PAIR: "stages", SINGLE: "single_stages"}
-"""Where the specifications of a pipeline stand on disk, by its name; of any other under ``pipelines``."""
 
 
 class RunState(StrEnum):
@@ -82,13 +74,19 @@ class RunState(StrEnum):
 class RunItem:
     """An item that came through a run. ``status``: ``computed`` or ``skipped`` (all was there).
 
-    ``digest`` is that of its archived frames.
+    ``digest`` is that of its archived frames, ``version`` the one that its source held.
     """
 
     id: str
     status: Literal["computed", "skipped"]
     scores: tuple[Score, ...]
     digest: str = ""
+    version: int = 1
+
+    @property
+    def key(self) -> str:
+        """Its item key."""
+        return make_item_key(self.id, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +121,17 @@ class Run:
     ) -> Run:
         """Record what a new run sets out to do; ``pipelines`` is empty where it only archives frames.
 
-        The folders that it will write to become Zarr groups.
+        The folders that it will write to become Zarr groups. Which versions the sources hold is not known
+        yet: the catalogue on disk says what the source says.
         """
         run = cls(config.archive, run_id or new_run_id())
         sections = [FRAME_SECTION, *(one for pipeline in pipelines.values() for one in pipeline.sections)]
         sections += [TRUTHS] if any(item.blur_truth for item in catalogue.items) else []
         write_groups(run.archive, dict.fromkeys(sections), [item.key for item in catalogue.items])
-        write_bytes(join(run.url, "catalogue.jsonl"), catalogue_to_jsonl(catalogue).encode())
-        write_bytes(join(run.url, "run.json"), _to_json(_to_stored(run.run_id, config, pipelines)))
+        items = tuple(item if item.version == 1 else replace(item, version=1) for item in catalogue.items)
+        listed = catalogue_to_jsonl(replace(catalogue, items=items))
+        write_bytes(join(run.url, "catalogue.jsonl"), listed.encode())
+        write_bytes(join(run.url, "run.json"), _to_json(to_stored(run.run_id, config, pipelines)))
         return run
 
     def finish(self, summary: RunSummary, items: Iterable[RunItem]) -> None:
@@ -139,7 +140,8 @@ class Run:
         records = {
             "scores.parquet": scores_table([score for item in listed for score in item.scores]),
             "items.jsonl": to_lines(
-                {"item": item.id, "status": item.status, "digest": item.digest} for item in listed
+                {"item": item.id, "status": item.status, "digest": item.digest, "version": item.version}
+                for item in listed
             ),
             "quarantine.jsonl": to_lines(asdict(record) for record in summary.quarantine),
         }
@@ -183,11 +185,25 @@ class Run:
         try:
             return read_bytes(url)
         except ObjectMissingError as error:
-            raise ItemMissingError(
-                "there is no such run, or it did not come to its end",
-                where=url,
-                remedy="look under runs/ in the archive; give the same `ldp restore` again to finish a run",
-            ) from error
+            raise self._explain_absence(name) from error
+
+    def _explain_absence(self, name: str) -> ItemMissingError:
+        runs = list_runs(self.archive)
+        if self.run_id in runs:
+            return ItemMissingError(
+                "this run did not come to its end",
+                where=self.run_id,
+                got=f"no {name} in its record",
+                remedy="give the same command again; it makes what is missing, under a new run id",
+            )
+        newest = f"{', '.join(runs[:_RUNS_NAMED])}{' ...' if runs[_RUNS_NAMED:] else ''}"
+        return ItemMissingError(
+            "the archive holds no such run",
+            where=self.run_id,
+            expected=f"one of its {len(runs)} runs, newest first: {newest}" if runs else "",
+            got="" if runs else "an archive without runs",
+            remedy=suggest(self.run_id, runs) or "`ldp status ARCHIVE` lists all runs",
+        )
 
     @cached_property
     def _record(self) -> dict[str, Any]:
@@ -200,7 +216,7 @@ class Run:
     def config(self) -> PipelineConfig:
         """What the run was asked to do, on the archive as it is addressed here."""
         with self._readable("run.json"):
-            return _from_stored(self.archive, self._record["job"])
+            return from_stored(self.archive, self._record["job"])
 
     @cached_property
     def specs(self) -> dict[str, tuple[StageSpec, ...]]:
@@ -217,7 +233,7 @@ class Run:
     @cached_property
     def stages(self) -> dict[str, tuple[Stage, ...]]:
         """As `specs`, with what each stage is; those of an unknown name are left out."""
-        return {name: tuple(_to_stages(specs)) for name, specs in self.specs.items()}
+        return {name: tuple(to_stages(specs)) for name, specs in self.specs.items()}
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
@@ -244,33 +260,48 @@ class Run:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """All items it set out to restore, and all problems of its source."""
+        """All items it set out to restore, in the versions it found, and all problems of its source.
+
+        Items that it did not come through with have version 1: which one they were, nobody knows.
+        """
         with self._readable("catalogue.jsonl"):
-            return catalogue_from_jsonl(self.read_file("catalogue.jsonl").decode())
+            listed = catalogue_from_jsonl(self.read_file("catalogue.jsonl").decode())
+        versions = {i: v for i, (v, _) in self.found.items() if v != 1} if self.is_finished else {}
+        items = (replace(i, version=versions[i.id]) if i.id in versions else i for i in listed.items)
+        return replace(listed, items=tuple(items)) if versions else listed
+
+    def iterate_items(self) -> Iterator[Item]:
+        """The items of its catalogue as the source had them, one by one."""
+        with self._readable("catalogue.jsonl"):
+            yield from items_from_jsonl(self.read_file("catalogue.jsonl").decode())
 
     @cached_property
     def listed(self) -> dict[str, frozenset[str]]:
-        """Keys of the items it set out to restore by the name of their pipeline, without their pictures."""
+        """Ids of the items it set out to restore by the name of their pipeline, without their pictures."""
         found: dict[str, set[str]] = {}
         with self._readable("catalogue.jsonl"):
             for line in self.read_file("catalogue.jsonl").splitlines():
                 if "item" in (row := json.loads(line)):
-                    key, pipeline = _identify(row["item"])
-                    found.setdefault(pipeline, set()).add(key)
-        return {pipeline: frozenset(keys) for pipeline, keys in found.items()}
+                    item_id, pipeline = identify(row["item"])
+                    found.setdefault(pipeline, set()).add(item_id)
+        return {pipeline: frozenset(ids) for pipeline, ids in found.items()}
 
     @property
     def listed_items(self) -> frozenset[str]:
-        """Keys of all items it set out to restore."""
+        """Ids of all items it set out to restore."""
         return frozenset().union(*self.listed.values())
 
     @cached_property
+    def found(self) -> dict[str, tuple[int, str]]:
+        """Version and digest by id of the items that came through; earlier records may have no digest."""
+        with self._readable("items.jsonl"):
+            rows = [json.loads(line) for line in self.read_file("items.jsonl").splitlines()]
+            return {row["item"]: (int(row.get("version", 1)), str(row.get("digest", ""))) for row in rows}
+
+    @property
     def completed(self) -> tuple[str, ...]:
         """Keys of the items that came through: all their results were archived."""
-        key_of = {split_item_key(key)[0]: key for key in self.listed_items}
-        with self._readable("items.jsonl"):
-            ids = (json.loads(line)["item"] for line in self.read_file("items.jsonl").splitlines())
-            return tuple(key_of.get(item_id, item_id) for item_id in ids)
+        return tuple(make_item_key(item_id, version) for item_id, (version, _) in self.found.items())
 
     @cached_property
     def summary(self) -> RunSummary:
@@ -288,7 +319,13 @@ class Run:
         with self._readable("items.jsonl"):
             rows = [json.loads(line) for line in self.read_file("items.jsonl").splitlines()]
             return tuple(
-                RunItem(row["item"], row["status"], tuple(scores.get(row["item"], ())), row.get("digest", ""))
+                RunItem(
+                    row["item"],
+                    row["status"],
+                    tuple(scores.get(row["item"], ())),
+                    row.get("digest", ""),
+                    row.get("version", 1),
+                )
                 for row in rows
             )
 
@@ -347,6 +384,20 @@ class Run:
             ) from error
 
 
+def require_restored(summary: RunSummary) -> None:
+    """Refuse a run that has no results.
+
+    Raises:
+        ItemMissingError: it archived frames and nothing else.
+    """
+    if not (summary.stages or summary.single_stages):
+        raise ItemMissingError(
+            "this run archived frames and restored nothing",
+            where=summary.run_id,
+            remedy="restore the dataset with `ldp restore`; it finds the frames there",
+        )
+
+
 def new_run_id() -> str:
     """A run id that sorts by time and is unique: ``20261121t085400z-1f2e3d``."""
     return f"{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{uuid.uuid4().hex[:6]}"
@@ -359,74 +410,6 @@ def started_at(run_id: str) -> str:
     except ValueError:
         return ""
     return moment.replace(tzinfo=UTC).isoformat()
-
-
-def environment() -> dict[str, str]:
-    """Versions a result may depend on."""
-    installed = {name: version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), "ldp": ldp_core.__version__, **installed}
-
-
-def to_lines(records: Iterable[Mapping[str, Any]]) -> bytes:
-    """JSON lines, as the records of runs hold them."""
-    return "".join(json.dumps(record) + "\n" for record in records).encode()
-
-
-def specs_from_stored(record: Mapping[str, Any]) -> dict[str, tuple[StageSpec, ...]]:
-    """The specifications of a record on disk by the name of their pipeline."""
-    named = {name: record.get(field, ()) for name, field in _STAGES_FIELDS.items()}
-    named |= record.get("pipelines", {})
-    parse = TypeAdapter(tuple[StageSpec, ...]).validate_python
-    return {name: parse(specs) for name, specs in named.items() if specs}
-
-
-def _to_stored(run_id: str, config: PipelineConfig, pipelines: Mapping[str, Pipeline]) -> dict[str, Any]:
-    job = {
-        "archive": config.archive,
-        "estimator": asdict(config.pair.estimator),
-        "deblurrer": asdict(config.pair.deblurrer),
-        "torch_threads": COMPUTING_THREADS,
-        "single_estimator": asdict(config.single.estimator),
-        "single_deblurrer": asdict(config.single.deblurrer),
-        "baselines": [asdict(method) for method in config.baselines],
-        "measuring": asdict(MethodConfig("disparity")),  # of no effect; earlier versions wrote it
-    }
-    specs = {name: [asdict(spec) for spec in pipeline.specs] for name, pipeline in pipelines.items()}
-    record: dict[str, Any] = {"run_id": run_id, "job": job, "stages": specs.pop(PAIR, [])}
-    record |= {"single_stages": specs.pop(SINGLE)} if SINGLE in specs else {}
-    record |= {"pipelines": specs} if specs else {}
-    return record | {"sealed_by": DIGESTS, "environment": environment()}
-
-
-def _from_stored(archive: str, job: Mapping[str, Any]) -> PipelineConfig:
-    default = PipelineConfig(archive)
-
-    def method(name: str, otherwise: MethodConfig) -> MethodConfig:
-        return MethodConfig(**job[name]) if name in job else otherwise
-
-    return PipelineConfig(
-        archive,
-        Route(method("estimator", default.pair.estimator), method("deblurrer", default.pair.deblurrer)),
-        Route(
-            method("single_estimator", default.single.estimator),
-            method("single_deblurrer", default.single.deblurrer),
-        ),
-        tuple(MethodConfig(**one) for one in job.get("baselines", ())),
-    )
-
-
-def _to_stages(specs: Iterable[StageSpec]) -> Iterator[Stage]:
-    for spec in specs:
-        if (definition := definition_of(spec.stage)) is not None:
-            label = f"{BASELINE}:{spec.method}" if spec.stage == BASELINE else spec.stage
-            yield Stage(label, definition, spec)
-
-
-def _identify(item: Mapping[str, Any]) -> tuple[str, str]:
-    """Key of an item in a catalogue on disk, and the name of its pipeline."""
-    views = 1 if item.get("right") is None else 2
-    traits = ItemTraits(views, **{name: item[name] for name in ("camera", "peak") if name in item})
-    return make_item_key(item["id"], item.get("version", 1)), traits.name
 
 
 def _to_json(content: Mapping[str, Any]) -> bytes:

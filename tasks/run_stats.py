@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from ldp_core.catalogue.problems import CATALOGUE, group_problems, group_quarantine
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.metrics import summarise
-from ldp_core.types import Catalogue, ItemCounts, QuarantineRecord, RunSummary
+from ldp_core.types import Catalogue, ItemCounts, Problem, QuarantineRecord, RunSummary, SourceChanges
 from tasks.batches import BatchResult
 from tasks.items import ItemResult
 from tasks.pipeline import Pipeline
-from tasks.run import RunItem, RunState, environment
+from tasks.run import RunItem, RunState
 from tasks.stage import PAIR, SINGLE
+from tasks.stored_run import environment
+
+_NAMED = 20
+"""Changed and vanished items that a summary names; `items.jsonl` has the version of every item."""
 
 
 class RunStats:
@@ -23,13 +28,15 @@ class RunStats:
     single one never stops it, unless the share is 0.
     """
 
-    def __init__(self, catalogue: Catalogue, *, max_bad: float) -> None:
+    def __init__(self, catalogue: Catalogue, *, max_bad: float, vanished: Sequence[str] = ()) -> None:
         self.catalogue = catalogue
+        self._vanished = vanished
         self._results: dict[str, ItemResult] = {}
+        self._doubts: dict[Problem, None] = {}
         self._computed: set[str] = set()
         self._seconds: Counter[str] = Counter()
         self.quarantine = [
-            QuarantineRecord(problem.where, "catalogue", problem.kind, problem.message, problem.remedy)
+            QuarantineRecord(problem.where, CATALOGUE, problem.kind, problem.message, problem.remedy)
             for problem in catalogue.problems
             if problem.refuses_item
         ]
@@ -40,6 +47,7 @@ class RunStats:
         """Count the results of a batch; an item counts once, however many stages report it."""
         for result in batch.results:
             self._results[result.item_id] = result
+            self._doubts.update(dict.fromkeys(result.problems))
             self._seconds.update(result.seconds)
             if result.computed:
                 self._computed.add(result.item_id)
@@ -66,7 +74,13 @@ class RunStats:
         """Every item that came through, in id order."""
         bad = {record.item for record in self.quarantine}
         return tuple(
-            RunItem(item_id, "computed" if item_id in self._computed else "skipped", one.scores, one.digest)
+            RunItem(
+                item_id,
+                "computed" if item_id in self._computed else "skipped",
+                one.scores,
+                one.digest,
+                one.version,
+            )
             for item_id, one in sorted(self._results.items())
             if item_id not in bad
         )
@@ -76,6 +90,15 @@ class RunStats:
         """How many items were seen, computed, skipped and quarantined."""
         computed = sum(item.status == "computed" for item in self.items)
         return ItemCounts(self.total, computed, len(self.items) - computed, len(self.quarantine))
+
+    @property
+    def sources(self) -> SourceChanges:
+        """Items whose source holds another version than the catalogue began with, and those that are gone."""
+        before = {item.id: item.version for item in self.catalogue.items}
+        changed = [item.id for item in self.items if item.version != before[item.id]]
+        return SourceChanges(
+            len(changed), len(self._vanished), tuple(changed[:_NAMED]), tuple(self._vanished[:_NAMED])
+        )
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -106,7 +129,10 @@ class RunStats:
             seconds=self.seconds | {"total": round(seconds, 3)},
             metrics=summarise([score for item in self.items for score in item.scores]),
             quarantine=tuple(self.quarantine),
-            problems=self.catalogue.problems,
+            problems=(*self.catalogue.problems, *self._doubts),
             single_stages=specs.get(SINGLE, ()),
             state=state.value,
+            problem_kinds=group_problems((*self.catalogue.problems, *self._doubts)),
+            quarantine_kinds=group_quarantine(self.quarantine),
+            sources=self.sources,
         )

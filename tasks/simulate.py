@@ -17,10 +17,10 @@ from tasks.cluster import stream
 from tasks.progress import advance
 
 
-def simulate_item(url: str, settings: str, seed: int) -> str:
-    """Render the pair of a seed into ``left/``, ``right/``, ``target/`` and ``coc/``; returns its name."""
-    pair = simulate_pair(seed, SimulationSettings.parse(json.loads(settings)))
-    name = f"sim-{seed:06d}.png"
+def simulate_item(url: str, settings: str, number: int) -> str:
+    """Render one pair of the set into ``left/``, ``right/``, ``target/`` and ``coc/``; returns its name."""
+    pair = simulate_pair(number, SimulationSettings.parse(json.loads(settings)))
+    name = f"sim-{number:06d}.png"
     truth = {} if pair.blur_truth is None else {"coc": encode_coc_px(pair.blur_truth)}
     for view, pixels in (pair.views | truth).items():
         write_bytes(join(url, view, name), encode_image(pixels, format="png"))
@@ -29,11 +29,11 @@ def simulate_item(url: str, settings: str, seed: int) -> str:
 
 @task(task_run_name="simulate-{first}", cache_policy=NO_CACHE, persist_result=False)
 def simulate_batch(url: str, settings: str, first: int, count: int, *, in_flight: int) -> None:
-    """Render the pairs of ``count`` seeds from ``first`` on."""
+    """Render ``count`` pairs of the set, from number ``first`` on."""
     client: Any = default_client()
 
-    def submit(seed: int) -> Future[Any]:
-        future: Future[Any] = client.submit(simulate_item, url, settings, seed, pure=False)
+    def submit(number: int) -> Future[Any]:
+        future: Future[Any] = client.submit(simulate_item, url, settings, number, pure=False)
         return future
 
     for _, result in stream(submit, range(first, first + count), in_flight=in_flight):

@@ -1,7 +1,8 @@
 """What a stage is: one product in the archive, and all that the system must know to make and keep it.
 
 A result is named by (item id, item version, stage key). Which stages an item goes through, and with which
-methods, is a function of its traits: how many views it has, which camera took it, and its peak value.
+methods, is a function of its traits: how many views it has and which camera took it. Its peak value is
+none of them, as frames are full range.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from ldp_core.archive import Archive, ArchiveKind, Section, stage_key
 from ldp_core.methods import MemoryModel
 from ldp_core.report import PictureSpec
-from ldp_core.types import GENERIC_CAMERA, Item, Pair, StageSpec
+from ldp_core.types import AS_STORED, GENERIC_CAMERA, Item, Pair, PixelOptions, StageSpec
 
 PAIR, SINGLE = "pair", "single"
 """Routes: of items with both views, and of items whose second view is missing."""
@@ -55,13 +56,15 @@ class PipelineConfig:
     """Where to work and with which methods, in plain values that travel with every piece of work.
 
     ``single`` serves items whose second view is missing, as far as the methods of ``pair`` need both.
-    ``baselines`` restore every item that they can as well, to be scored beside the result.
+    ``baselines`` restore every item that they can as well, to be scored beside the result. ``pixels`` says
+    how the pixels of the source are read.
     """
 
     archive: str
     pair: Route = Route(MethodConfig("disparity"), MethodConfig("ldp"))
     single: Route = Route(MethodConfig("depth-distilled"), MethodConfig("bdir"))
     baselines: tuple[MethodConfig, ...] = ()
+    pixels: PixelOptions = AS_STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,11 @@ class ItemTraits:
 
     views: int = 2
     camera: str = GENERIC_CAMERA
-    peak: int | None = None
 
     @classmethod
     def of(cls, item: Item) -> ItemTraits:
         """Those of an item."""
-        return cls(2 if item.has_both_views else 1, item.camera, item.peak)
+        return cls(2 if item.has_both_views else 1, item.camera)
 
     @property
     def route(self) -> str:
@@ -85,9 +87,7 @@ class ItemTraits:
     @property
     def name(self) -> str:
         """How records call the pipeline of such items: ``pair``, ``single``, or ``pair, pixel-4``."""
-        camera = () if self.camera == GENERIC_CAMERA else (self.camera,)
-        peak = () if self.peak is None else (f"peak {self.peak}",)
-        return ", ".join((self.route, *camera, *peak))
+        return self.route if self.camera == GENERIC_CAMERA else f"{self.route}, {self.camera}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 from ldp_core.archive.layout import list_sections, read_listing
 from ldp_core.archive.run_files import list_runs
 from ldp_core.errors import ItemDamagedError, ItemMissingError
+from ldp_core.item_ids import make_item_key, split_item_key
 from ldp_core.metrics.summary import PairedScores, pair_scores
 from ldp_core.report.comparison import StageChange
 from ldp_core.types import BASELINE, RunSummary
 from tasks.pipeline import ARCHIVE_KINDS
-from tasks.run import Run, RunState, started_at
+from tasks.run import Run, RunState, require_restored, started_at
 from tasks.stage import PAIR, Stage
 from tasks.stages import BLUR, DEBLUR
 
@@ -27,7 +28,8 @@ _READERS = 16
 class RunStatus:
     """One run. Methods are those of pairs and, after a bar, those of single views.
 
-    What only its end can tell is empty until then; ``listed`` is None where it is not known.
+    What only its end can tell is empty until then; ``listed`` is None where it is not known. ``sources``
+    counts the items whose source was ``changed`` since the run before, and those that had ``vanished``.
     """
 
     run_id: str
@@ -42,31 +44,48 @@ class RunStatus:
     listed: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     report: str = ""
+    sources: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SectionStatus:
-    """Whole items of one kind and stage key, and their bytes."""
+    """Whole items of one kind and stage key, every version, and their bytes; ``ids`` are counted once."""
 
     path: str
     items: int
     size_bytes: int
+    ids: int
+
+
+@dataclass(frozen=True, slots=True)
+class OtherContent:
+    """An item whose source held another content in each of two runs: the version it was in either."""
+
+    item: str
+    first: int
+    second: int
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedRuns:
-    """Two finished runs with their scores paired."""
+    """Two finished runs with their scores paired; items of ``other_content`` are not compared."""
 
     first: RunSummary
     second: RunSummary
     paired: PairedScores
     changes: tuple[StageChange, ...]
     runs: tuple[Run, Run]
+    other_content: tuple[OtherContent, ...] = ()
 
     def restored_keys(self, item: str) -> tuple[str, str]:
         """Under which stage keys the runs left the restored picture of an item."""
         first, second = (_restored_key(run, item) for run in self.runs)
         return first, second
+
+    def item_key(self, item: str) -> str:
+        """The key of an item that both runs restored in one version."""
+        version, _ = self.runs[0].found.get(item, (1, ""))
+        return make_item_key(item, version)
 
 
 def describe_runs(archive: str) -> list[RunStatus]:
@@ -102,6 +121,7 @@ def describe_run(run: Run) -> RunStatus:
         listed=header.items,
         counts={} if summary is None else _count(summary),
         report="" if summary is None else summary.report,
+        sources={} if summary is None else _count_sources(summary),
     )
 
 
@@ -110,7 +130,9 @@ def describe_sections(archive: str) -> list[SectionStatus]:
     sections = list_sections(archive, ARCHIVE_KINDS)
     listed = ((section, read_listing(archive, section)) for section in sections)
     return [
-        SectionStatus(section.path, len(one.items), one.size_bytes)
+        SectionStatus(
+            section.path, len(one.items), one.size_bytes, len({split_item_key(key)[0] for key in one.items})
+        )
         for section, one in listed
         if one.size_bytes or not section.is_result
     ]
@@ -133,19 +155,34 @@ def compare_runs(archive: str, first: str, second: str) -> ComparedRuns:
     """Pair the scores of two runs.
 
     Raises:
-        ItemMissingError: there is no such run, it did not come to its end, or they share no item.
+        ItemMissingError: there is no such run, it did not come to its end or restored nothing, or they share
+            no item.
         MetricError: they were scored under different protocols.
     """
     ours, theirs = runs = Run(archive, first), Run(archive, second)
-    scores = ([score for item in run.items for score in item.scores] for run in runs)
+    for run in runs:
+        require_restored(run.summary)
+    others = tuple(_find_other_content(ours, theirs))
+    left_out = {other.item for other in others}
+    scores = ([s for item in run.items if item.id not in left_out for s in item.scores] for run in runs)
     paired = pair_scores(*scores)
     if not paired.common:
+        changed = f"{len(others)} items whose source has changed between them" if others else ""
         raise ItemMissingError(
             "these runs have no item in common",
             where=f"{first}, {second}",
+            got=changed,
             remedy="compare runs over the same dataset; `ldp status` lists the datasets of all runs",
         )
-    return ComparedRuns(ours.summary, theirs.summary, paired, _list_changes(ours, theirs), runs)
+    return ComparedRuns(ours.summary, theirs.summary, paired, _list_changes(ours, theirs), runs, others)
+
+
+def _find_other_content(first: Run, second: Run) -> Iterator[OtherContent]:
+    """Items of which the runs saw different pixels: other versions, or one version that was archived anew."""
+    for item, (version, digest) in sorted(first.found.items()):
+        other_version, other_digest = second.found.get(item, (version, digest))
+        if version != other_version or (digest and other_digest and digest != other_digest):
+            yield OtherContent(item, version, other_version)
 
 
 def _restored_key(run: Run, item: str) -> str:
@@ -183,6 +220,10 @@ def _facts(stage: Stage | None) -> dict[str, Any]:
 def _count(summary: RunSummary) -> dict[str, int]:
     counts = summary.items
     return {"computed": counts.computed, "skipped": counts.skipped, "quarantined": counts.quarantined}
+
+
+def _count_sources(summary: RunSummary) -> dict[str, int]:
+    return {"changed": summary.sources.changed, "vanished": summary.sources.vanished}
 
 
 def _methods(run: Run, stage: str) -> str:

@@ -19,6 +19,7 @@ from ldp_core.archive.layout import (
 )
 from ldp_core.archive.run_files import STARTED, audit_run, list_runs
 from ldp_core.errors import ItemDamagedError, ItemMissingError
+from ldp_core.item_ids import split_item_key
 from ldp_core.storage import join
 from tasks.cluster import RunCalls
 from tasks.pipeline import ARCHIVE_KINDS
@@ -117,7 +118,8 @@ def _miss_results(run: Run, keys: Keys) -> Iterator[Corruption]:
     completed = frozenset(run.completed)
     yield from _miss(FRAME_SECTION, completed - keys.get(FRAME_SECTION, frozenset()))
     for pipeline, stages in run.stages.items():
-        served = completed & run.listed.get(pipeline, frozenset())
+        listed = run.listed.get(pipeline, frozenset())
+        served = frozenset(key for key in completed if split_item_key(key)[0] in listed)
         for stage in stages:
             yield from _miss(stage.section, served - keys.get(stage.section, frozenset()))
 

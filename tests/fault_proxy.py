@@ -14,10 +14,19 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-Kind = Literal["503", "reset", "cut", "stall", "hang"]
-"""``503``: refused; ``reset``: dropped unanswered; ``cut``: dropped in the middle of the answer;
-``stall``: no answer; ``hang``: half of what is sent reaches the server, then nothing goes on."""
+Kind = Literal["503", "403", "500", "reset", "cut", "stall", "hang", "no list", "no mark", "same mark"]
+"""``503``, ``403``, ``500``: refused; ``reset``: dropped unanswered; ``cut``: dropped in the middle of the
+answer; ``stall``: no answer; ``hang``: half of what is sent reaches the server, then nothing goes on;
+``no list``: answered with what is no listing; ``no mark``: with a page of a listing that does not say which
+one follows; ``same mark``: with one that is followed by itself."""
 
+_REFUSALS: dict[str, str] = {"503": "ServiceUnavailable", "403": "AccessDenied", "500": "InternalError"}
+_TRUNCATED = "<ListBucketResult><IsTruncated>true</IsTruncated>{}</ListBucketResult>"
+_PAGES: dict[str, bytes] = {
+    "no list": b"<html><body>Please sign in.</body></html>",
+    "no mark": _TRUNCATED.format("").encode(),
+    "same mark": _TRUNCATED.format("<NextContinuationToken>1</NextContinuationToken>").encode(),
+}
 _HOP_BY_HOP = {"connection", "expect", "keep-alive", "transfer-encoding"}
 _STALL_S = 60.0
 
@@ -100,8 +109,10 @@ class _Forwarder(BaseHTTPRequestHandler):
     def forward(self) -> None:
         kind = self.told.meet(self.command, self.path)
         body = b"" if kind == "hang" else self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if kind == "503":
-            self.refuse()
+        if kind in _REFUSALS:
+            self.refuse(kind)
+        elif kind in _PAGES:
+            self.send_content(200, _PAGES[kind])
         elif kind == "reset":
             self.drop()
         elif kind == "stall":
@@ -134,9 +145,12 @@ class _Forwarder(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.drop()
 
-    def refuse(self) -> None:
-        content = b"<Error><Code>ServiceUnavailable</Code><Message>not now</Message></Error>"
-        self.send_response_only(503)
+    def refuse(self, kind: Kind) -> None:
+        code = _REFUSALS[kind]
+        self.send_content(int(kind), f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode())
+
+    def send_content(self, status: int, content: bytes) -> None:
+        self.send_response_only(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,26 +44,63 @@ def exr_bytes(channels: dict[str, NDArray[Any]], *, compression: str = "ZIP_COMP
     return file.getvalue()
 
 
-def dng_bytes(values: NDArray[np.uint16]) -> bytes:
-    """A minimal DNG of a mosaic ``(h, w)`` (RGGB) or of linear values ``(h, w, 3)``."""
-    mosaic = values.ndim == 2
-    samples = 1 if mosaic else 3
+def dng_bytes(
+    values: NDArray[Any],
+    *,
+    black: int | tuple[int, ...] | None = DNG_BLACK,
+    white: int | tuple[int, ...] | None = DNG_WHITE,
+    neutral: tuple[int, ...] | None = (1, 1, 1, 1, 1, 1),
+    tags: Sequence[tuple[int, str, int, Any, bool]] = (),
+    **options: Any,
+) -> bytes:
+    """A minimal DNG of a mosaic ``(h, w)`` (RGGB) or of linear values ``(h, w, 3)``.
+
+    ``tags`` replace its own of the same number; ``options`` are those of `tifffile.imwrite`.
+    """
+    samples = 1 if values.ndim == 2 else 3
+    own = [*_dng_tags(samples), *_level(50714, "H", black, samples), *_level(50717, "I", white, samples)]
+    if neutral is not None:
+        own.append((50728, "2I", 3, neutral, True))
+    named = {tag[0] for tag in tags}
+    file = io.BytesIO()
+    options = ({} if samples == 1 else {"planarconfig": "contig"}) | options
+    tifffile.imwrite(
+        file,
+        values,
+        photometric=_MOSAIC if samples == 1 else _LINEAR,
+        extratags=[*tags, *(tag for tag in own if tag[0] not in named)],
+        metadata=None,
+        **options,
+    )
+    return file.getvalue()
+
+
+def _dng_tags(samples: int) -> list[tuple[int, str, int, Any, bool]]:
     identity = [number for cell in np.eye(3, dtype=int).ravel().tolist() for number in (cell, 1)]
     tags: list[tuple[int, str, int, Any, bool]] = [
         (50706, "B", 4, (1, 4, 0, 0), True),
         (50707, "B", 4, (1, 1, 0, 0), True),
         (50708, "s", 0, "Test Camera", True),
-        (50714, "H", samples, (DNG_BLACK,) * samples if samples > 1 else DNG_BLACK, True),
-        (50717, "I", samples, (DNG_WHITE,) * samples if samples > 1 else DNG_WHITE, True),
         (50721, "2i", 9, identity, True),
-        (50728, "2I", 3, (1, 1, 1, 1, 1, 1), True),
         (50778, "H", 1, 21, True),
     ]
-    if mosaic:
-        pattern = [(33421, "H", 2, (2, 2), True), (33422, "B", 4, (0, 1, 1, 2), True)]
-        tags += [*pattern, (50710, "B", 3, (0, 1, 2), True)]
-    file = io.BytesIO()
-    photometric = _MOSAIC if mosaic else _LINEAR
-    options = {} if mosaic else {"planarconfig": "contig"}
-    tifffile.imwrite(file, values, photometric=photometric, extratags=tags, metadata=None, **options)
-    return file.getvalue()
+    if samples == 1:
+        tags += [(33421, "H", 2, (2, 2), True), (33422, "B", 4, (0, 1, 1, 2), True)]
+        tags.append((50710, "B", 3, (0, 1, 2), True))
+    return tags
+
+
+def _level(
+    tag: int, kind: str, level: int | tuple[int, ...] | None, samples: int
+) -> list[tuple[int, str, int, Any, bool]]:
+    if level is None:
+        return []
+    levels = level if isinstance(level, tuple) else (level,) * samples
+    return [(tag, kind, len(levels), levels if len(levels) > 1 else levels[0], True)]
+
+
+def set_tag(content: bytes, tag: int, value: int) -> bytes:
+    """A little-endian TIFF whose first directory holds this value, of two bytes, in this tag."""
+    with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        place = tiff.pages[0].tags[tag].offset + 8
+    return content[:place] + value.to_bytes(2, "little") + content[place + 2 :]

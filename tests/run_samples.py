@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,16 @@ from ldp_core.catalogue import encode_coc_px, read_catalogue
 from ldp_core.images import encode_image
 from ldp_core.metrics import summarise
 from ldp_core.optics import SimulationSettings, simulate_pair
-from ldp_core.types import ItemCounts, QuarantineRecord, RunSummary
+from ldp_core.types import Item, ItemCounts, QuarantineRecord, RunSummary
+from tasks.batches import BatchResult, choose_ingest, choose_restore
 from tasks.items import ItemResult, ingest_item, restore_item
 from tasks.pipeline import make_config, pipeline_for, pipelines_for
-from tasks.run import Run, RunItem, environment
+from tasks.plan import Plan, make_plan
+from tasks.run import Run, RunItem
+from tasks.run_stats import RunStats
+from tasks.sources import apply_versions
 from tasks.stage import PAIR, SINGLE, PipelineConfig
+from tasks.stored_run import environment
 
 FIRST, SECOND = "20260101t000000z-aaaaaa", "20260102t000000z-bbbbbb"
 OTHER = {"noise_signal": 0.05}
@@ -39,7 +45,7 @@ def start_run(archive: Path, source: Path, run_id: str, **settings: Any) -> Run:
 
 def begin_run(config: PipelineConfig, source: Path, run_id: str, *, dataset: str = "set") -> Run:
     """As `start_run`, of any configuration."""
-    catalogue = read_catalogue(str(source), layout="folders", dataset=dataset)
+    catalogue = read_catalogue(str(source), layout="folders", dataset=dataset, pixels=config.pixels)
     return Run.start(config, catalogue, pipelines_for(config, catalogue.items), run_id=run_id)
 
 
@@ -47,6 +53,45 @@ def make_run(archive: Path, source: Path, run_id: str, **settings: Any) -> RunSu
     """A whole run with `disparity` and `wiener`; ``settings`` are those of the latter."""
     refused = QuarantineRecord("left/9.png", "catalogue", "pairing", "it has no right view", "add it")
     return complete_run(start_run(archive, source, run_id, **settings), refused)
+
+
+def run_planned(
+    archive: Path | str,
+    source: Path | str,
+    run_id: str,
+    *,
+    dataset: str = "set",
+    verify_sources: bool = False,
+    **settings: Any,
+) -> RunSummary:
+    """What `ldp restore` does of a source, worker by worker in this process: planned, ingested, restored."""
+    config = make_config(str(archive), estimator=("disparity", {}), deblurrer=("wiener", settings))
+    plan = make_plan(config, str(source), layout="folders", dataset=dataset, verify_sources=verify_sources)
+    run, stats = start_planned(plan, run_id)
+    ingested = call(choose_ingest(plan, item) for item in plan.catalogue.items)
+    stats.add(ingested)
+    stats.add(call(choose_restore(plan, item) for item in items_found(plan, ingested)))
+    summary = stats.summarise(run_id, plan.pipelines, seconds=1.0, report=f"{run.url}/report/index.html")
+    run.finish(summary, stats.items)
+    return summary
+
+
+def start_planned(plan: Plan, run_id: str) -> tuple[Run, RunStats]:
+    """The record of a planned run at its start, and its counts."""
+    run = Run.start(plan.config, plan.catalogue, plan.pipelines, run_id=run_id)
+    return run, RunStats(plan.catalogue, max_bad=1.0, vanished=plan.sources.vanished)
+
+
+def call(calls: Iterable[tuple[Any, ...]]) -> BatchResult:
+    """The results of calls that workers would make."""
+    return BatchResult(function(*arguments) for function, *arguments in calls)
+
+
+def items_found(plan: Plan, ingested: BatchResult) -> list[Item]:
+    """The items that were ingested, in the versions that their sources hold."""
+    versions = {result.item_id: result.version for result in ingested.results}
+    found = apply_versions(plan.catalogue, versions).items
+    return [item for item in found if item.id in versions]
 
 
 def complete_run(run: Run, *quarantine: QuarantineRecord) -> RunSummary:

@@ -128,14 +128,15 @@ def _print_archive(values: Mapping[str, Any]) -> None:
         rows.append((run["run_id"], run["state"], *counts, dataset, methods))
     console.show_table(("run", "state", "computed", "skipped", "quarantined", "dataset", "methods"), rows)
     _show_sections(values["sections"])
-    console.show(
-        f"{len(values['runs'])} runs, {values['items']} items, {console.format_size(values['size_bytes'])}"
-    )
+    earlier = f" and {n} earlier versions" if (n := values["earlier_versions"]) else ""
+    size = console.format_size(values["size_bytes"])
+    console.show(f"{len(values['runs'])} runs, {values['items']} items{earlier}, {size}")
 
 
 def _print_run(values: Mapping[str, Any]) -> None:
     """All of one run: what it was, what came of it, why items were quarantined."""
     counts = ", ".join(f"{count} {name}" for name, count in values["counts"].items())
+    sources = ", ".join(f"{count} {name}" for name, count in values["sources"].items())
     keys = [
         (label if pipeline == "pair" else f"{label}, {pipeline}", key)
         for pipeline, keyed in values["stage_keys"].items()
@@ -145,6 +146,7 @@ def _print_run(values: Mapping[str, Any]) -> None:
         [
             *((name.removesuffix("_id"), values[name] or "-") for name in _FACTS),
             ("items", f"{values['listed']} listed" + (f"; {counts}" if counts else "")),
+            *([("sources", sources)] if sources else []),
             *keys,
         ]
     )
@@ -195,6 +197,8 @@ def _print_comparison(values: Mapping[str, Any]) -> None:
             console.show(
                 f"{name}: {row['item']} {row['first']:.3f} -> {row['second']:.3f} ({row['gain']:+.3f})"
             )
+    others = [f"{o['item']}: version {o['first']} and {o['second']}" for o in values["other_content"]]
+    console.show_list(others, "items not compared, their sources changed between the runs")
     counts = values["items"]
     console.show(
         f"{counts['common']} items in both, {counts['only_first']} only in the first, "

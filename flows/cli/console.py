@@ -68,6 +68,19 @@ def show_rest(count: int) -> None:
         show(f"  and {count - MOST_LISTED} more (--json lists all)")
 
 
+def show_problems(groups: Iterable[Mapping[str, Any]], *, style: str = "") -> None:
+    """Problems by kind: how many, the first few, and what to do; fields as in `ProblemGroup`."""
+    for group in groups:
+        examples = group["examples"]
+        more = ", of which the first are" if group["count"] > len(examples) else ""
+        show(f"[{group['kind']}] {group['count']}{more}:", style=style)
+        for one in examples:
+            show(f"  {one['where']}", style=style)
+            _show_wrapped(one["message"], first=_INDENT)
+        if remedy := examples[0]["remedy"]:
+            _show_wrapped(remedy, first="  do: ")
+
+
 def show_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table whose columns stand in order of importance, the first one the name of the row.
 

@@ -11,9 +11,12 @@ import typer
 
 from flows.cli import console, options
 from flows.exits import EXIT_BAD_ITEMS, exits
+from ldp_core.errors import SettingsError
 
 app = typer.Typer()
 
+_ITEMS_NAMED = 5
+"""Changed, and vanished, items named in a terminal; `--json` has more, `items.jsonl` the version of each."""
 _SIZES_SHOWN = 3
 """Picture sizes of a plan whose memory is shown, largest first: these decide whether a run fits."""
 
@@ -23,6 +26,8 @@ def restore(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     estimator: options.Estimator = "disparity",
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
@@ -30,6 +35,9 @@ def restore(
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
+    allow_single: options.AllowSingle = False,
+    verify_sources: options.VerifySources = False,
+    allow_shrink: options.AllowShrink = False,
     archive: options.Archive = "archive",
     report_items: options.ReportItems = 200,
     as_json: options.Json = False,
@@ -37,6 +45,7 @@ def restore(
     """Restore every item of a dataset and write a report. What the archive has is not computed again."""
     with exits():
         chosen = options.parse_settings(settings, options.METHOD_STAGES)
+        _check_source(source, layout, dataset, allow_single)
         summary = _run_restore(
             as_json=as_json,
             source=source,
@@ -51,6 +60,11 @@ def restore(
             processes=workers,
             max_bad=max_bad,
             report_items=report_items,
+            verify_sources=verify_sources,
+            allow_shrink=allow_shrink,
+            peak=peak,
+            to_srgb=to_srgb,
+            allow_single=allow_single,
         )
     _exit_for(summary)
 
@@ -60,9 +74,14 @@ def ingest(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
+    allow_single: options.AllowSingle = False,
+    verify_sources: options.VerifySources = False,
+    allow_shrink: options.AllowShrink = False,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
 ) -> None:
@@ -70,8 +89,23 @@ def ingest(
     from flows.engine import prefect_engine
     from flows.ingest import ingest_dataset
 
-    with exits(), prefect_engine(), console.showing_progress():
-        summary = ingest_dataset(source, layout, archive, dataset, cluster, workers, max_bad)
+    with exits():
+        _check_source(source, layout, dataset, allow_single)
+        with prefect_engine(), console.showing_progress():
+            summary = ingest_dataset(
+                source,
+                layout,
+                archive,
+                dataset,
+                cluster,
+                workers,
+                max_bad,
+                peak=peak,
+                to_srgb=to_srgb,
+                allow_single=allow_single,
+                verify_sources=verify_sources,
+                allow_shrink=allow_shrink,
+            )
     console.print_json(summary) if as_json else _print_summary(summary)
     _exit_for(summary)
 
@@ -81,11 +115,14 @@ def plan(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     estimator: options.Estimator = "disparity",
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
     baseline: options.Baselines = None,
     workers: options.Workers = None,
+    allow_single: options.AllowSingle = False,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
 ) -> None:
@@ -104,6 +141,8 @@ def plan(
             processes=workers,
             single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
             baselines=baseline or (),
+            pixels=options.parse_pixels(peak, to_srgb),
+            allow_single=allow_single,
         )
     console.print_json(preview) if as_json else _print_plan(preview)
 
@@ -113,6 +152,8 @@ def catalogue(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     output: Annotated[
         Path | None,
         options.output_option("--output", "-o", metavar="FILE", help="Write to this file instead."),
@@ -123,7 +164,8 @@ def catalogue(
     from ldp_core.storage import write_bytes
 
     with exits():
-        found = read_catalogue(source, layout=layout, dataset=dataset)
+        pixels = options.parse_pixels(peak, to_srgb)
+        found = read_catalogue(source, layout=layout, dataset=dataset, pixels=pixels)
         text = catalogue_to_jsonl(found)
         typer.echo(text, nl=False) if output is None else write_bytes(str(output), text.encode())
     if any(problem.refuses_item for problem in found.problems):
@@ -138,7 +180,8 @@ def simulate(
     count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="How many pairs.")] = 12,
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height in px.")] = "840x560",
     seed: Annotated[
-        int, typer.Option("--seed", metavar="N", help="The same seed gives the same dataset.")
+        int,
+        typer.Option("--seed", metavar="N", help="The same seed gives the same pairs, another one others."),
     ] = 0,
     settings: Annotated[
         list[str] | None,
@@ -154,10 +197,19 @@ def simulate(
     with exits():
         width, height = options.parse_size(size)
         chosen = options.parse_settings(settings, ["simulate"])["simulate"]
+        _refuse_own_options(chosen)
         chosen |= {"width": width, "height": height}
-        SimulationSettings.parse(chosen)  # a mistake is told before a server starts
+        SimulationSettings.parse({**chosen, "seed": seed})  # a mistake is told before a server starts
         with prefect_engine(), console.showing_progress():
             simulate_dataset(folder, count, seed=seed, settings=chosen, processes=workers)
+
+
+def _refuse_own_options(chosen: Mapping[str, Any]) -> None:
+    own = {"seed": "--seed", "width": "--size", "height": "--size"}
+    for name in chosen.keys() & own.keys():
+        raise SettingsError(
+            "this setting is an option of its own", where=f"--set simulate.{name}", remedy=f"use {own[name]}"
+        )
 
 
 @options.command(app, options.DATASETS)
@@ -209,12 +261,20 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
         f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} skipped, "
         f"{counts['quarantined']} quarantined, in {console.format_duration(summary['seconds']['total'])}"
     )
-    for record in summary["quarantine"]:
-        console.show(
-            f"{record['item']}: [{record['kind']}] {record['message']}. {record['remedy']}", style="red"
-        )
+    _print_sources(summary["sources"])
+    console.show_problems(summary["problem_kinds"])
+    console.show_problems(summary["quarantine_kinds"], style="red")
     if summary["report"]:
         console.show(f"report: {summary['report']}")
+
+
+def _print_sources(sources: Mapping[str, Any]) -> None:
+    """How many items changed or vanished since the run before, with examples; nothing where none did."""
+    if sources["changed"] or sources["vanished"]:
+        console.show(f"sources: {sources['changed']} changed, {sources['vanished']} vanished")
+    for what in ("changed", "vanished"):
+        for item in sources[f"{what}_items"][:_ITEMS_NAMED]:
+            console.show(f"  {what}: {item}")
 
 
 def _print_plan(preview: Mapping[str, Any]) -> None:
@@ -237,10 +297,26 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
             ("time", f"about {console.format_duration(preview['seconds_estimated'])} of computation"),
         ]
     )
+    sources = preview["sources"]
+    console.show_list(sources["suspects"], "sources that may have changed, to be compared with the archive")
+    console.show_list(
+        sources["vanished"], "items of the run before are no longer there; their results are kept"
+    )
+    if sources["refusal"]:
+        console.show(f"[source_shrunk] a run would stop: {sources['refusal']}", style="red")
     if too_large := memory["too_large"]:
         console.show(f"[memory_short] {len(too_large)} items need more memory than a worker has")
-    for problem in preview["problems"]:
-        console.show(f"[{problem['kind']}] {problem['where']}: {problem['message']}")
+    console.show_problems(preview["problem_kinds"])
+    if preview["stops"]:
+        console.show(f"`ldp restore` stops here: {', '.join(preview['stops'])}", style="red")
+
+
+def _check_source(source: str, layout: str, dataset: str | None, allow_single: bool) -> None:
+    """Refuse what every run would refuse, before a server and workers start."""
+    from ldp_core.catalogue import check_source
+    from ldp_core.storage import shared_url
+
+    check_source(shared_url(source), layout=layout, dataset=dataset, allow_single=allow_single)
 
 
 def _run_restore(*, as_json: bool, **arguments: Any) -> dict[str, Any]:

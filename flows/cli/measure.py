@@ -51,6 +51,8 @@ def restoration(
         str, typer.Argument(metavar="SOURCE", help="Folder or URL of a dataset with all-in-focus images.")
     ],
     layout: options.Layout = "folders",
+    peak: options.Peak = None,
+    to_srgb: options.ToSrgb = False,
     deblurrer: options.Measured = None,
     as_json: options.Json = False,
 ) -> None:
@@ -61,7 +63,12 @@ def restoration(
     from ldp_core.evaluation.restoration import evaluate_restoration
 
     with exits():
-        found = evaluate_restoration(source, layout=layout, deblurrers=deblurrer or list(DEBLURRERS))
+        found = evaluate_restoration(
+            source,
+            layout=layout,
+            deblurrers=deblurrer or list(DEBLURRERS),
+            pixels=options.parse_pixels(peak, to_srgb),
+        )
         means = [asdict(mean) for mean in found]
         console.print_json(means) if as_json else console.show_means(means)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -15,6 +15,10 @@ from typer.exceptions import TyperException
 
 import ldp_core
 from ldp_core.errors import SettingsError, suggest
+from ldp_core.item_ids import is_unicode
+
+if TYPE_CHECKING:
+    from ldp_core.types import PixelOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -211,6 +215,39 @@ MaxBad = Annotated[
     ),
 ]
 
+VerifySources = Annotated[
+    bool,
+    source_option(
+        "--verify-sources",
+        help="Compare the pixels of every source with the archive, not only of changed ones.",
+    ),
+]
+AllowShrink = Annotated[
+    bool,
+    source_option(
+        "--allow-shrink", help="Go on though more than 5 % of the items of the run before are gone."
+    ),
+]
+Peak = Annotated[
+    str | None,
+    source_option(
+        "--peak",
+        metavar="N",
+        help="Pixel value of full scale of 16-bit pictures, such as 4095, or 'full' for 65535. "
+        "Default: what the pictures say, else 65535.",
+    ),
+]
+ToSrgb = Annotated[
+    bool, source_option("--to-srgb", help="Convert pictures that have a colour profile to sRGB.")
+]
+AllowSingle = Annotated[
+    bool,
+    source_option(
+        "--allow-single",
+        help="Go on where all second views, or all truths, of a folder are missing.",
+    ),
+]
+
 METHOD_STAGES = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
 """What `--set` sets something of in a run; the `single_` ones serve items whose second view is missing."""
 
@@ -225,7 +262,7 @@ def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> 
     for assignment in assignments or ():
         path, equals, value = assignment.partition("=")
         stage, _, name = path.partition(".")
-        if not (equals and name and stage in chosen):
+        if not (equals and name and stage in chosen and is_unicode(value)):
             raise SettingsError(
                 "not a setting",
                 where="--set",
@@ -235,6 +272,18 @@ def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> 
             )
         chosen[stage][name] = _parse_value(value)
     return chosen
+
+
+def parse_pixels(peak: str | None, to_srgb: bool = False) -> PixelOptions:
+    """How pixels are to be read, from ``--peak`` and ``--to-srgb``.
+
+    Raises:
+        SettingsError: the peak is no value of 16 bit.
+    """
+    from ldp_core.images.scale import parse_peak
+    from ldp_core.types import PixelOptions
+
+    return PixelOptions(parse_peak(peak), to_srgb)
 
 
 def parse_size(text: str) -> tuple[int, int]:

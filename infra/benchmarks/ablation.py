@@ -24,7 +24,7 @@ import torch
 from ldp_core.blur import make_estimator
 from ldp_core.blur.clip_model import load_clip
 from ldp_core.deblur.ldp_network import COC_SCALE_PX, NetworkSettings, coc_planes, hide_sign
-from ldp_core.training.frames import Frame, FrameCache
+from ldp_core.training.frames import Frame, FrameCache, require_other_frames
 from ldp_core.training.ldp import ClipLoss, LdpBatchSettings, LdpFitSettings, LdpTask
 from ldp_core.training.session import Intervals, RunFolder, Session
 from ldp_core.training.trainer import Trainer
@@ -94,7 +94,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     sets = dict(read_pairs(text) for text in options.measure)
-    sets[HOLD_OUT] = pair_samples(FrameCache(options.hold_out))
+    hold_out = FrameCache(options.hold_out)
+    require_other_frames([FrameCache(options.cache).seed], [hold_out])
+    sets[HOLD_OUT] = pair_samples(hold_out)
     for name in options.arm or ARMS:
         folder = options.runs / name.replace(" ", "-").replace(",", "")
         if not (folder / "result.json").exists():

@@ -26,7 +26,7 @@ from ldp_core.metrics.bootstrap import difference_interval
 from ldp_core.optics.kernels import DEFAULT_KERNEL, FITTED_KERNELS, KernelFamily, KernelSpec
 from ldp_core.optics.render import render_views
 from ldp_core.training.bdir import BdirBatchSettings, BdirLossSettings, BdirTask, restore_sample
-from ldp_core.training.frames import FrameCache, add_noise, to_bytes
+from ldp_core.training.frames import FrameCache, add_noise, require_other_frames, to_bytes
 from ldp_core.training.session import Intervals, RunFolder, Session
 from ldp_core.training.trainer import FitSettings, Trainer
 from ldp_core.training.validation import ValidationSample, single_sample
@@ -150,8 +150,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    views = DiscViews(FrameCache(options.cache), options.runs / "disc.npy", count=options.frames)
-    held = FrameCache(options.hold_out)
+    frames, held = FrameCache(options.cache), FrameCache(options.hold_out)
+    require_other_frames([frames.seed], [held])
+    views = DiscViews(frames, options.runs / "disc.npy", count=options.frames)
     sets = {name: make_samples(held, family) for name, family in FAMILIES.items()}
     scores = {"input": {n: [s.starting_scores["input"] for s in kept] for n, kept in sets.items()}}
     for name, arm in ARMS.items():

@@ -103,13 +103,19 @@ def digest_pair(pair: Pair) -> PairDigests:
 
 
 def scoring_facts(pair: Pair) -> dict[str, Any]:
-    """What a pair says of how it is to be read and scored, as plain JSON; ``dp_axis`` only where it is y."""
-    axis = {} if pair.dp_axis is DpAxis.X else {"dp_axis": pair.dp_axis.value}
+    """What a pair says of how it is to be read and scored, as plain JSON.
+
+    ``dp_axis`` only where it is y, ``peak`` where its source had another full scale than the pixel type,
+    ``colour`` where it is not sRGB.
+    """
+    particular: dict[str, Any] = {} if pair.dp_axis is DpAxis.X else {"dp_axis": pair.dp_axis.value}
+    particular |= {} if pair.source_peak is None else {"peak": pair.source_peak}
+    particular |= {"colour": pair.colour} if pair.colour else {}
     return {
         "score_region": asdict(pair.score_region),
         "aligned": pair.aligned,
         "blur_truth_kind": pair.blur_truth_kind.value,
-        **axis,
+        **particular,
     }
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ldp_core.errors import ArchiveError, ItemIdError, ObjectMissingError
-from ldp_core.item_ids import check_item_key, is_item_key, is_segment
+from ldp_core.item_ids import check_item_id, check_item_key, is_item_key, is_segment, split_item_key
 from ldp_core.storage import (
     Entry,
     Folder,
@@ -24,6 +24,7 @@ from ldp_core.storage import (
     join,
     list_entries,
     list_folder,
+    list_folders_from,
     list_sizes,
     read_bytes,
     write_bytes,
@@ -290,6 +291,16 @@ def list_whole(root: str, section: Section) -> frozenset[str]:
         groups |= {item for item, size in found.items() if size == len(GROUP_METADATA)}
         found = {item: size for item, size in found.items() if item not in groups}
     return frozenset(filter(is_item_key, found))
+
+
+def list_versions(root: str, item_id: str) -> tuple[int, ...]:
+    """The versions of an item whose frames are whole, in order."""
+    folder = join(root, FRAME_SECTION.path, check_item_id(item_id))
+    above = item_id.rpartition("/")[0]
+    names = (f"{above}/{name}".lstrip("/") for name in list_folders_from(f"{folder}@"))
+    keys = (item_id, *filter(is_item_key, names))
+    whole = (key for key in keys if exists(join(root, Address(FRAME_SECTION, key).metadata_path)))
+    return tuple(sorted(split_item_key(key)[1] for key in whole))
 
 
 def write_groups(root: str, sections: Iterable[Section], items: Iterable[str]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -25,10 +27,19 @@ from ldp_core.archive.checksums import (
     scoring_facts,
 )
 from ldp_core.archive.layout import FRAME_SECTION, TRUTH, TRUTHS, Address
-from ldp_core.errors import ItemConflictError, PairMismatchError
-from ldp_core.item_ids import split_item_key
+from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingError, PairMismatchError
+from ldp_core.item_ids import make_item_key, split_item_key
 from ldp_core.storage import join
 from ldp_core.types import BlurTruthKind, DpAxis, FloatMap, Pair, Region
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """Under which version a pair is archived, its digest, and whether it had to be written."""
+
+    version: int
+    digest: str
+    written: bool
 
 
 def frames_address(item: str) -> Address:
@@ -49,7 +60,46 @@ def write_pair(root: str, pair: Pair, *, provenance: Mapping[str, Any]) -> bool:
         PairMismatchError: an external result differs from the views in size or dtype.
     """
     _check_external(pair)
+    return _write(root, pair, digest_pair(pair), provenance=provenance)
+
+
+def write_version(
+    root: str, pair: Pair, archived: Mapping[int, str], *, provenance: Mapping[str, Any]
+) -> StoredVersion:
+    """Archive a pair as the version that has its content, else as the version after all others.
+
+    ``archived`` are the versions known of, each with the digest that a record gives it, or ''. Versions that
+    others archive meanwhile are compared as well. A number is never given twice while it is known of.
+    The version of ``pair`` itself does not matter.
+
+    Raises:
+        PairMismatchError: an external result differs from the views in size or dtype.
+    """
+    _check_external(pair)
     digests = digest_pair(pair)
+    known = (
+        v
+        for v in sorted(archived, reverse=True)
+        if _known_digest(root, pair.id, v, archived[v]) == digests.pair
+    )
+    for version in chain(known, count(max(archived, default=0) + 1)):
+        try:
+            written = _write(root, replace(pair, version=version), digests, provenance=provenance)
+        except ItemConflictError:
+            continue
+        return StoredVersion(version, digests.pair, written)
+    raise AssertionError("versions are without end")
+
+
+def _known_digest(root: str, item_id: str, version: int, recorded: str) -> str:
+    """Digest of a version by its frames; where these are gone or damaged, the one that a record gives."""
+    try:
+        return read_digest(root, make_item_key(item_id, version))
+    except (ItemMissingError, ItemDamagedError):
+        return recorded
+
+
+def _write(root: str, pair: Pair, digests: PairDigests, *, provenance: Mapping[str, Any]) -> bool:
     if _is_there(root, pair.key, digests.pair):
         return False
 
@@ -139,6 +189,8 @@ def _build_pair(item: str, frames: StoredArray, truth: FloatMap | None) -> Pair:
         blur_truth_kind=BlurTruthKind(record["blur_truth_kind"]),
         dp_axis=DpAxis(record.get("dp_axis", DpAxis.X)),
         version=version,
+        source_peak=record.get("peak"),
+        colour=record.get("colour", ""),
     )
     if list(named_views(pair)) != record["views"]:
         raise ValueError(f"views {record['views']}, of which {list(named_views(pair))} are known")

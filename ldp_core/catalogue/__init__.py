@@ -4,17 +4,24 @@
 whatever could not become an item. A catalogue is kept as immutable JSON lines.
 """
 
-from ldp_core.catalogue.jsonl import catalogue_from_jsonl, catalogue_to_jsonl
+from ldp_core.catalogue.jsonl import catalogue_from_jsonl, catalogue_to_jsonl, items_from_jsonl
 from ldp_core.catalogue.layouts import LAYOUTS
 from ldp_core.catalogue.load import decode_coc_px, encode_coc_px, load_pair
-from ldp_core.catalogue.read import read_catalogue
+from ldp_core.catalogue.peaks import require_named_peak
+from ldp_core.catalogue.problems import group_problems, require_whole
+from ldp_core.catalogue.read import check_source, read_catalogue
 
 __all__ = [
     "LAYOUTS",
     "catalogue_from_jsonl",
     "catalogue_to_jsonl",
+    "check_source",
     "decode_coc_px",
     "encode_coc_px",
+    "group_problems",
+    "items_from_jsonl",
     "load_pair",
     "read_catalogue",
+    "require_named_peak",
+    "require_whole",
 ]

@@ -2,7 +2,8 @@
 
 The same catalogue gives the same bytes: keys sorted, ASCII only, a line feed after every line. The header
 counts the lines, so that a text cut short is noticed. External results stand as ``peers``, as ever; what an
-item says of its version, camera and peak is left out where it says nothing particular.
+item says of its version, camera, peak and colours, and a picture of its revision, is left out where it says
+nothing particular.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ class _ProblemLine(_Line):
 _LineType = TypeVar("_LineType", bound=_Line)
 _ITEM = TypeAdapter(Item)
 _EXTERNAL_KEY = '"peers":'
-_DEFAULTS = {"version": 1, "camera": GENERIC_CAMERA, "peak": None}
+_DEFAULTS = {"version": 1, "camera": GENERIC_CAMERA, "peak": None, "colour": "", "to_srgb": False}
 """Of fields that came later: texts without them are the same as before."""
+_ROLES = ("left", "right", "target", "blur_truth")
 _PROBLEM = TypeAdapter(Problem)
 
 
@@ -61,6 +63,23 @@ def catalogue_from_jsonl(text: str) -> Catalogue:
     Raises:
         CatalogueError: the text is of another schema or version, cut short, or a line is not valid.
     """
+    header, items, problems = _split(text)
+    return Catalogue(
+        dataset=header.dataset,
+        layout=header.layout,
+        source=header.source,
+        items=tuple(_parse_items(items)),
+        problems=tuple(line.problem for line in _parse_all(_ProblemLine, problems, first=2 + len(items))),
+    )
+
+
+def items_from_jsonl(text: str) -> Iterator[Item]:
+    """The items of a catalogue one by one, for callers that keep few of them; errors as above."""
+    return _parse_items(_split(text)[1])
+
+
+def _split(text: str) -> tuple[_Header, list[str], list[str]]:
+    """The header, the lines of the items, and those of the problems."""
     head, *lines = text.split("\n")
     header = _parse_header(head)
     if len(lines) != header.items + header.problems + 1 or lines[-1]:
@@ -70,14 +89,11 @@ def catalogue_from_jsonl(text: str) -> Catalogue:
             got=f"{len(lines) - 1} lines after the header",
             remedy="make it again from its source",
         )
-    items, problems = lines[: header.items], lines[header.items : -1]
-    return Catalogue(
-        dataset=header.dataset,
-        layout=header.layout,
-        source=header.source,
-        items=tuple(line.item for line in _parse_all(_ItemLine, map(_from_stored, items), first=2)),
-        problems=tuple(line.problem for line in _parse_all(_ProblemLine, problems, first=2 + len(items))),
-    )
+    return header, lines[: header.items], lines[header.items : -1]
+
+
+def _parse_items(lines: Iterable[str]) -> Iterator[Item]:
+    return (line.item for line in _parse_all(_ItemLine, map(_from_stored, lines), first=2))
 
 
 def _list_records(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
@@ -99,6 +115,10 @@ def _list_records(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
 def _to_stored(fields: dict[str, Any]) -> dict[str, Any]:
     fields["peers"] = fields.pop("external")
     usual = {name for name, value in _DEFAULTS.items() if fields[name] == value}
+    pictures = [fields[role] for role in _ROLES if fields[role]]
+    for picture in (*pictures, *fields["peers"].values(), *fields["auxiliary"].values()):
+        if not picture["revision"]:
+            del picture["revision"]
     return {name: value for name, value in fields.items() if name not in usual}
 
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ldp_core.catalogue.agreement import find_disagreements
 from ldp_core.catalogue.checking import check_pair
 from ldp_core.catalogue.layouts import DEVELOPMENTS
 from ldp_core.catalogue.pairing import LEFT, RIGHT, TARGET
-from ldp_core.errors import CatalogueError, ImageFormatError, PairMismatchError
-from ldp_core.images import DEFAULT_LIMITS, ImageLimits, read_image
+from ldp_core.catalogue.peaks import ceiling_remedy, describe_ceiling, find_unnamed_ceiling
+from ldp_core.errors import CatalogueError, ImageFormatError, PairMismatchError, PeakUnnamedError
+from ldp_core.images import (
+    DEFAULT_LIMITS,
+    ImageLimits,
+    Picture,
+    PictureTraits,
+    read_picture,
+    to_full_scale,
+)
+from ldp_core.images.colour import convert_to_srgb
+from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.types import BlurTruthKind, FloatMap, ImageRef, Item, Pair, Pixels
 
 # 16 bit hold -256 .. 255.99 px in steps of 1/128 px, well below what any estimator resolves.
@@ -22,18 +35,23 @@ _ZERO: Final = 32768
 def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
     """Decode every picture of an item, develop what is no view yet, and check that all belong together.
 
+    Pixels are scaled to full range where the item has a peak of its own, and converted to sRGB where it asks.
+
     ``blur_truth`` becomes ``(h, w)`` float32: of the stored values, unscaled, where it is unsigned, else
     of px (`decode_coc_px`).
 
     Raises:
         PairMismatchError: a picture is not what the catalogue says, does not fit the left view, or
-            cannot belong to it (``ldp_core.catalogue.checking``).
+            cannot belong to it (``ldp_core.catalogue.checking``); it is turned, coloured or scaled
+            otherwise (``ldp_core.catalogue.agreement``), or values exceed the peak.
+        PeakUnnamedError: all values of both views end at 2^k - 1 and pile up there, and no peak is named.
         ImageError: a picture is missing, damaged, of a kind that is not read, or larger than allowed.
         StorageError: the store refused or could not be reached.
     """
-    views = _load_views(item, limits=limits)
+    stored = _load_stored(item, limits=limits)
+    external = {name: stored.pop(name) for name in item.external}
+    views = _develop(item, stored)
     truth = _load_truth(item.blur_truth, item.blur_truth_kind, limits) if item.blur_truth else None
-    external = {name: _load(ref, limits=limits) for name, ref in item.external.items()}
     _require_one_size(item, views[LEFT], external=external, truth=truth)
     pair = Pair(
         id=item.id,
@@ -46,9 +64,11 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
         aligned=item.aligned,
         blur_truth_kind=item.blur_truth_kind,
         dp_axis=item.dp_axis,
+        version=item.version,
+        source_peak=peak_below_full_scale(item.peak),
+        colour="" if item.to_srgb else item.colour,
     )
-    check_pair(pair)
-    return pair
+    return replace(pair, doubts=check_pair(pair))
 
 
 def encode_coc_px(coc_px: FloatMap) -> NDArray[np.uint16]:
@@ -78,9 +98,43 @@ def decode_coc_px(stored: Pixels, *, where: str) -> FloatMap:
     return ((stored[..., 0].astype(np.float32) - _ZERO) / _STEPS_PER_PX).astype(np.float32)
 
 
-def _load_views(item: Item, *, limits: ImageLimits) -> dict[str, Pixels]:
-    refs = {LEFT: item.left, RIGHT: item.right, TARGET: item.target, **item.auxiliary}
-    stored = {role: _load(ref, limits=limits) for role, ref in refs.items() if ref is not None}
+def _load_stored(item: Item, *, limits: ImageLimits) -> dict[str, Pixels]:
+    """Every picture but the blur truth by role, at full range and in the colours that are asked for."""
+    known = {LEFT: item.left, RIGHT: item.right, TARGET: item.target, **item.external}
+    refs = {role: ref for role, ref in known.items() if ref is not None}
+    pictures = {role: _load_picture(ref, limits=limits) for role, ref in refs.items()}
+    _require_agreement(item, refs, {role: picture.traits for role, picture in pictures.items()})
+    if not item.development:
+        _require_named_peak(item, pictures)
+    stored: dict[str, Pixels] = {}
+    for role in refs:
+        picture = pictures.pop(role)  # one at a time, so that no second copy of all of them is held
+        pixels = to_full_scale(picture.pixels, item.peak, where=refs[role].uri)
+        profile = picture.traits.profile
+        stored[role] = convert_to_srgb(pixels, profile, where=refs[role].uri) if item.to_srgb else pixels
+    return stored | {role: _load(ref, limits=limits) for role, ref in item.auxiliary.items()}
+
+
+def _require_agreement(item: Item, refs: Mapping[str, ImageRef], traits: Mapping[str, PictureTraits]) -> None:
+    for one in find_disagreements(
+        traits, channels=refs[LEFT].channels, to_srgb=item.to_srgb, named_peak=True
+    ):
+        raise one.error(
+            one.what, where=refs[one.role].uri, expected=one.expected, got=one.got, remedy=one.remedy
+        )
+
+
+def _require_named_peak(item: Item, pictures: Mapping[str, Picture]) -> None:
+    """A plan looks at a few items; here each is asked, and one that cannot be read rightly is refused."""
+    views = [pictures[role] for role in (LEFT, RIGHT) if role in pictures]
+    if item.peak is not None or any(v.pixels.dtype != np.uint16 or v.traits.peak for v in views):
+        return
+    ceiling = find_unnamed_ceiling(view.pixels for view in views)
+    if ceiling is not None:
+        raise PeakUnnamedError(describe_ceiling(ceiling), where=item.left.uri, remedy=ceiling_remedy(ceiling))
+
+
+def _develop(item: Item, stored: dict[str, Pixels]) -> dict[str, Pixels]:
     if not item.development:
         return stored
     if item.development not in DEVELOPMENTS:
@@ -95,7 +149,14 @@ def _load_views(item: Item, *, limits: ImageLimits) -> dict[str, Pixels]:
 
 
 def _load(ref: ImageRef, *, limits: ImageLimits) -> Pixels:
-    pixels = read_image(ref.uri, limits=limits, size_bytes=ref.size_bytes)
+    """At full range, as far as the file itself says what that is."""
+    picture = _load_picture(ref, limits=limits)
+    return to_full_scale(picture.pixels, picture.traits.peak, where=ref.uri)
+
+
+def _load_picture(ref: ImageRef, *, limits: ImageLimits) -> Picture:
+    picture = read_picture(ref.uri, limits=limits, size_bytes=ref.size_bytes)
+    pixels = picture.pixels
     expected = (ref.height, ref.width, ref.channels), ref.bit_depth
     if (pixels.shape, pixels.dtype.itemsize * 8) != expected:
         raise PairMismatchError(
@@ -105,7 +166,7 @@ def _load(ref: ImageRef, *, limits: ImageLimits) -> Pixels:
             got=f"{pixels.shape} {pixels.dtype}",
             remedy="it was changed since: read the catalogue again",
         )
-    return pixels
+    return picture
 
 
 def _load_truth(ref: ImageRef, kind: BlurTruthKind, limits: ImageLimits) -> FloatMap:

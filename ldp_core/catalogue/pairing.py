@@ -15,8 +15,8 @@ from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from ldp_core.images.unread import find_unread_extension
-from ldp_core.item_ids import is_unicode
-from ldp_core.storage import absolute_url, join, list_sizes
+from ldp_core.item_ids import is_unicode, readable
+from ldp_core.storage import Entry, absolute_url, is_partial, join, list_entries, read_link
 from ldp_core.types import BlurTruthKind, DpAxis, Problem, Region
 
 LEFT, RIGHT, TARGET, BLUR_TRUTH = "left", "right", "target", "blur_truth"
@@ -26,6 +26,7 @@ SIDECAR: Final = "sidecar"
 PICTURE_EXTENSIONS: Final = frozenset(
     {
         *(".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".ppm", ".pgm"),
+        *(".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".jxl", ".avif", ".mpo"),
         *(".npy", ".exr", ".dng"),
     }
 )
@@ -44,6 +45,9 @@ Rule = Callable[[str], tuple[str, str] | None]
 An empty name is that of no item: the layout finds its place itself (`ItemSpecs.sizes_bytes` lists all files).
 """
 
+MISSING_FOLDER: Final = "missing_folder"
+"""The kind of a problem: a link leads nowhere that stands where others are folders of pictures."""
+
 Views = Literal["both", "one or both", "one"]
 """Which views an item of a layout must have."""
 
@@ -57,7 +61,9 @@ class ItemSpec:
 
     Roles are ``left``, ``right``, ``target``, ``blur_truth``; any other role names an external result.
     ``development`` and ``auxiliary`` are as in `ldp_core.types.Item`, the latter as URLs.
-    ``where`` is the file, or the row of a manifest, that a problem of this item points to.
+    ``where`` is the file, or the row of a manifest, that a problem of this item points to. ``peak`` is the
+    pixel value of full scale where the source names it (65535 to say that the range is full).
+    ``truth_expected``: whether an item like this one has a truth where others of the source do.
     """
 
     name: str
@@ -69,18 +75,26 @@ class ItemSpec:
     dp_axis: DpAxis = DpAxis.X
     development: str = ""
     auxiliary: Mapping[str, str] = field(default_factory=dict)
+    peak: int | None = None
+    truth_expected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ItemSpecs:
     """What a layout finds in a source: items, and what it could not pair.
 
-    ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them.
+    ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them; ``revisions`` tell contents of
+    one address apart (`ldp_core.storage.Entry`).
+    ``named_by_folder``: names of items begin with the folders that they lie in, and a folder may have lost
+    pictures that others have; ``of_pairs``: items are meant to have two views.
     """
 
     items: tuple[ItemSpec, ...]
     problems: tuple[Problem, ...] = ()
     sizes_bytes: Mapping[str, int] = field(default_factory=dict)
+    revisions: Mapping[str, str] = field(default_factory=dict)
+    named_by_folder: bool = False
+    of_pairs: bool = False
 
 
 def suffix_rule(roles: Mapping[str, str], *, extension: str = "png") -> Rule:
@@ -103,7 +117,7 @@ def pair_files(
     aligned: bool = True,
     blur_truth_kind: BlurTruthKind = BlurTruthKind.UNSIGNED,
     views: Views = "one or both",
-    sizes: Mapping[str, int] | None = None,
+    listing: Mapping[str, Entry] | None = None,
 ) -> ItemSpecs:
     """Group the files below a source by the names a rule gives them.
 
@@ -112,17 +126,18 @@ def pair_files(
     layouts of single views, whose only role of a view is ``left``.
     ``sidecars`` are paths known to lie beside the pictures. Hidden files (a leading dot in any part of
     the path) are no part of a dataset; those of storage devices (`@eaDir`, `__MACOSX`) are counted in a
-    problem. ``sizes`` is what `list_visible` gave for this source, where a layout
-    has listed it already. Every other file is in an item or named in a problem.
+    problem. ``listing`` is what `list_visible` gave for this source, where a layout
+    has made it already. Every other file is in an item or named in a problem.
 
     Raises:
         StorageError: the store refused or could not be reached.
     """
     root = absolute_url(source)
-    sizes = list_visible(root) if sizes is None else sizes
-    system = [path for path in sizes if is_of_system(path)]
-    sizes = {path: size for path, size in sizes.items() if not is_of_system(path)} if system else sizes
-    groups, problems = _group_files((path for path in sizes if path not in sidecars), rule, root=root)
+    listing = list_visible(root) if listing is None else listing
+    system = [path for path in listing if is_of_system(path)]
+    listing = {path: e for path, e in listing.items() if not is_of_system(path)} if system else listing
+    groups, problems = _group_files((path for path in listing if path not in sidecars), rule, root=root)
+    problems = _explain_links(problems, listing, rule, root=root)
     problems += [_system_files(system, root=root)] if system else []
     items = []
     for name, group in groups.items():
@@ -133,16 +148,25 @@ def pair_files(
             problems.append(note)
         pictures = {role: join(root, paths[0]) for role, paths in group.items() if role != SIDECAR}
         items.append(ItemSpec(name, pictures[LEFT], pictures, score_region, aligned, blur_truth_kind))
-    return ItemSpecs(tuple(items), tuple(problems), {join(root, path): size for path, size in sizes.items()})
+    urls = {join(root, path): entry for path, entry in listing.items() if is_unicode(path)}
+    return ItemSpecs(
+        tuple(items),
+        tuple(problems),
+        {url: entry.size_bytes for url, entry in urls.items() if entry.size_known},
+        {url: entry.revision for url, entry in urls.items()},
+        named_by_folder=True,
+        of_pairs=views == "one or both",
+    )
 
 
-def list_visible(root: str) -> dict[str, int]:
-    """Sizes in bytes of the files below a URL that are not hidden, by relative path.
+def list_visible(root: str) -> dict[str, Entry]:
+    """The files below a URL that are not hidden, by relative path.
 
     Raises:
         StorageError: the store refused or could not be reached.
     """
-    return {path: size for path, size in list_sizes(root).items() if not _is_hidden(path)}
+    found = list_entries(root)
+    return {path: entry for path, entry in found.items() if not (_is_hidden(path) or is_partial(path))}
 
 
 def _is_hidden(path: str) -> bool:
@@ -168,6 +192,27 @@ def _group_files(paths: Iterable[str], rule: Rule, *, root: str) -> tuple[dict[s
             groups[name][role].append(path)
     groups.pop("", None)
     return _merge_alike(groups), problems
+
+
+def _explain_links(
+    problems: Iterable[Problem], listing: Mapping[str, Entry], rule: Rule, *, root: str
+) -> list[Problem]:
+    """The problems, where those of symbolic links that lead nowhere say so: a link may have been a folder."""
+    explained = []
+    for problem in problems:
+        path = problem.where.removeprefix(root).lstrip("/")
+        if path in listing and not listing[path].size_known and (target := read_link(problem.where)):
+            role = _find_role_below(path, listing, rule)
+            problem = _dangling_link(problem.where, target, role=role)
+        explained.append(problem)
+    return explained
+
+
+def _find_role_below(path: str, paths: Iterable[str], rule: Rule) -> str:
+    """The role of pictures below the path if it were a folder like those of the source; empty if none."""
+    tails = {known.split("/", depth)[depth] for known in paths for depth in range(1, known.count("/") + 1)}
+    roles = (rule(f"{path}/{tail}") for tail in sorted(tails))
+    return next((role for _, role in filter(None, roles) if role != SIDECAR), "")
 
 
 def normalise(name: str) -> str:
@@ -231,15 +276,14 @@ def _take_only_view(name: str, group: _Group, *, root: str) -> Problem | None:
         join(root, group[LEFT][0]),
         "second_view_missing",
         f"item '{name}' has no {missing} picture; its {there} one is restored as a single view",
-        "add the missing picture under the same name, under another dataset name where the single view "
-        "is archived already",
+        "add the missing picture under the same name; the pair is then a new version of the item",
         refuses_item=False,
     )
 
 
 def _name_not_unicode(where: str) -> Problem:
     return Problem(
-        where.encode("utf-8", "backslashreplace").decode(),
+        readable(where),
         "unusable_name",
         "the name of this file is not Unicode",
         "rename it",
@@ -247,8 +291,19 @@ def _name_not_unicode(where: str) -> Problem:
     )
 
 
+def _dangling_link(where: str, target: str, *, role: str) -> Problem:
+    meant = f": the {role} pictures of a folder may be missing" if role else ""
+    return Problem(
+        where,
+        MISSING_FOLDER if role else "dangling_link",
+        f"this symbolic link leads to '{target}', where nothing is{meant}",
+        "correct the link, or remove it",
+        refuses_item=False,
+    )
+
+
 def _system_files(paths: Collection[str], *, root: str) -> Problem:
-    first = next(iter(paths)).encode("utf-8", "backslashreplace").decode()
+    first = readable(next(iter(paths)))
     return Problem(
         join(root, first),
         "system_files",
@@ -267,10 +322,11 @@ def _file_without_place(where: str) -> Problem:
             unread.remedy,
             refuses_item=False,
         )
+    blank = ": its name ends with a blank" if where.endswith((" ", "\t")) else ""
     return Problem(
         where,
         "stray_file",
-        "the layout has no place for this file",
+        f"the layout has no place for this file{blank}",
         "rename it as the layout asks, move it away, or choose another layout",
         refuses_item=False,
     )

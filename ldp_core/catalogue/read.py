@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
 
 from toolz import groupby, partition_all
 
+from ldp_core.catalogue.agreement import find_disagreements
 from ldp_core.catalogue.layouts import LAYOUTS
-from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
+from ldp_core.catalogue.peaks import Ceilings, apply_named_peak, settle_peaks
+from ldp_core.catalogue.problems import find_losses, make_readable, require_whole
 from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, StorageError
-from ldp_core.images import probe_image
+from ldp_core.images import PictureTraits, probe_picture
+from ldp_core.images.colour import name_colours
 from ldp_core.item_ids import is_segment, slug
 from ldp_core.storage import absolute_url
-from ldp_core.types import Catalogue, ImageRef, Item, Problem
+from ldp_core.types import AS_STORED, Catalogue, ImageRef, Item, PixelOptions, Problem
 
 # Half the connections of the S3 client. At 30 ms a request 500 headers a second; one core reads 1,700.
 _THREADS: Final = 16
@@ -29,16 +34,28 @@ _BATCH_ITEMS: Final = 1024  # a pool holds a future for each: batches keep that 
 _SAMPLE_ITEMS: Final = 1000
 _SAMPLED_FROM_ITEMS: Final = 10 * _SAMPLE_ITEMS
 
-ProbeResult = Item | tuple[Problem, ...]
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """An item, and what the headers of its left, right and target picture name as a ceiling, if any does."""
+
+    item: Item
+    ceilings: Ceilings = ()
+
+
+ProbeResult = Probed | tuple[Problem, ...]
 """The item, or the problems that keep it out."""
 
 
-def read_catalogue(source: str, *, layout: str, dataset: str | None = None) -> Catalogue:
+def read_catalogue(
+    source: str, *, layout: str, dataset: str | None = None, pixels: PixelOptions = AS_STORED
+) -> Catalogue:
     """The items of a dataset and everything in it that could not become one.
 
     ``source`` is the URL of a folder, or of a file for the layout ``manifest``; ``layout`` is one of
     `LAYOUTS`. ``dataset`` is the first part of every item id; by default the name of the source.
-    Only headers are read. Items come in id order, problems in the order of the place they name.
+    Only headers are read, and the pixels of a few 16-bit pictures, to tell their full scale (`settle_peaks`).
+    Items come in id order, problems in the order of the place they name.
 
     Raises:
         CatalogueError: the layout is unknown, the dataset name is not valid, or no item was found.
@@ -49,11 +66,13 @@ def read_catalogue(source: str, *, layout: str, dataset: str | None = None) -> C
     found = read_layout(source)
     named, problems = _name_items(found.items, dataset=name)
     items: list[Item] = []
-    problems += found.problems
-    _require_pictures(named, sizes_bytes=found.sizes_bytes, source=source)
-    for result in _probe_all(named, sizes_bytes=found.sizes_bytes):
-        if isinstance(result, Item):
-            items.append(result)
+    problems += [*found.problems, *find_losses(found)]
+    _require_pictures(named, found, source=source)
+    ceilings: dict[str, Ceilings] = {}
+    for result in _probe_all(named, found, pixels=pixels):
+        if isinstance(result, Probed):
+            items.append(result.item)
+            ceilings |= {result.item.id: result.ceilings} if any(result.ceilings) else {}
         else:
             problems += result
     catalogue = Catalogue(
@@ -61,9 +80,38 @@ def read_catalogue(source: str, *, layout: str, dataset: str | None = None) -> C
         layout=layout,
         source=absolute_url(source),
         items=tuple(sorted(items, key=lambda item: item.id)),
-        problems=tuple(sorted(problems, key=lambda problem: (problem.where, problem.kind, problem.message))),
+        problems=_sort(problems),
     )
-    return _require_items(catalogue)
+    catalogue = _require_items(catalogue)
+    rows = {item_id for item_id, spec in named.items() if spec.peak is not None}
+    if pixels.peak is not None:
+        catalogue, concerned = apply_named_peak(catalogue, pixels.peak)
+        rows |= concerned
+    settled = settle_peaks(catalogue, ceilings, named=rows)
+    return replace(settled, problems=_sort(settled.problems))
+
+
+def check_source(source: str, *, layout: str, dataset: str | None = None, allow_single: bool = False) -> None:
+    """Refuse, by its listing alone, a source that every run over it would refuse; no picture is opened.
+
+    Raises:
+        CatalogueError: as `read_catalogue`.
+        IncompleteSourceError: whole folders have lost pictures, and ``allow_single`` is not given.
+        StorageError: the store refused or could not be reached.
+    """
+    read_layout = LAYOUTS[layout]
+    name = _name_dataset(source, layout=layout, dataset=dataset)
+    found = read_layout(source)
+    named, problems = _name_items(found.items, dataset=name)
+    problems += found.problems
+    if not named:
+        _require_items(Catalogue(name, layout, absolute_url(source), (), _sort(problems)))
+    require_whole([*problems, *find_losses(found)], where=source, allow_single=allow_single)
+
+
+def _sort(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    written = map(make_readable, problems)
+    return tuple(sorted(written, key=lambda problem: (problem.where, problem.kind, problem.message)))
 
 
 def _name_dataset(source: str, *, layout: str, dataset: str | None) -> str:
@@ -126,23 +174,32 @@ def _require_items(catalogue: Catalogue) -> Catalogue:
         where=catalogue.source,
         expected=f"a dataset of the layout '{catalogue.layout}'",
         got=", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no file at all",
-        remedy=f"first: {first.where}: {first.message}" if first else "check the address of the source",
+        remedy=f"first: {first.where}: {first.message}" if first else _explain_empty(catalogue.source),
     )
 
 
-def _require_pictures(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str, int], source: str) -> None:
+def _explain_empty(source: str) -> str:
+    """What to do about a source in which nothing was found."""
+    if "\\" in source or re.search(r"(^|/)[A-Za-z]:(/|$)", source):
+        return "is this a Windows path? Write it with '/', as this machine sees it"
+    if source != source.strip():
+        return "check the address of the source: it begins or ends with a blank"
+    return "check the address of the source"
+
+
+def _require_pictures(specs: Mapping[str, ItemSpec], found: ItemSpecs, *, source: str) -> None:
     """Stop early where a long table names pictures that are not there: a random sample of it has no item.
 
     Pictures that a listing has told are there.
     """
-    untold = [item_id for item_id, spec in specs.items() if spec.pictures[LEFT] not in sizes_bytes]
+    untold = [item_id for item_id, spec in specs.items() if spec.pictures[LEFT] not in found.sizes_bytes]
     if len(untold) < _SAMPLED_FROM_ITEMS:
         return
     # At random, as rows at equal distances may all be of one kind.
     sample = {item_id: specs[item_id] for item_id in random.Random(0).sample(untold, _SAMPLE_ITEMS)}
     first: Problem | None = None
-    for result in _probe_all(sample, sizes_bytes=sizes_bytes):
-        if isinstance(result, Item) or any(problem.kind != ImageMissingError.kind for problem in result):
+    for result in _probe_all(sample, found, pixels=AS_STORED):
+        if isinstance(result, Probed) or any(problem.kind != ImageMissingError.kind for problem in result):
             return
         first = first or result[0]
     if first:
@@ -155,28 +212,53 @@ def _require_pictures(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str
         )
 
 
-def _probe_all(specs: Mapping[str, ItemSpec], *, sizes_bytes: Mapping[str, int]) -> Iterator[ProbeResult]:
+def _probe_all(
+    specs: Mapping[str, ItemSpec], found: ItemSpecs, *, pixels: PixelOptions
+) -> Iterator[ProbeResult]:
     """The result for each spec, by item id, in the order given."""
 
     def probe(entry: tuple[str, ItemSpec]) -> ProbeResult:
-        return _probe(*entry, sizes_bytes=sizes_bytes)
+        return _probe(*entry, found, pixels=pixels)
 
     with ThreadPoolExecutor(_THREADS) as threads:
         for batch in partition_all(_BATCH_ITEMS, specs.items()):
             yield from threads.map(probe, batch)
 
 
-def _probe(item_id: str, spec: ItemSpec, *, sizes_bytes: Mapping[str, int]) -> ProbeResult:
+def _probe(item_id: str, spec: ItemSpec, found: ItemSpecs, *, pixels: PixelOptions) -> ProbeResult:
     refs: dict[str, ImageRef] = {}
+    traits: dict[str, PictureTraits] = {}
     problems: list[Problem] = []
     for role, url in (*spec.pictures.items(), *spec.auxiliary.items()):
         try:
-            refs[role] = probe_image(url, size_bytes=sizes_bytes.get(url))
+            size_bytes, revision = found.sizes_bytes.get(url), found.revisions.get(url, "")
+            refs[role], told = probe_picture(url, size_bytes=size_bytes, revision=revision)
+            traits |= {role: told} if role in spec.pictures else {}
         except (ImageError, StorageError) as error:
             message = f"the {role} picture of item '{spec.name}' cannot be read: {error.what}"
             got = f" ({error.got})" if error.got else ""
             problems.append(Problem(url, error.kind, message + got, error.remedy))
-    return _refusing_once(problems or _find_mismatches(spec, refs)) or _make_item(item_id, spec, refs)
+    problems = problems or _find_disagreements(spec, refs, traits, pixels) or _find_mismatches(spec, refs)
+    if problems:
+        return _refusing_once(problems)
+    ceilings = tuple(traits[role].ceiling for role in (LEFT, RIGHT, TARGET) if role in traits)
+    return Probed(_make_item(item_id, spec, refs, traits, pixels), ceilings if any(ceilings) else ())
+
+
+def _find_disagreements(
+    spec: ItemSpec, refs: Mapping[str, ImageRef], traits: Mapping[str, PictureTraits], pixels: PixelOptions
+) -> list[Problem]:
+    """Turned pictures have another size as well, so these come first."""
+    found = find_disagreements(
+        traits,
+        channels=refs[LEFT].channels,
+        to_srgb=pixels.to_srgb,
+        named_peak=spec.development != "" or (pixels.peak or spec.peak) is not None,
+    )
+    return [
+        Problem(refs[one.role].uri, one.error.kind, f"item '{spec.name}': {one.message}", one.remedy)
+        for one in found
+    ]
 
 
 def _refusing_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -216,7 +298,18 @@ def _describe(ref: ImageRef) -> str:
     return f"{ref.width} x {ref.height} {colour}, {ref.bit_depth} bit"
 
 
-def _make_item(item_id: str, spec: ItemSpec, refs: Mapping[str, ImageRef]) -> Item:
+def _make_item(
+    item_id: str,
+    spec: ItemSpec,
+    refs: Mapping[str, ImageRef],
+    traits: Mapping[str, PictureTraits],
+    pixels: PixelOptions,
+) -> Item:
+    left = traits[LEFT]
+    profiles = {found.profile for role, found in traits.items() if role != BLUR_TRUTH}
+    coloured = any(name_colours(profile, channels=refs[LEFT].channels) for profile in profiles)
+    peak = spec.peak if spec.peak is not None else left.peak
+    full = peak == 2 ** refs[LEFT].bit_depth - 1 and spec.peak is None
     return Item(
         id=item_id,
         left=refs[LEFT],
@@ -230,4 +323,7 @@ def _make_item(item_id: str, spec: ItemSpec, refs: Mapping[str, ImageRef]) -> It
         dp_axis=spec.dp_axis,
         development=spec.development,
         auxiliary={role: refs[role] for role in spec.auxiliary},
+        peak=None if full or spec.development else peak,
+        colour=name_colours(left.profile, channels=refs[LEFT].channels),
+        to_srgb=pixels.to_srgb and coloured,
     )

@@ -21,14 +21,14 @@ from typing import Final
 import numpy as np
 
 from ldp_core.blur import make_estimator
-from ldp_core.catalogue import load_pair, read_catalogue
+from ldp_core.catalogue import load_pair, read_catalogue, require_named_peak
 from ldp_core.deblur import DEBLURRERS, make_deblurrer
 from ldp_core.errors import CatalogueError
 from ldp_core.metrics import psnr_db, score_item, ssim, summarise
 from ldp_core.optics.kernels import FITTED_KERNELS, KernelFamily, KernelSpec
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.single_view import input_image
-from ldp_core.types import Item, MeanScore, Pair, Pixels, Score
+from ldp_core.types import AS_STORED, Item, MeanScore, Pair, PixelOptions, Pixels, Score
 
 GAIN_METRIC: Final = "psnr_gain_db"
 FAMILIES: Final[Mapping[str, KernelSpec]] = MappingProxyType(
@@ -47,7 +47,12 @@ _SIZE: Final = {"height": 320, "width": 480}
 
 
 def evaluate_restoration(
-    source: str, *, layout: str, deblurrers: Sequence[str], estimator: str = "disparity"
+    source: str,
+    *,
+    layout: str,
+    deblurrers: Sequence[str],
+    estimator: str = "disparity",
+    pixels: PixelOptions = AS_STORED,
 ) -> tuple[MeanScore, ...]:
     """Means of every measure, of the input, of external results, and of every deblurrer.
 
@@ -57,7 +62,9 @@ def evaluate_restoration(
         CatalogueError: the source has no item with a truth.
         SettingsError: there is no such method.
     """
-    items = [item for item in read_catalogue(source, layout=layout).items if item.target is not None]
+    catalogue = read_catalogue(source, layout=layout, pixels=pixels)
+    require_named_peak(catalogue)
+    items = [item for item in catalogue.items if item.target is not None]
     if not items:
         raise CatalogueError(
             "nothing here can be measured",

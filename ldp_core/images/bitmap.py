@@ -12,8 +12,10 @@ from typing import Any, BinaryIO, Final
 
 import imageio.v3
 import numpy as np
+from numpy.typing import NDArray
 
 from ldp_core.images.codec import Codec, PictureHeader, refuse_kind, report_damage
+from ldp_core.images.traits import PictureTraits
 
 _BMP_HEADER_BYTES: Final = 54
 _INFO_HEADER_BYTES: Final = 40  # the shortest since Windows 3; that of OS/2 has 12
@@ -24,7 +26,7 @@ _NETPBM_HEADER_BYTES: Final = 4096  # a real header has about 15 bytes, and a li
 _GAP: Final = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _NETPBM: Final = re.compile(rb"P([56])" + (_GAP + rb"(\d{1,9})") * 3 + rb"\s")
 _KINDS: Final = {"5": 1, "6": 3}
-_PEAKS: Final = {255: 8, 65535: 16}  # any other would be read as a darker picture
+_FULL_SCALES: Final = (255, 65535)
 
 
 def _read_bmp_header(file: BinaryIO) -> PictureHeader:
@@ -42,9 +44,19 @@ def _read_bmp_header(file: BinaryIO) -> PictureHeader:
     return PictureHeader(height=abs(height), width=width, channels=1 if grey else 3, bit_depth=8)
 
 
+def _require_colours(indices: NDArray[np.uint8], *, named: int) -> None:
+    """The decoder paints pixels whose colour the palette lacks black."""
+    if 0 < named <= indices.max():
+        raise report_damage(f"colour {indices.max()} in a BMP of {named} colours")
+
+
+def _count_colours(head: bytes) -> int:
+    """As the header says; 0 stands for all that the bits can tell apart."""
+    return int(struct.unpack_from("<I", head, 46)[0])
+
+
 def _is_grey(file: BinaryIO, position: int, head: bytes, bits: int) -> bool:
-    (named,) = struct.unpack_from("<I", head, 46)
-    count = min(named or 2**bits, 2**bits)
+    count = min(_count_colours(head) or 2**bits, 2**bits)
     file.seek(position)
     palette = file.read(count * _COLOUR_BYTES)
     if len(palette) < count * _COLOUR_BYTES:
@@ -59,6 +71,11 @@ def _decode_bmp(content: bytes) -> Any:
     row_bytes = (header.width * bits + 31) // 32 * 4
     if len(content) < start + row_bytes * header.height:
         raise report_damage("a BMP that is cut short")
+    if bits in _PALETTE_BITS:
+        rows = np.frombuffer(content, np.uint8, row_bytes * header.height, start).reshape(header.height, -1)
+        places = [rows >> shift & (2**bits - 1) for shift in range(8 - bits, -1, -bits)]
+        indices = np.stack(places, axis=-1).reshape(header.height, -1)[:, : header.width]
+        _require_colours(indices, named=_count_colours(content))
     pixels = imageio.v3.imread(content, extension=".bmp", plugin="pillow", mode="RGB")
     return pixels[..., 0] if header.channels == 1 else pixels
 
@@ -77,18 +94,20 @@ def _parse_netpbm(start: bytes) -> tuple[PictureHeader, int]:
     width, height, peak = (int(field) for field in match.groups()[1:])
     if not (width and height):
         raise report_damage(f"a size of {width} x {height}")
-    if peak not in _PEAKS:
-        raise refuse_kind(
-            f"PPM or PGM whose largest value is {peak}",
-            remedy="scale the whole dataset to 255 or 65535 by one factor, and store it again",
-        )
-    channels = _KINDS[match[1].decode()]
-    header = PictureHeader(height=height, width=width, channels=channels, bit_depth=_PEAKS[peak])
+    if not 0 < peak <= _FULL_SCALES[1]:
+        raise report_damage(f"a PPM or PGM whose largest value is {peak}")
+    header = PictureHeader(
+        height=height,
+        width=width,
+        channels=_KINDS[match[1].decode()],
+        bit_depth=8 if peak <= _FULL_SCALES[0] else 16,
+        traits=PictureTraits(peak=None if peak in _FULL_SCALES else peak),
+    )
     return header, match.end()
 
 
 def _decode_netpbm(content: bytes) -> Any:
-    """Taken from the bytes: Pillow, and so imageio, cut PPM of 16 bit to 8."""
+    """Taken from the bytes, values as they are: Pillow, and so imageio, cut PPM of 16 bit to 8."""
     header, start = _parse_netpbm(content[:_NETPBM_HEADER_BYTES])
     shape = header.height, header.width, header.channels
     end = start + int(np.prod(shape, dtype=np.int64)) * header.bit_depth // 8

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -18,12 +20,17 @@ from ldp_core.errors import (
     LdpError,
     ObjectMissingError,
 )
+from ldp_core.images.avif import AVIF
 from ldp_core.images.bitmap import BMP, NETPBM
 from ldp_core.images.codec import READABLE, Codec, PictureHeader, report_damage
+from ldp_core.images.jpeg2000 import JPEG2000
+from ldp_core.images.jpegxl import JPEGXL
 from ldp_core.images.lossy import JPEG, WEBP
 from ldp_core.images.numeric import EXR, NPY
 from ldp_core.images.png import PNG
+from ldp_core.images.scale import to_full_scale
 from ldp_core.images.tiff import TIFF
+from ldp_core.images.traits import UPRIGHT, PictureTraits, read_exif
 from ldp_core.images.unread import SIGNATURE_BYTES, refuse_unread
 from ldp_core.settings import Settings
 from ldp_core.types import ImageRef, Pixels
@@ -32,18 +39,25 @@ _CODECS: Final = {
     "png": PNG,
     "tiff": TIFF,
     "jpeg": JPEG,
+    "jpeg 2000": JPEG2000,
+    "jpeg xl": JPEGXL,
+    "avif": AVIF,
     "webp": WEBP,
     "bmp": BMP,
     "ppm": NETPBM,
     "npy": NPY,
     "exr": EXR,
 }
-_BY_MAGIC: Final = {magic: codec for codec in _CODECS.values() for magic in codec.magics}
 
 PICTURE_FORMATS: Final = tuple(name for name, codec in _CODECS.items() if codec.encode)
 """Names of the formats that are written."""
 
-_WINDOWS_PATH: Final = "is this a Windows path? Write it with '/', as this machine sees it"
+_ABSENT: Final = {
+    r".*\\": "is this a Windows path? Write it with '/', as this machine sees it",
+    r"(?!.*://)(.*/)?~[^/]*/": "'~' stands for no folder here: write the whole path",
+    r"(file://|(?!.*://)).*%[0-9A-Fa-f]{2}": "file addresses are taken as they stand: write what %20 means",
+}
+"""What a missing picture is answered with, by what its address holds."""
 _BLOCK_BYTES: Final = 4096  # holds the whole header of 500 in 501 pictures of public datasets
 
 
@@ -65,10 +79,35 @@ class ImageLimits(Settings):
 DEFAULT_LIMITS: Final = ImageLimits()
 
 
-def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> ImageRef:
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Pixels as the file holds them, whatever their full scale, and what the file says of them."""
+
+    pixels: Pixels
+    traits: PictureTraits
+
+
+def probe_image(
+    uri: str,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    size_bytes: int | None = None,
+    revision: str = "",
+) -> ImageRef:
+    """As `probe_picture`, without the traits."""
+    return probe_picture(uri, limits=limits, size_bytes=size_bytes, revision=revision)[0]
+
+
+def probe_picture(
+    uri: str,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    size_bytes: int | None = None,
+    revision: str = "",
+) -> tuple[ImageRef, PictureTraits]:
     """What the header of a picture says, read by small range reads; no pixel is decoded.
 
-    ``size_bytes`` is the encoded size where a listing has told it already; it saves a request.
+    ``size_bytes`` and ``revision`` are what a listing has told already; it saves a request.
 
     Raises:
         ImageMissingError: there is no such object.
@@ -78,20 +117,24 @@ def probe_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: i
         StorageError: the store refused or could not be reached.
     """
     with _image_errors(uri):
-        size = storage.size_of(uri) if size_bytes is None else size_bytes
+        size = size_bytes
+        if size is None:
+            entry = storage.entry_of(uri)
+            size, revision = entry.size_bytes, entry.revision
         _check_bytes(size, limits=limits)
         header = _read_header(io.BufferedReader(_RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
         _check_header(header, limits=limits)
-        if size < header.least_bytes:
-            raise report_damage(f"{size} bytes where the header announces {header.least_bytes}")
-    return ImageRef(
+        _check_length(size, header)
+    ref = ImageRef(
         uri=uri,
         height=header.height,
         width=header.width,
         channels=header.channels,
         bit_depth=header.bit_depth,
         size_bytes=size,
+        revision=revision,
     )
+    return ref, header.traits
 
 
 def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> Pixels:
@@ -99,10 +142,12 @@ def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: in
 
     ``size_bytes`` is the encoded size where it is known already; it saves a request.
 
-    An EXIF orientation is not applied: the views of a pair share it, and rotating them would turn the
-    dual-pixel axis. Colour profiles and gamma chunks are not applied either. Floating point in 0..1
-    becomes 16 bit (`ldp_core.images.codec.quantise`), sensor values of a DNG are developed
-    (`ldp_core.images.dng`).
+    Where the format says that full scale is less than that of the type (a PGM up to 4095, a TIFF of 12
+    bit), values are scaled to it exactly (`ldp_core.images.scale`). An EXIF orientation is not applied: the
+    views of a pair share it, and rotating them would turn the dual-pixel axis. Colour profiles and gamma
+    chunks are not applied either. Floating point in 0..1 becomes 16 bit (`ldp_core.images.codec.quantise`),
+    10 and 12 bit of JPEG 2000, JPEG XL and AVIF are spread over 16 bit (`ldp_core.images.codec.fill_range`),
+    sensor values of a DNG are developed (`ldp_core.images.dng`).
 
     Raises:
         ImageMissingError: there is no such object.
@@ -110,19 +155,35 @@ def read_image(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: in
         ImageFormatError: it is damaged, or of a kind that is not read.
         StorageError: the store refused or could not be reached.
     """
+    found = read_picture(uri, limits=limits, size_bytes=size_bytes)
+    return to_full_scale(found.pixels, found.traits.peak, where=uri)
+
+
+def read_picture(uri: str, *, limits: ImageLimits = DEFAULT_LIMITS, size_bytes: int | None = None) -> Picture:
+    """As `read_image`, with the values as the file holds them, and what it says of them."""
     with _image_errors(uri):
         _check_bytes(storage.size_of(uri) if size_bytes is None else size_bytes, limits=limits)
         content = storage.read_bytes(uri)
-    return decode_image(content, name=uri, limits=limits)
+    return _decode_picture(content, name=uri, limits=limits)
 
 
 def decode_image(content: bytes, *, name: str = "", limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
     """As `read_image`, from bytes in memory; ``name`` is what errors call the picture."""
+    found = _decode_picture(content, name=name, limits=limits)
+    return to_full_scale(found.pixels, found.traits.peak, where=name)
+
+
+def _decode_picture(content: bytes, *, name: str, limits: ImageLimits) -> Picture:
     with _image_errors(name):
         _check_bytes(len(content), limits=limits)
-        header = _read_header(io.BytesIO(content))
+        header, codec = _read_header(io.BytesIO(content)), _find_codec(content)
         _check_header(header, limits=limits)
-        return _shape_pixels(_find_codec(content).decode(content), header)
+        _check_length(len(content), header)
+        pixels, traits = _shape_pixels(codec.decode(content), header), header.traits
+        if codec.find_late_exif and traits.orientation == UPRIGHT:
+            exif = codec.find_late_exif(content)
+            traits = replace(traits, orientation=read_exif(exif).orientation if exif else UPRIGHT)
+    return Picture(pixels, traits)
 
 
 def encode_image(pixels: Pixels, format: str = "png") -> bytes:  # noqa: A002
@@ -167,6 +228,11 @@ def _check_header(header: PictureHeader, *, limits: ImageLimits) -> None:
         raise _too_large(f"at most {limits.max_pixels} pixels", got=got)
 
 
+def _check_length(size_bytes: int, header: PictureHeader) -> None:
+    if size_bytes < header.least_bytes:
+        raise report_damage(f"{size_bytes} bytes where the header announces {header.least_bytes}")
+
+
 def _too_large(expected: str, *, got: str) -> ImageTooLargeError:
     return ImageTooLargeError(
         "the picture is larger than allowed",
@@ -178,8 +244,8 @@ def _too_large(expected: str, *, got: str) -> ImageTooLargeError:
 
 def _find_codec(content: bytes) -> Codec:
     refuse_unread(content)  # first: a CR2 begins as a TIFF does
-    for magic, codec in _BY_MAGIC.items():
-        if content.startswith(magic):
+    for codec in _CODECS.values():
+        if content.startswith(codec.magics) or (codec.matches and codec.matches(content[:SIGNATURE_BYTES])):
             return codec
     raise ImageFormatError(
         "this is not a picture",
@@ -216,8 +282,10 @@ def _image_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except ObjectMissingError as error:
-        remedy = _WINDOWS_PATH if "\\" in uri else "check its address"
-        raise ImageMissingError("there is no such picture", where=uri, remedy=remedy) from error
+        remedy = error.remedy if error.got else _explain_absent(uri)
+        raise ImageMissingError(
+            "there is no such picture", where=uri, got=error.got, remedy=remedy
+        ) from error
     except LdpError as error:
         error.where = error.where or uri
         raise
@@ -227,6 +295,11 @@ def _image_errors(uri: str) -> Iterator[None]:
         damage = report_damage(f"{type(error).__name__}: {error}")
         damage.where = uri
         raise damage from error
+
+
+def _explain_absent(uri: str) -> str:
+    """What to do about a picture that is not there."""
+    return next((remedy for mark, remedy in _ABSENT.items() if re.match(mark, uri)), "check its address")
 
 
 class _RangeReader(io.RawIOBase):

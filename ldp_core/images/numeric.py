@@ -25,6 +25,9 @@ from ldp_core.images.codec import (
     report_damage,
     require_package,
 )
+from ldp_core.images.colour import SRGB, from_chromaticities
+from ldp_core.images.scale import FULL_SCALE
+from ldp_core.images.traits import PictureTraits
 
 _NPY_INTEGERS: Final = {"u1": 8, "u2": 16}
 _NPY_FLOATS: Final = {"f2", "f4", "f8"}
@@ -35,6 +38,7 @@ _CHANNEL_ORDERS: Final = (("Y",), ("R", "G", "B"), ("Y", "A"), ("R", "G", "B", "
 _EXR_TYPES: Final = {1: np.float16, 2: np.float32}
 # A dozen attributes of some hundred bytes are usual; the bounds end files whose header has no end.
 _MAX_ATTRIBUTES: Final = 1000
+_CHROMATICITIES_BYTES: Final = 32
 _MAX_ATTRIBUTE_BYTES: Final = 2**20
 _MAX_NAME_LETTERS: Final = 255
 
@@ -58,6 +62,7 @@ def _read_npy_header(file: BinaryIO) -> PictureHeader:
         channels=channels,
         bit_depth=_NPY_INTEGERS.get(kind, 16),
         least_bytes=start + math.prod(shape) * dtype.itemsize,
+        traits=PictureTraits(peak=FULL_SCALE if dtype.kind == "f" else None),
     )
 
 
@@ -92,7 +97,22 @@ def _read_exr_header(file: BinaryIO) -> PictureHeader:
     if right < left or bottom < top:
         raise report_damage(f"a size of {right - left + 1} x {bottom - top + 1}")
     channels = 3 if "R" in order else 1
-    return PictureHeader(height=bottom - top + 1, width=right - left + 1, channels=channels, bit_depth=16)
+    profile = _read_chromaticities(attributes.get("chromaticities", b"")) if channels == 3 else SRGB
+    return PictureHeader(
+        height=bottom - top + 1,
+        width=right - left + 1,
+        channels=channels,
+        bit_depth=16,
+        traits=PictureTraits(peak=FULL_SCALE, profile=profile),
+    )
+
+
+def _read_chromaticities(packed: bytes) -> bytes:
+    """Of red, green, blue and white; the curve is taken as that of sRGB, as of all values here."""
+    if len(packed) != _CHROMATICITIES_BYTES:
+        return SRGB
+    *primaries, white_x, white_y = struct.unpack("<8f", packed)
+    return from_chromaticities(tuple(primaries), (white_x, white_y))
 
 
 def _decode_exr(content: bytes) -> Any:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from ldp_core.errors import ImageFormatError
+from ldp_core.images.avif import is_avif
+from ldp_core.images.boxes import list_brands
 from ldp_core.images.codec import READABLE
 
 SIGNATURE_BYTES: Final = 64
 """Of the start of a file, enough to tell its format. Real `ftyp` boxes of pictures have 20 to 48 bytes."""
 
-_BOX_START: Final = 8  # size and name of the box `ftyp`; then its brand, a version, compatible brands
 _HEIC_BRANDS: Final = {
     b"heic",
     b"heix",
@@ -25,7 +26,6 @@ _HEIC_BRANDS: Final = {
     b"mif1",
     b"msf1",
 }
-_AVIF_BRANDS: Final = {b"avif", b"avis"}
 _TIFF_MAGICS: Final = (b"II*\0", b"MM\0*")
 
 
@@ -54,24 +54,8 @@ def refuse_unread(start: bytes) -> None:
             )
 
 
-def _starts_with(*magics: bytes) -> Callable[[bytes], bool]:
-    return lambda start: start.startswith(magics)
-
-
-def _brands(start: bytes) -> set[bytes]:
-    """Main and compatible brands of an ISO base media file (ISO/IEC 14496-12, 4.3); empty for any other."""
-    if start[4:_BOX_START] != b"ftyp":
-        return set()
-    end = min(len(start), int.from_bytes(start[:4], "big"))
-    return {start[place : place + 4] for place in range(_BOX_START, end, 4) if place != _BOX_START + 4}
-
-
-def _is_avif(start: bytes) -> bool:
-    return bool(_brands(start) & _AVIF_BRANDS)
-
-
 def _is_heic(start: bytes) -> bool:
-    return bool(_brands(start) & _HEIC_BRANDS)
+    return bool(list_brands(start) & _HEIC_BRANDS) and not is_avif(start)  # which may name mif1 as well
 
 
 def _is_cr2(start: bytes) -> bool:
@@ -79,30 +63,16 @@ def _is_cr2(start: bytes) -> bool:
 
 
 def _is_cr3(start: bytes) -> bool:
-    return b"crx " in _brands(start)
+    return b"crx " in list_brands(start)
 
 
 _RAW_REMEDY: Final = "convert it to DNG, with Adobe DNG Converter for example"
 
-# AVIF before HEIC: an AVIF may name the brand mif1, which both share.
 UNREAD_FORMATS: Final = (
-    UnreadFormat("AVIF", (".avif",), "convert it to PNG: avifdec IN.avif OUT.png", _is_avif),
     UnreadFormat(
         "HEIC", (".heic", ".heif", ".hif"), "convert it to PNG: heif-convert IN.heic OUT.png", _is_heic
     ),
     UnreadFormat("Canon CR2", (".cr2",), _RAW_REMEDY, _is_cr2),
     UnreadFormat("Canon CR3", (".cr3",), _RAW_REMEDY, _is_cr3),
-    UnreadFormat(
-        "JPEG XL",
-        (".jxl",),
-        "convert it to PNG: djxl IN.jxl OUT.png",
-        _starts_with(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
-    ),
-    UnreadFormat(
-        "JPEG 2000",
-        (".jp2", ".j2k", ".j2c", ".jpf", ".jpx"),
-        "convert it to TIFF: opj_decompress -i IN.jp2 -o OUT.tif",
-        _starts_with(b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
-    ),
 )
 """In the order in which they are told apart."""

@@ -41,7 +41,8 @@ The Pixel 4 ``defocus`` maps are unsigned. Measured against the disparity of the
 linearly with it, about 0.03 px per grey level; all content lies behind the focal plane, hardly any near it.
 """
 FIT_ROUNDS = 5
-"""As published for AI(1). More rounds change it by less than 1 % where a tenth of the pixels are outliers."""
+"""As published for AI(1). Where a tenth of drawn samples are outliers, it lies 4 to 7 % above the least
+absolute deviation (at most 16 % in 180 draws); after 20 rounds .1 to .3 % (at most 1.2 %)."""
 # As published: it bounds the weight of pixels that fit exactly.
 _LEAST_RESIDUAL = 1e-3
 

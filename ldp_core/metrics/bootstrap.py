@@ -61,18 +61,16 @@ def difference_interval(values: ArrayLike, baseline: ArrayLike) -> Interval:
     return mean_interval(ours - theirs)
 
 
-def interval_of_means(rows: ArrayLike, statistic: _Statistic | None = None) -> Interval:
+def interval_of_means(rows: ArrayLike, statistic: _Statistic) -> Interval:
     """The interval of something computed from means over items, such as the maximum of a mean curve.
 
     Args:
-        rows: one value per item, (n,), or a row of them, (n, k).
-        statistic: from means, (draws, k), to values, (draws,); the mean itself, if not given.
+        rows: a row of values per item, (n, k).
+        statistic: from means, (draws, k), to values, (draws,).
 
     Raises:
         MetricError: as for ``mean_interval``.
     """
-    if statistic is None:
-        return mean_interval(rows)
     table = np.asarray(rows, dtype=np.float64)
     _checked(table)
     items = np.arange(len(table))

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldp_core.errors import MetricError
-from ldp_core.metrics.bootstrap import Interval, interval_of_means
+from ldp_core.metrics.bootstrap import Interval, interval_of_means, mean_interval
 
 Mask = NDArray[np.bool_]
 Probability = NDArray[np.float32]
@@ -265,7 +265,7 @@ def summarise_rules(samples: Sequence[RuleSample]) -> dict[ThresholdRule, Interv
             _rows([s.pooled_published for s in samples]), f_of_counts
         ),
         ThresholdRule.P4: interval_of_means(curves, lambda means: means.max(axis=1)),
-        **{rule: interval_of_means(values) for rule, values in per_image.items()},
+        **{rule: mean_interval(values) for rule, values in per_image.items()},
     }
     return {rule: found[rule] for rule in ThresholdRule}
 

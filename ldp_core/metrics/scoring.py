@@ -260,7 +260,7 @@ def _protocol(
         bit_depth=bit_depth or pair.bit_depth,
         size=f"{width}x{height}",
         region=pair.score_region.name,
-        colour="rgb" if channels == 3 else "grey",
+        colour=("rgb" if channels == 3 else "grey") + (f" in {pair.colour}" if pair.colour else ""),
         alignment=alignment,
         variant=variant,
     )

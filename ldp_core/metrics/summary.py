@@ -124,12 +124,7 @@ def group_scores(scores: Iterable[Score]) -> dict[Key, dict[str, float]]:
     for score in pool_sizes(list(scores)):
         values = groups[score.metric, score.subject, score.protocol]
         if score.item in values:
-            raise MetricError(
-                "an item is scored twice under one protocol",
-                where=score.item,
-                got=f"{score.metric} of {score.subject}, {score.protocol.name}",
-                remedy="summarise the scores of one run at a time",
-            )
+            raise _scored_twice(score)
         values[score.item] = score.value
     return dict(groups)
 
@@ -227,11 +222,7 @@ def _index(scores: Iterable[Score]) -> dict[tuple[str, Key], Score]:
     for score in scores:
         place = score.item, (score.metric, score.subject, score.protocol)
         if place in found:
-            raise MetricError(
-                "an item is scored twice under one protocol",
-                where=score.item,
-                got=f"{score.metric} of {score.subject}, {score.protocol.name}",
-            )
+            raise _scored_twice(score)
         found[place] = score
     return found
 
@@ -278,6 +269,15 @@ def _compare(key: Key, pairs: ItemPairs) -> PairedMeans:
     metric, subject, protocol = key
     difference = MeanDifference(metric, subject, "first", protocol.name, *interval, n=len(pairs))
     return PairedMeans(mean_interval(first).mean, mean_interval(second).mean, difference)
+
+
+def _scored_twice(score: Score) -> MetricError:
+    return MetricError(
+        "an item is scored twice under one protocol",
+        where=score.item,
+        got=f"{score.metric} of {score.subject}, {score.protocol.name}",
+        remedy="take the scores of one run at a time",
+    )
 
 
 def _no_protocol(refusals: tuple[Refusal, ...]) -> MetricError:

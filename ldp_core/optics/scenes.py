@@ -93,14 +93,14 @@ def _paint_within(distance: Tensor, rng: Rng, *, paint: Painter) -> Tensor:
     return colour
 
 
-def make_scene(seed: int, *, size: tuple[int, int], kind: SceneKind | None = None) -> Scene:
-    """The scene of a seed.
+def make_scene(seed: int | Rng, *, size: tuple[int, int], kind: SceneKind | None = None) -> Scene:
+    """The scene of a seed, or of what a generator draws next.
 
     Args:
         size: (height, width) in pixels.
         kind: the layout; None draws one at random.
     """
-    rng = Rng.from_seed(seed)
+    rng = seed if isinstance(seed, Rng) else Rng.from_seed(seed)
     drawn = rng.choice(list(SceneKind))
     canvas = _LAYOUTS[kind or drawn](rng, *size)
     nearness = canvas.nearness.clamp(0, 1)

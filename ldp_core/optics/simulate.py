@@ -16,7 +16,7 @@ from ldp_core.errors import SettingsError
 from ldp_core.optics.kernels import KernelFamily, KernelSpec
 from ldp_core.optics.layered import Surface, flatten_surfaces, render_surfaces
 from ldp_core.optics.render import render_frame, render_views
-from ldp_core.optics.rng import Rng
+from ldp_core.optics.rng import Rng, derive_seed
 from ldp_core.optics.scenes import FARTHEST_M, NEAREST_M, Scene, SceneKind, make_scene
 from ldp_core.optics.sensor import Sensor, expose_views, quantise
 from ldp_core.optics.thin_structures import LARGEST_COC_PX, make_thin_structures
@@ -33,6 +33,8 @@ DEFAULT_MIX = (
     KernelSpec(family=KernelFamily.BUTTERWORTH, order=3, beta=0.4),
 )
 """Around what fits real cameras best, no single form for a network to specialise on."""
+# Streams of one photograph: a setting that changes the draws of one leaves the others as they are.
+_CAMERA, _SCENE, _NOISE = range(3)
 
 
 class Lens(Settings):
@@ -88,10 +90,10 @@ _OF_THIN_STRUCTURES: dict[str, Any] = {
 
 
 class SimulationSettings(Settings):
-    """What the simulated photographs are like. Every photograph draws from these by its own seed."""
+    """What the simulated photographs are like. Every photograph draws from these by seed and number."""
 
     seed: int = Field(default=0, ge=0)
-    """Added to the number of each photograph."""
+    """Of the set: sets of two seeds have no scene, texture or noise in common."""
     height: int = Field(default=560, ge=16, le=8192)
     width: int = Field(default=840, ge=16, le=8192)
     scene: SceneSet = SceneSet.MIXED
@@ -159,7 +161,7 @@ def simulate(
     *,
     device: torch.device | str = "cpu",
 ) -> SimulatedBatch:
-    """Photographs by number; a number always gives the same photograph under the same settings.
+    """Photographs by number, from 0 on; under the same settings a number always gives the same photograph.
 
     Raises:
         SettingsError: a kernel of the mix cannot be used.
@@ -195,7 +197,7 @@ def simulate_pair(number: int, settings: SimulationSettings | None = None, *, it
         quantise(view[0], bit_depth=settings.bit_depth) for view in (batch.left, batch.right, batch.sharp)
     )
     return Pair(
-        id=item_id or f"simulated/{settings.seed + number:06d}",
+        id=item_id or f"simulated/{settings.seed}/{number:06d}",
         left=left,
         right=right,
         target=target,
@@ -248,17 +250,17 @@ def _stack(photographs: Sequence[SimulatedBatch]) -> SimulatedBatch:
 
 
 def _plan_photograph(number: int, settings: SimulationSettings) -> _Plan:
-    rng = Rng.from_seed(settings.seed + number)
+    rng = Rng.from_key(settings.seed, number, _CAMERA)
     kind, kernel = rng.choice(settings.scenes), rng.choice(settings.kernels)
     margin = _margin_px(settings)
     size = settings.height + 2 * margin, settings.width + 2 * margin
-    scene = make_scene(rng.integer(0, 2**31), size=size, kind=kind)
+    scene = make_scene(Rng.from_key(settings.seed, number, _SCENE), size=size, kind=kind)
     return _Plan(
         scene=scene,
         coc_px=_focus(scene.depth_m, rng, settings),
         kernel=kernel,
         sensor=_draw_sensor(rng, settings.sensor),
-        noise_seed=rng.integer(0, 2**31),
+        noise_seed=derive_seed(settings.seed, number, _NOISE),
     )
 
 

@@ -100,7 +100,7 @@ def paint_bricks(rng: Rng, height: int, width: int) -> Tensor:
     shifted = x + (row % 2) * wide * 0.5
     edge = torch.minimum(_edge_distance(y.expand(-1, width), tall), _edge_distance(shifted, wide))
     # A table of 997 shades, a prime, and strides of 31 and 17: neighbouring bricks never share a shade.
-    shade = torch.rand(997, generator=rng.generator)[((shifted / wide).floor() * 31 + row * 17).long() % 997]
+    shade = rng.uniforms(997)[((shifted / wide).floor() * 31 + row * 17).long() % 997]
     relief = 0.1 * spectral_noise(rng, height, width, exponent=0.9)
     bricks = blend_palette(draw_palette(rng, 3), 0.25 + 0.5 * shade + relief)
     mortar = rng.uniform(0.35, 0.8) * (1 + relief)
@@ -116,7 +116,7 @@ def paint_wood(rng: Rng, height: int, width: int) -> Tensor:
     rings = torch.sin(y / rng.uniform(2.5, 6) + 2.5 * stretched)
     plank = rng.uniform(26, 60)
     seam = (_edge_distance(y, plank) - 0.2).clamp(0, 1)
-    shade = torch.rand(64, generator=rng.generator)[(y / plank).floor().long() % 64]
+    shade = rng.uniforms(64)[(y / plank).floor().long() % 64]
     hue = rng.uniform(0.04, 0.11)
     tones = [colorsys.hsv_to_rgb(hue, s, v) for s, v in ((0.62, 0.25), (0.55, 0.5), (0.42, 0.76))]
     place = 0.3 + 0.4 * shade + 0.1 * rings + 0.1 * stretched

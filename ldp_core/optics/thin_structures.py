@@ -198,7 +198,7 @@ def _stripes(
     across = (x - width / 2) * math.cos(angle) + (y - height / 2) * math.sin(angle)
     place = across / period_px + rng.uniform(0, 1)
     index = place.round()
-    lots = torch.rand(2, _LOTS, generator=rng.generator)[:, index.long() % _LOTS]
+    lots = rng.uniforms(2 * _LOTS).view(2, _LOTS)[:, index.long() % _LOTS]
     offset = (place - index - jitter * (2 * lots[0] - 1)) * period_px
     thick = thickness_px[0] + (thickness_px[1] - thickness_px[0]) * lots[1]
     return offset.abs() - thick / 2

@@ -74,8 +74,11 @@ def write_comparison(
     changes: Sequence[StageChange],
     gains: Sequence[ItemChange],
     losses: Sequence[ItemChange],
+    other_content: Sequence[str] = (),
 ) -> str:
     """Write the page below ``url``, beside the pictures of the items; returns its address.
+
+    ``other_content``: items, with their versions, that are not compared because their sources changed.
 
     Raises:
         StorageError: the place cannot be written.
@@ -87,6 +90,7 @@ def write_comparison(
         second=runs[1],
         paired=paired,
         changes=changes,
+        other_content=other_content,
         sections=[("Largest gains", gains), ("Largest losses", losses)],
         rows=rows,
         lead=state_result(rows),

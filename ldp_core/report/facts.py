@@ -12,6 +12,7 @@ from typing import Any, Final
 from rich.filesize import decimal
 
 from ldp_core.archive import stage_key
+from ldp_core.catalogue import group_problems
 from ldp_core.report.measures import Measure, count_items, measure_of, order_of_metric
 from ldp_core.report.model import PAIR, ReportItem, name_route, route_of, stages_by_route
 from ldp_core.types import (
@@ -23,6 +24,7 @@ from ldp_core.types import (
     RunSummary,
     Score,
     ScoringProtocol,
+    SourceChanges,
     StageSpec,
 )
 
@@ -68,16 +70,23 @@ class ProtocolUse:
     items: int
 
 
-def describe_dataset(catalogue: Catalogue, digests: Mapping[str, str] | None = None) -> list[Fact]:
+def describe_dataset(
+    catalogue: Catalogue,
+    digests: Mapping[str, str] | None = None,
+    changes: SourceChanges = SourceChanges(),  # noqa: B008, frozen
+) -> list[Fact]:
     """What a dataset is: where from, how many items of which kind, what truth comes with them.
 
-    ``digests``: the digest of the archived pixels of each item that came through.
+    ``digests``: the digest of the archived pixels of each item that came through. ``changes``: what became of
+    the sources since the run before.
     """
     items = catalogue.items
     facts = [
         Fact("Source", catalogue.source, code=True),
         Fact("Layout", catalogue.layout),
         *_count_routes(catalogue),
+        Fact("Changed since the run before", _name_items(changes.changed, changes.changed_items)),
+        Fact("Vanished since the run before", _name_items(changes.vanished, changes.vanished_items)),
         Fact("Size", _list_sizes(items)),
         Fact("Pixels", _list_values(_name_pixels(item.left) for item in items)),
         Fact("Target", _share(items, [item for item in items if item.target], detail=_note_shift(items))),
@@ -108,6 +117,7 @@ def describe_run(run: RunSummary, items: Sequence[ReportItem]) -> dict[str, Any]
         "protocols": _list_protocols(items),
         "measures": _list_measures(run, items),
         "stages": _list_stages(run),
+        "problem_kinds": group_problems(run.problems),
     }
 
 
@@ -198,6 +208,12 @@ def _count_routes(catalogue: Catalogue) -> list[Fact]:
     pairs = f"{counts.pop(PAIR, 0):,}" + (f", {refused:,} more refused" if refused else "")
     named = [Fact(name_route(route, 2).capitalize(), f"{n:,}") for route, n in sorted(counts.items())]
     return [Fact(name_route(PAIR, 2).capitalize(), pairs), *named]
+
+
+def _name_items(count: int, examples: Sequence[str]) -> str:
+    """A count with a few ids; empty of none."""
+    more = " and others" if count > MOST_VALUES else ""
+    return f"{count_items(count)}: {', '.join(examples[:MOST_VALUES])}{more}" if count else ""
 
 
 def _list_sizes(items: Iterable[Item]) -> str:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ldp_core.deblur.bdir import BdirDeblurSettings, restore_image
 from ldp_core.deblur.bdir_network import DEEP, LIGHT, SMALL, BdirNetwork, BdirSettings, Latent, from_ldp
 from ldp_core.training.entry import SOURCE_LICENCES, Provenance, TrainingEntry, TrainOptions
-from ldp_core.training.frames import FrameCache
+from ldp_core.training.frames import FrameCache, require_other_frames
 from ldp_core.training.options import OptionGroup, shorten
 from ldp_core.training.scenes import draw_window
 from ldp_core.training.sources import Image
@@ -243,7 +243,9 @@ def _open_task(options: BdirOptions) -> BdirTask:
     caches = [FrameCache(folder) for folder in options.cache]
     form = {**SIZES[options.size].model_dump(), "interference": not options.plain}
     settings = BdirSettings.parse(form)
-    samples = {folder.name: single_samples(FrameCache(folder)) for folder in options.hold_out}
+    hold_out = [FrameCache(folder) for folder in options.hold_out]
+    require_other_frames([cache.seed for cache in caches], hold_out)
+    samples = {cache.folder.name: single_samples(cache) for cache in hold_out}
     return BdirTask(
         settings,
         options.pick(BdirBatchSettings),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -270,6 +270,28 @@ class FrameCache:
             )
         header: dict[str, Any] = json.loads(path.read_text())
         return header
+
+
+def require_other_frames(trained_on: Collection[int], hold_out: Sequence[FrameCache]) -> None:
+    """Refuse a hold-out that holds frames of the training.
+
+    Caches of one seed draw the same pictures and places, whatever their lenses.
+
+    Args:
+        trained_on: seeds of the caches that are trained on.
+
+    Raises:
+        SettingsError: a hold-out has the seed of a cache that is trained on.
+    """
+    for cache in hold_out:
+        if cache.seed in trained_on:
+            raise SettingsError(
+                "the hold-out holds frames that are trained on",
+                where=str(cache.folder),
+                expected="a cache of another seed than those that are trained on",
+                got=f"seed {cache.seed}",
+                remedy="render other frames: ldp train cache FOLDER --seed N",
+            )
 
 
 def take_views(

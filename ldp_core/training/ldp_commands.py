@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ldp_core.blur.clip_model import load_clip
 from ldp_core.deblur.ldp_network import LIGHT, PUBLISHED, SMALL, LdpNetwork, NetworkSettings
+from ldp_core.errors import SettingsError
 from ldp_core.optics.kernels import KernelFamily
 from ldp_core.tensors import choose_device
 from ldp_core.training.entry import (
@@ -21,7 +22,7 @@ from ldp_core.training.entry import (
     WeightsOptions,
     export,
 )
-from ldp_core.training.frames import FIELD_CAMERA, FrameCache, FrameSettings
+from ldp_core.training.frames import FIELD_CAMERA, FrameCache, FrameSettings, require_other_frames
 from ldp_core.training.ldp import ClipLoss, LdpBatchSettings, LdpFitSettings, LdpTask, measure_sets
 from ldp_core.training.options import ARGUMENT, Command, CommandOptions, OptionGroup
 from ldp_core.training.session import RunFolder
@@ -30,7 +31,7 @@ from ldp_core.training.validation import ValidationSample, pair_samples, read_pa
 
 SIZES = {"light": LIGHT, "small": SMALL, "large": NetworkSettings(), "published": PUBLISHED}
 HOLD_OUT_FRAMES = 12
-# Far from any seed that a person types, so that no frame is trained on as well.
+# Far from any seed that a person types; training with it is refused, so that no frame is trained on as well.
 HOLD_OUT_SEED = 1_000_003
 
 
@@ -122,6 +123,13 @@ def _prepare(options: LdpOptions) -> Iterator[str]:
     """Frames to train on, and a hold-out of others, where none are given."""
     if options.cache:
         return
+    if options.seed == HOLD_OUT_SEED:
+        raise SettingsError(
+            "this seed is that of the hold-out",
+            where="--seed",
+            got=str(options.seed),
+            remedy="take another seed",
+        )
     sources, (cache, hold_out) = _find(options), _folders(options)
     yield from _render(hold_out, sources, options, frames=HOLD_OUT_FRAMES, seed=HOLD_OUT_SEED)
     yield from _render(cache, sources, options, frames=options.frames, seed=options.seed)
@@ -143,13 +151,17 @@ def _open_task(options: LdpOptions) -> LdpTask:
         options.pick(LdpFitSettings),
         frames,
         options.pick(LdpBatchSettings),
-        samples=_open_samples(options, kept),
+        samples=_open_samples(options, kept, trained_on=[frames.seed]),
         clip_loss=_open_clip(options) if options.clip_weight else None,
     )
 
 
-def _open_samples(options: MeasureOptions, hold_out: Sequence[Path]) -> dict[str, list[ValidationSample]]:
-    simulated = {folder.name: pair_samples(FrameCache(folder)) for folder in hold_out}
+def _open_samples(
+    options: MeasureOptions, hold_out: Sequence[Path], *, trained_on: Collection[int]
+) -> dict[str, list[ValidationSample]]:
+    caches = [FrameCache(folder) for folder in hold_out]
+    require_other_frames(trained_on, caches)
+    simulated = {cache.folder.name: pair_samples(cache) for cache in caches}
     return dict(read_pairs(text) for text in options.measure) | simulated
 
 
@@ -185,8 +197,9 @@ def _fill_cache(options: CacheOptions) -> Iterator[str]:
 
 
 def _export(options: ExportOptions) -> Iterator[str]:
-    settings = RunFolder(options.folder).load()["network_settings"]
-    samples = _open_samples(options, options.hold_out)
+    runs = [RunFolder(folder).load() for folder in (options.folder, *options.also)]
+    settings, seeds = runs[0]["network_settings"], [run["frames"]["seed"] for run in runs]
+    samples = _open_samples(options, options.hold_out, trained_on=seeds)
     yield export(
         options,
         options.folder,

@@ -15,6 +15,7 @@ from ldp_core.archive import Archive
 from ldp_core.blur import make_estimator
 from ldp_core.deblur import make_deblurrer
 from ldp_core.errors import (
+    ArchiveError,
     BlurMapError,
     ImageFormatError,
     LdpError,
@@ -196,4 +197,14 @@ def test_scores_of_equal_pictures_and_of_others(views: tuple[Pixels, Pixels]) ->
 
 
 def test_an_archive_is_opened_by_its_address(tmp_path: Path) -> None:
-    assert ldp_core.open_archive(str(tmp_path)) == Archive(str(tmp_path))
+    (tmp_path / "archive" / "frames").mkdir(parents=True)
+    url = str(tmp_path / "archive")
+    assert ldp_core.open_archive(url) == Archive(url)
+
+
+@pytest.mark.parametrize("name", ["nothing", "empty", "file"])
+def test_an_address_without_an_archive_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_bytes(b"..")
+    with pytest.raises(ArchiveError, match="no archive"):
+        ldp_core.open_archive(str(tmp_path / name))

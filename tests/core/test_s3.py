@@ -13,7 +13,7 @@ from s3fs import S3FileSystem
 
 from ldp_core import storage
 from ldp_core.errors import ObjectMissingError, StorageError
-from ldp_core.s3 import ATTEMPTS
+from ldp_core.s3 import ATTEMPTS, list_s3, list_s3_folder
 
 VERBS: dict[str, Callable[[str], object]] = {
     "read": storage.read_bytes,
@@ -169,6 +169,63 @@ def test_a_page_of_a_listing_that_fails_is_asked_for_again(s3: str, proxied_s3: 
     proxied_s3.faults = [Fault("503", path="list-type", times=2)]
     assert list(storage.list_objects(s3)) == ["a/0", "a/1", "a/2"]
     assert len(proxied_s3.spoilt) == 2
+
+
+@pytest.fixture(scope="module")
+def long_folder(s3_server: S3Server) -> str:
+    """The address of a bucket with more objects than one page of a listing, one in a folder of its own."""
+    bucket, client = s3_server.make_bucket(), s3_server.open()
+    client.pipe({f"{bucket}/a/{n:04}": b"1" for n in range(1003)} | {f"{bucket}/a/z/last": b"1"})
+    return f"s3://{bucket}"
+
+
+LISTINGS = [storage.list_sizes, storage.list_entries, storage.list_folder]
+
+
+def test_a_listing_of_more_than_one_page_is_whole(long_folder: str, s3: str, proxied_s3: FaultProxy) -> None:
+    assert len(storage.list_sizes(long_folder)) == 1004
+    found = storage.list_folder(f"{long_folder}/a")
+    assert (len(found.objects), found.folders) == (1003, ("z",))
+    assert len(proxied_s3.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "listing"),
+    [(kind, storage.list_sizes) for kind in ("403", "500", "reset", "cut", "no list", "same mark")]
+    + [("403", storage.list_folder), ("no mark", storage.list_folder), ("no mark", storage.list_entries)],
+)
+def test_a_page_in_the_middle_that_fails_is_an_error(
+    long_folder: str, s3: str, proxied_s3: FaultProxy, kind: Kind, listing: Callable[[str], object]
+) -> None:
+    """Never a shorter list: its items would lose views, or be taken for gone."""
+    proxied_s3.faults = [Fault(kind, path="continuation-token", times=1000)]
+    with pytest.raises(StorageError) as caught:
+        listing(f"{long_folder}/a")
+    assert not isinstance(caught.value, ObjectMissingError)
+    assert proxied_s3.spoilt
+
+
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_an_answer_that_is_no_listing_is_no_empty_one(
+    s3: str, proxied_s3: FaultProxy, listing: Callable[[str], object]
+) -> None:
+    proxied_s3.faults = [Fault("no list", path="list-type", times=1000)]
+    with pytest.raises(StorageError, match="page of a listing is missing"):
+        listing(f"{s3}/a")
+
+
+def test_marks_of_folders_are_no_objects(s3: str, s3_server: S3Server) -> None:
+    """Consoles make objects named `left/` of no bytes."""
+    rows = [{"Key": key, "Size": size} for key, size in (("a/", 0), ("a/left/", 0), ("a/left/1", 1))]
+    page = {"IsTruncated": False, "Contents": rows}
+
+    class Client:
+        req_kw: dict[str, str] = {}  # noqa: RUF012
+        split_path = staticmethod(lambda path: (*path.split("/", 1), None))
+        call_s3 = staticmethod(lambda *_, **__: page)
+
+    assert list(list_s3(Client(), "bucket/a")) == ["bucket/a/left/1"]
+    assert list(list_s3_folder(Client(), "bucket/a")[1]) == ["1"]
 
 
 @pytest.mark.parametrize("kind", ["503", "reset", "cut"])

@@ -6,10 +6,12 @@ import errno
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -129,6 +131,112 @@ def test_links_to_folders_are_followed_and_loops_end(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("x")
     assert storage.list_sizes(str(tmp_path / "link")) == expected
     assert storage.list_folder(str(tmp_path / "x")).folders == ("linked", "own", "self")
+
+
+@pytest.mark.parametrize("count", [2, 10])
+def test_folders_with_links_to_each_other_are_listed_once_per_way_or_refused(
+    count: int, tmp_path: Path
+) -> None:
+    """Ten of them lead to each other in ten million ways."""
+    for here in range(count):
+        storage.write_bytes(str(tmp_path / f"{here}" / "a"), b"..")
+        for other in {*range(count)} - {here}:
+            (tmp_path / f"{here}" / f"to{other}").symlink_to(f"../{other}")
+    if count == 2:
+        assert list(storage.list_sizes(str(tmp_path))) == ["0/a", "0/to1/a", "1/a", "1/to0/a"]
+        return
+    begin = perf_counter()
+    with pytest.raises(StorageError, match="again and again"):
+        storage.list_sizes(str(tmp_path))
+    assert perf_counter() - begin < 20
+
+
+def test_one_folder_may_be_linked_from_many(tmp_path: Path) -> None:
+    for number in range(8):
+        storage.write_bytes(str(tmp_path / "white" / f"{number}" / "a"), b"..")
+    for number in range(300):
+        (tmp_path / f"scene{number}").mkdir()
+        (tmp_path / f"scene{number}" / "white").symlink_to("../white")
+    assert len(storage.list_sizes(str(tmp_path))) == 8 * 301
+
+
+def test_links_that_lead_nowhere_say_so(tmp_path: Path) -> None:
+    storage.write_bytes(str(tmp_path / "file"), b"..")
+    for name, target in {"gone": "nowhere", "round": "round", "through": "file/below"}.items():
+        (tmp_path / name).symlink_to(target)
+        entry = storage.list_entries(str(tmp_path))[name]
+        assert (entry.size_bytes, entry.size_known) == (0, False)
+        for verb in (storage.read_bytes, storage.size_of):
+            with pytest.raises(ObjectMissingError) as caught:
+                verb(str(tmp_path / name))
+            assert caught.value.got == f"a symbolic link to '{target}', where nothing is"
+    assert storage.list_entries(str(tmp_path))["file"].size_known
+
+
+class FaultyServer(SimpleHTTPRequestHandler):
+    """Serves a folder, and fails where it is told to: with a status, or by closing the connection."""
+
+    fault: tuple[str, int] = ("", 0)
+
+    def do_GET(self) -> None:
+        place, status = self.fault
+        if not (place and place in self.path):
+            super().do_GET()
+        elif status:
+            self.send_error(status)
+        else:
+            self.close_connection = True
+
+    def log_message(self, *arguments: Any) -> None:
+        """Nothing is printed."""
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(FaultyServer, "fault", ("", 0))
+    for name in ("top", "x/1", "x/deep/2"):
+        storage.write_bytes(str(tmp_path / name), b"..")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(FaultyServer, directory=str(tmp_path))) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_folders_of_an_http_server_are_listed(served: str) -> None:
+    assert list(storage.list_sizes(served)) == ["top", "x/1", "x/deep/2"]
+    assert not any(entry.size_known for entry in storage.list_entries(served).values())
+    assert list(storage.list_sizes(f"{served}/nowhere")) == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 0])
+def test_a_folder_of_an_http_server_that_cannot_be_listed_is_an_error(
+    served: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FaultyServer, "fault", ("/x/deep", status))
+    with pytest.raises(StorageError) as caught:
+        storage.list_sizes(served)
+    assert not isinstance(caught.value, ObjectMissingError)
+
+
+def test_a_listing_that_breaks_off_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of a network file system whose server goes away between two entries."""
+    storage.write_bytes(str(tmp_path / "1"), b"..")
+    scan = os.scandir
+
+    @contextmanager
+    def break_off(path: Any) -> Iterator[Any]:
+        def entries(found: Any) -> Iterator[Any]:
+            yield next(found)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+        with scan(path) as found:
+            yield entries(found)
+
+    monkeypatch.setattr(os, "scandir", break_off)
+    for listing in (storage.list_sizes, storage.list_entries):
+        with pytest.raises(StorageError):
+            listing(str(tmp_path))
 
 
 def test_a_file_holds_no_objects(tmp_path: Path) -> None:

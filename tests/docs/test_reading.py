@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
+import zarr.errors
 from doc_blocks import ROOT, read_blocks
 
 from ldp_core.archive import Archive
@@ -69,6 +71,47 @@ def test_an_empty_chunk_is_noticed_by_the_example_and_by_the_package(place: Path
         names["open_item"](str(copy))
     with pytest.raises(ItemDamagedError):
         Archive(str(tmp_path / "archive")).read_pair("d/0")
+
+
+def copy_frames(place: Path, folder: Path) -> tuple[Path, Path]:
+    """A copy of the frames of an item, and its chunk object."""
+    copy = Path(shutil.copytree(place / "archive" / "frames" / "dataset" / "0", folder / "copy"))
+    return copy, copy / "c.0.0.0.0"
+
+
+def test_readers_notice_what_the_archive_page_says(place: Path, tmp_path: Path) -> None:
+    copy, chunk = copy_frames(place, tmp_path)
+    content = chunk.read_bytes()
+    array = zarr.open_array(copy, mode="r")
+
+    chunk.write_bytes(b"")
+    assert not array[:].any()  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match="checksum"):
+        array[0, :1]
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 4
+    chunk.write_bytes(flipped)
+    with pytest.raises(ValueError, match="checksum"):
+        array[:]
+    chunk.unlink()
+    assert not array[:].any()  # type: ignore[union-attr]
+    with pytest.raises(zarr.errors.ContainsArrayError):
+        xr.open_zarr(copy, consolidated=False)
+
+
+@pytest.mark.parametrize("damage", ["empty", "missing"])
+def test_the_first_example_of_the_archive_page_checks_the_digest(
+    place: Path, tmp_path: Path, damage: str
+) -> None:
+    copy, chunk = copy_frames(place, tmp_path)
+    example = read_blocks("infra/archive-format.md", "python")[0].text
+    code = example.replace("archive/frames/canon-dpdd/1p0a0984", str(copy))
+    assert code != example
+    exec(code, sound := dict[str, Any]())
+    assert sound["left"].any()
+    chunk.write_bytes(b"") if damage == "empty" else chunk.unlink()
+    with pytest.raises(ValueError, match=r"is damaged|checksum"):
+        exec(code, {})
 
 
 def test_every_file_of_a_run_is_named(inside: Path) -> None:

@@ -118,7 +118,7 @@ def test_leftovers_of_stopped_writers_go_after_the_grace_period(archive: Path) -
     assert before.keys() - contents_of(archive).keys() == set(old)
 
 
-def test_strangers_and_what_was_set_aside_are_left_alone(archive: Path) -> None:
+def test_unknown_files_and_corrupt_objects_kept_by_a_repair_are_left_alone(archive: Path) -> None:
     for name in ("readme.txt", "blur/notes.txt", "rotten/20260101t000000z-eeeeee/frames/set/0/zarr.json"):
         (archive / name).parent.mkdir(parents=True, exist_ok=True)
         (archive / name).write_bytes(b"mine")

@@ -135,6 +135,16 @@ def test_a_decompression_bomb_takes_no_memory(bomb: bytes) -> None:
         tracemalloc.stop()
 
 
+def test_a_jpeg_too_short_for_its_size_takes_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageFormatError, match="announces"):
+            decode_image(jpeg_bomb(15_000))
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_bomb_within_the_limits_of_a_header_that_lies_small() -> None:
     """A deflate strip that unpacks to far more than its picture is refused or cut, not unpacked."""
     strip = zlib.compress(bytes(50_000_000), 9)

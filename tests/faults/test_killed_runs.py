@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,8 +39,8 @@ def start(dataset: Path, tmp_path: Path) -> Iterator[Callable[[], subprocess.Pop
     """Start `ldp restore` on the dataset in a process group of its own."""
     started: list[subprocess.Popen[str]] = []
 
-    def start_run() -> subprocess.Popen[str]:
-        command = [LDP, "restore", dataset, "--archive", tmp_path / "archive", "--workers", "1", "--json"]
+    def start_run(source: Path = dataset) -> subprocess.Popen[str]:
+        command = [LDP, "restore", source, "--archive", tmp_path / "archive", "--workers", "1", "--json"]
         pipe = subprocess.PIPE
         run = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
         started.append(run)
@@ -117,3 +118,40 @@ def test_two_runs_at_once_agree(start: Callable[[], Any], tmp_path: Path) -> Non
     assert first["metrics"] == second["metrics"]
     assert first["items"]["quarantined"] == second["items"]["quarantined"] == 0
     assert_whole(tmp_path / "archive")
+
+
+@pytest.fixture
+def changed(dataset: Path, start: Callable[..., Any], tmp_path: Path) -> Path:
+    """A copy of the dataset that was restored, and of which two items have changed since."""
+    source = Path(shutil.copytree(dataset, tmp_path / "dataset"))
+    finish(start(source))
+    for number in (0, 1):
+        pair = simulate_pair(PAIRS + number, SimulationSettings(height=160, width=192))
+        for view, pixels in pair.views.items():
+            (source / view / f"{number}.png").write_bytes(encode_image(pixels, format="png"))
+    return source
+
+
+def versions_of(archive: Path, summary: dict[str, Any]) -> dict[str, int]:
+    lines = (archive / "runs" / summary["run_id"] / "items.jsonl").read_text().splitlines()
+    return {row["item"]: row["version"] for row in map(json.loads, lines)}
+
+
+def test_a_run_killed_while_it_archives_new_versions_goes_on(
+    start: Callable[..., Any], changed: Path, tmp_path: Path
+) -> None:
+    archive, expected = tmp_path / "archive", {f"dataset/{n}": 2 if n < 2 else 1 for n in range(PAIRS)}
+    run = start(changed)
+    wait_for("frames/dataset/*@2/zarr.json", archive, run)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert_whole(archive)
+
+    summaries = [finish(run) for run in (start(changed), start(changed))]  # two at once
+    assert [versions_of(archive, summary) for summary in summaries] == [expected] * 2
+    assert [summary["sources"]["changed"] for summary in summaries] == [2, 2]
+    assert summaries[0]["metrics"] == summaries[1]["metrics"]
+    assert [summary["items"]["quarantined"] for summary in summaries] == [0, 0]
+    assert_whole(archive)
+    assert finish(start(changed))["items"]["skipped"] == PAIRS
+    assert not list(archive.glob("frames/dataset/*@3"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,8 +63,77 @@ def test_plan_tells_what_is_to_do(dataset: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "archive").exists()
 
 
+@pytest.fixture
+def lost(dataset: Path) -> Path:
+    """Three pairs, a split of two items that lost their right views, and four files without a place."""
+    for role in ("left", "target"):
+        (dataset / role / "val").mkdir()
+        for number in range(2):
+            shutil.copy(dataset / role / "Scene 0.png", dataset / role / "val" / f"{number}.png")
+    for number in range(4):
+        (dataset / f"notes {number}.txt").write_text("..")
+    return dataset
+
+
+LOSS = "[folder_without_second_views] 1:"
+
+
+def test_a_plan_groups_problems_and_says_what_stops_a_run(
+    lost: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    archive = tmp_path / "archive"
+    code, out, _ = run("plan", lost, "--archive", archive)
+    assert code == 0
+    assert out.index(LOSS) < out.index("[stray_file] 4, of which the first are:")
+    assert out.count("notes") == 3
+    assert "`ldp restore` stops here: folder_without_second_views" in out
+    words = [line for line in out.splitlines() if str(tmp_path) not in line]  # paths are never broken
+    assert max(map(len, words)) <= 80
+    plan = json.loads(run("plan", lost, "--archive", archive, "--allow-single", "--json")[1])
+    assert plan["stops"] == []
+    counts = {group["kind"]: group["count"] for group in plan["problem_kinds"]}
+    assert counts == {"folder_without_second_views": 1, "second_view_missing": 2, "stray_file": 4}
+
+
+@pytest.mark.parametrize("command", ["restore", "ingest"])
+@pytest.mark.parametrize("fault", ["empty", "layout", "lost"])
+def test_what_every_run_refuses_is_told_before_a_server_starts(
+    command: str, fault: str, lost: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        pytest.fail("a server was started")
+
+    monkeypatch.setattr("flows.engine.prefect_engine", fail)
+    (tmp_path / "empty").mkdir()
+    arguments, kind = {
+        "empty": ((tmp_path / "empty",), "catalogue"),
+        "layout": ((lost, "--layout", "dpdd"), "catalogue"),
+        "lost": ((lost,), "incomplete_source"),
+    }[fault]
+    code, _, err = run(command, *arguments, "--archive", tmp_path / "archive")
+    assert code == 1
+    assert err.startswith(f"ldp: [{kind}] ")
+    assert not (tmp_path / "archive").exists()
+
+
 @pytest.mark.usefixtures("prefect_server")
 class TestRestore:
+    def test_problems_are_grouped_where_single_views_are_allowed(self, lost: Path, tmp_path: Path) -> None:
+        archive = tmp_path / "archive"
+        options = ("--archive", archive, "--workers", 1, "--allow-single")
+        code, out, err = run("ingest", lost, *options)
+        assert code == 0, err
+        assert LOSS in out
+        assert out.count("notes") == 3
+        [summary] = archive.glob("runs/*/summary.json")
+        groups = json.loads(summary.read_text())["problem_kinds"]
+        assert {group["kind"]: len(group["examples"]) for group in groups} == {
+            "folder_without_second_views": 1,
+            "second_view_missing": 2,
+            "stray_file": 3,
+        }
+
     def test_json_is_the_summary_alone(self, dataset: Path, tmp_path: Path) -> None:
         archive = tmp_path / "archive"
         code, out, err = run("restore", dataset, "--archive", archive, "--workers", 1, "--json")
@@ -101,6 +171,8 @@ class TestRestore:
         (("plan", ".", "--estimator", "crystal-ball"), "[settings]"),
         (("plan", ".", "--set", "nothing"), "[settings]"),
         (("simulate", "out", "--size", "big"), "[settings]"),
+        (("simulate", "out", "--set", "simulate.seed=4"), "[settings]"),
+        (("simulate", "out", "--set", "simulate.width=96"), "[settings]"),
     ],
 )
 def test_mistakes_are_explained_not_traced(
@@ -110,6 +182,26 @@ def test_mistakes_are_explained_not_traced(
     assert code == 1
     assert err.startswith(f"ldp: {message}")
     assert "Traceback" not in err
+
+
+def test_simulated_sets_of_two_seeds_have_equal_names_and_no_picture_in_common(
+    prefect_server: None, tmp_path: Path
+) -> None:
+    for name, seed, count in (("four", 4, 3), ("first of four", 4, 2), ("five", 5, 3)):
+        options = ("--size", "48x32", "--workers", 1)
+        code, _, err = run("simulate", tmp_path / name, "--seed", seed, "--count", count, *options)
+        assert code == 0, err
+    four, first, five = (
+        {
+            str(path.relative_to(tmp_path / name)): path.read_bytes()
+            for path in (tmp_path / name).rglob("*.png")
+        }
+        for name in ("four", "first of four", "five")
+    )
+    assert {Path(name).name for name in four} == {f"sim-{number:06d}.png" for number in range(3)}
+    assert four.keys() == five.keys()
+    assert not {*four.values()} & {*five.values()}
+    assert first.items() <= four.items()
 
 
 def test_a_demo_that_cannot_be_written_is_explained(tmp_path: Path) -> None:

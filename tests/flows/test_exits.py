@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import typer
+from prefect.exceptions import TerminationSignal
 
-from flows.exits import exits, noting_interrupts, raise_lost_interrupt
+from flows.exits import Terminated, exits, noting_interrupts, raise_lost_interrupt
 from ldp_core.errors import SettingsError, TooManyBadItemsError
 
 
@@ -37,12 +40,57 @@ def test_others_are_raised_where_they_arrive() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_termination_is_raised() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with noting_interrupts(), pytest.raises(Terminated):
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def after(signalled: BaseException) -> Exception:
+    """What the client of Prefect's server raises when both get a signal."""
+    error = ConnectionError("refused")
+    error.__context__ = signalled
+    return error
+
+
+def test_other_errors_are_not_taken_for_signals() -> None:
+    with pytest.raises(ConnectionError), exits():
+        raise ConnectionError("refused")
+
+
+PROGRAM = """
+import time
+import flows.exits
+flows.exits.PATIENCE_S = 0.5
+with flows.exits.exits():
+    try:
+        with flows.exits.ending_soon():
+            print("ready", flush=True)
+            time.sleep(60)
+    finally:
+        time.sleep(60)
+"""
+
+
+def test_what_goes_on_after_a_signal_is_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=-1, stderr=-1, text=True) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "ready\n"
+        started.terminate()
+        _, err = started.communicate(timeout=50)
+    assert (started.returncode, err) == (143, "ldp: terminated; give the same command again to continue\n")
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
         (SettingsError("not a size", where="--size"), 1, "ldp: [settings] not a size\n  where: --size\n"),
         (TooManyBadItemsError("stopped"), 4, "ldp: [too_many_bad_items] stopped\n"),
         (KeyboardInterrupt(), 130, "ldp: interrupted; give the same command again to continue\n"),
+        (Terminated(), 143, "ldp: terminated; give the same command again to continue\n"),
+        (after(TerminationSignal(15)), 143, "ldp: terminated; give the same command again to continue\n"),
+        (after(KeyboardInterrupt()), 130, "ldp: interrupted; give the same command again to continue\n"),
     ],
 )
 def test_errors_end_a_command_with_a_message_and_a_code(

@@ -15,6 +15,7 @@ from flows.report import report_dataset
 from flows.restore import restore_dataset
 from ldp_core.archive import Archive
 from ldp_core.errors import ItemMissingError, TooManyBadItemsError
+from tasks.status import compare_runs
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -65,6 +66,8 @@ def test_a_run_that_only_archived_has_no_report(dataset: Path, tmp_path: Path) -
     with pytest.raises(ItemMissingError, match="restored nothing") as caught:
         report_dataset(str(tmp_path / "archive"), run_id, processes=1)
     assert "ldp restore" in caught.value.remedy
+    with pytest.raises(ItemMissingError, match="restored nothing"):
+        compare_runs(str(tmp_path / "archive"), run_id, run_id)
 
 
 def test_too_many_bad_items_stop_it_but_keep_what_is_done(dataset: Path, tmp_path: Path) -> None:

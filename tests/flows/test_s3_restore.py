@@ -57,14 +57,14 @@ class TestRun:
         self.check_verbs(archive)
 
     def check_verbs(self, archive: str) -> None:
-        """Runs are listed, damage is found and mended, nothing that runs refer to is garbage."""
+        """Runs are listed, damage is found and repaired, nothing that runs refer to is garbage."""
         assert [run["state"] for run in describe_archive(archive)["runs"]] == ["finished", "finished"]
         assert verify(archive, processes=1)["whole"]
         [chunk, *_] = [path for path in storage.list_objects(archive) if re.match(r"restored/.*/c\.0", path)]
         before = storage.read_bytes(storage.join(archive, chunk))
         storage.write_bytes(storage.join(archive, chunk), before[:-9])
-        mended = verify(archive, repair=True, processes=1)
-        assert [row["outcome"] for row in mended["corrupt"]] == ["identical"]
+        repaired = verify(archive, repair=True, processes=1)
+        assert [row["outcome"] for row in repaired["corrupt"]] == ["identical"]
         assert storage.read_bytes(storage.join(archive, chunk)) == before
         garbage = collect_garbage(archive, delete=False, grace_hours=0)
         assert garbage["size_bytes"] == 0

@@ -12,7 +12,7 @@ from run_samples import FIRST, OTHER, SECOND, contents_of, make_dataset, make_ru
 from typer.testing import CliRunner
 
 from flows.cli import app
-from ldp_core.errors import StorageError
+from ldp_core.errors import ItemMissingError, StorageError
 from ldp_core.storage import write_bytes
 from tasks.run import SILENCE, Run, RunState
 from tasks.status import describe_run
@@ -140,6 +140,17 @@ def test_what_is_not_there_is_explained(archive: Path, arguments: tuple[str, ...
     code, _, err = run("status", place, *arguments)
     assert code == 1
     assert err.startswith(f"ldp: {message}")
+    if arguments:
+        assert "the archive holds no such run" in err
+        assert SECOND in err
+
+
+def test_a_run_that_did_not_end_is_told_from_one_that_is_not_there(archive: Path) -> None:
+    run_id = without_summary(archive).run_id
+    with pytest.raises(ItemMissingError, match="did not come to its end"):
+        _ = Run(str(archive), run_id).summary
+    with pytest.raises(ItemMissingError, match="holds no such run"):
+        _ = Run(str(archive), "20250101t000000z-dddddd").summary
 
 
 def test_the_golden_archive_has_a_status() -> None:

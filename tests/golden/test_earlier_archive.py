@@ -16,7 +16,7 @@ import pytest
 from ldp_core.archive import Archive
 from ldp_core.types import BASELINE
 from tasks.cluster import in_process
-from tasks.items import ItemResult, check_source_unchanged, load_archived
+from tasks.items import ItemResult, confirm_item, load_archived
 from tasks.pipeline import make_config, pipeline_for
 from tasks.plan import Plan, make_plan
 from tasks.repair import RepairOutcome, repair_archive
@@ -45,7 +45,7 @@ def test_nothing_is_left_to_compute(folder: Path) -> None:
     assert [item.id for item in plan.to_do] == ["set/2"]  # its picture is damaged
     for item in plan.catalogue.items:
         if plan.is_done(item):
-            assert isinstance(check_source_unchanged(plan.config, item), ItemResult)
+            assert isinstance(confirm_item(plan.config, item), ItemResult)
             result = load_archived(plan.config, item)
             assert isinstance(result, ItemResult)
             assert (result.computed, bool(result.scores)) == ((), True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from ldp_core.images import read_image
 from ldp_core.metrics import find_shift, score_item, summarise
@@ -75,15 +73,6 @@ def test_pixel_4_scenes_agree_with_the_figures_that_came_with_them(real_data: Pa
         psnr, structure, _, _ = PIXEL4_INPUT[f"{row['scene']:03d}"]
         assert psnr == pytest.approx(row["psnr_input_vs_gt"], abs=0.04)
         assert structure == pytest.approx(row["ssim_input_vs_gt"], abs=0.001)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small pictures are blurred faster by one thread, above all on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def wave(phase: float, *, dx: int = 0) -> Pixels:

@@ -103,7 +103,8 @@ def read_names(names: list[str], folder: str) -> tuple[int, list[str]]:
     """How many of these files are refused, and the ids of the others, in a folder of that name."""
     picture = encode_image(np.zeros((2, 2, 1), np.uint8))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairing, "list_sizes", lambda url: {f"{name}.png": len(picture) for name in names})
+        listed = {f"{name}.png": storage.Entry(len(picture), None) for name in names}
+        patch.setattr(pairing, "list_entries", lambda url: listed)
         patch.setattr(storage, "read_bytes", lambda url, *, start, end: picture[start:end])
         dataset = None if is_segment(slug(folder) or "single") else "d"
         specs = LAYOUTS["single"](f"memory://laws/{folder}")

@@ -63,7 +63,7 @@ def test_the_number_of_threads_changes_no_byte(place: Path) -> None:
 
 
 def test_other_instructions_change_little(place: Path) -> None:
-    """The tolerances that infra/archive-format.md states."""
+    """Less than infra/archive-format.md allows: these pairs have texture."""
     other = restore(place, "other", threads=1, **OLDER)
     ours, theirs = Archive(str(place / "one")), Archive(str(other))
     run = Run(str(place / "one"), FIRST)

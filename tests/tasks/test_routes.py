@@ -134,12 +134,16 @@ class TestPipeline:
         with pytest.raises(SettingsError):
             keys_of(with_baselines("magic"))
 
-    def test_another_camera_or_peak_is_another_pipeline_of_the_same_methods(self) -> None:
+    def test_another_camera_is_another_pipeline_of_the_same_methods(self) -> None:
         config, item = PipelineConfig("a"), item_of("a")
-        others = [replace(item, camera="pixel-4"), replace(item, peak=1023)]
-        named = pipelines_for(config, [item, *others])
-        assert list(named) == ["pair", "pair, peak 1023", "pair, pixel-4"]
-        assert pipeline_for(config, others[0]) is named["pair, pixel-4"]
+        other = replace(item, camera="pixel-4")
+        named = pipelines_for(config, [item, other])
+        assert list(named) == ["pair", "pair, pixel-4"]
+        assert pipeline_for(config, other) is named["pair, pixel-4"]
+
+    def test_another_peak_is_no_other_pipeline_as_frames_are_full_range(self) -> None:
+        config, item = PipelineConfig("a"), item_of("a")
+        assert pipeline_for(config, replace(item, peak=1023)) is pipeline_for(config, item)
 
     def test_memory_counts_the_methods_that_serve_an_item(self) -> None:
         [pair] = declare_memory([item_of("a")], PipelineConfig("a"))

@@ -10,14 +10,14 @@ import pytest
 
 from ldp_core.archive import Archive
 from ldp_core.catalogue import read_catalogue
-from ldp_core.images import encode_image
+from ldp_core.images import encode_image, read_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import Item
 from tasks.items import (
     DrawnItem,
     Failed,
     ItemResult,
-    check_source_unchanged,
+    confirm_item,
     draw_item,
     ingest_item,
     load_archived,
@@ -118,11 +118,23 @@ def test_an_item_that_is_no_picture_fails_at_ingest(config: PipelineConfig, item
     assert failed.record.stage == "ingest"
 
 
-def test_a_source_of_another_size_is_a_conflict(
-    config: PipelineConfig, item: Item, outcome: ItemResult
+def test_a_source_of_another_address_or_size_is_told_by_its_pixels(
+    config: PipelineConfig, item: Item, outcome: ItemResult, tmp_path: Path
 ) -> None:
-    assert isinstance(check_source_unchanged(config, item), ItemResult)
-    changed = replace(item, left=replace(item.left, size_bytes=item.left.size_bytes + 1))
-    failed = check_source_unchanged(config, changed)
-    assert isinstance(failed, Failed)
-    assert failed.record.kind == "item_conflict"
+    kept = confirm_item(config, item)
+    assert isinstance(kept, ItemResult)
+    assert (kept.computed, kept.version, kept.digest) == ((), 1, outcome.digest)
+    moved = Path(item.left.uri).rename(tmp_path / "moved.png")
+    same = confirm_item(config, replace(item, left=replace(item.left, uri=str(moved))))
+    assert isinstance(same, ItemResult)
+    assert (same.computed, same.version) == ((), 1)
+
+    pixels = read_image(str(moved))
+    pixels[0, 0] ^= 1
+    moved.write_bytes(encode_image(pixels, "png"))
+    changed = replace(item, left=replace(item.left, uri=str(moved), size_bytes=moved.stat().st_size))
+    other = confirm_item(config, changed)
+    assert isinstance(other, ItemResult)
+    assert (other.computed, other.version) == (("ingest",), 2)
+    assert Archive(config.archive).read_digest(item.id) == outcome.digest
+    assert Archive(config.archive).read_digest(f"{item.id}@2") == other.digest != outcome.digest

@@ -1,9 +1,9 @@
 """A table of pictures: CSV, JSON lines or Parquet, read whole into memory.
 
-The column ``left`` is required; ``right``, ``id``, ``target``, ``blur_truth`` and ``peer:<name>`` are
-optional. A row without ``right`` is an item of a single view; without the column, no unknown column may be
-there, as that may be a misspelt one. Paths are relative to the manifest, or absolute, or URLs. Without
-``id`` an item is named after the file of its left view.
+The column ``left`` is required; ``right``, ``id``, ``target``, ``blur_truth``, ``peer:<name>`` and ``peak``
+(the pixel value of full scale, or ``full``) are optional. A row without ``right`` is an item of one view;
+without the column, no unknown column may be there, as that may be a misspelt one. Paths are relative to the
+manifest, or absolute, or URLs. Without ``id`` an item is named after the file of its left view.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ import csv
 import io
 import json
 import posixpath
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
-from ldp_core.errors import CatalogueError
+from ldp_core.errors import CatalogueError, SettingsError
+from ldp_core.images.scale import parse_peak
 from ldp_core.item_ids import is_unicode
 from ldp_core.storage import absolute_url, join, read_bytes
 from ldp_core.types import Problem
 
 _EXTERNAL: Final = "peer:"
 _ROLES: Final = (LEFT, RIGHT, TARGET, BLUR_TRUTH)
-_KNOWN: Final = "left, right, id, target, blur_truth, peer:<name>"
+_PEAK: Final = "peak"
+_KNOWN: Final = "left, right, id, target, blur_truth, peer:<name>, peak"
 
 Row = tuple[int, dict[str, Any]]
 
@@ -49,9 +52,10 @@ def read_manifest(source: str) -> ItemSpecs:
         StorageError: there is no such file, or it cannot be reached.
     """
     table = _read_table(source)
+    _require_unicode(table.columns, source=source)
     roles = _find_roles(table.columns, source=source)
     manifest = absolute_url(source)
-    problems = [_unread_column(manifest, name) for name in table.columns if name not in {*roles, "id"}]
+    problems = [_unread_column(manifest, name) for name in table.columns if name not in {*roles, "id", _PEAK}]
     items: list[ItemSpec] = []
     for number, row in table.rows:
         found = _read_row(row, roles, manifest=manifest, where=f"{manifest} row {number}")
@@ -62,10 +66,17 @@ def read_manifest(source: str) -> ItemSpecs:
     return ItemSpecs(tuple(items), tuple(problems))
 
 
+def _require_unicode(columns: tuple[str, ...], *, source: str) -> None:
+    """Names of columns become names of results in the archive."""
+    for name in columns:
+        if not is_unicode(name):
+            raise CatalogueError("the name of a column is not Unicode", where=source, got=repr(name))
+
+
 def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
     """Role of each picture column."""
     external = {name: name.removeprefix(_EXTERNAL) for name in columns if name.startswith(_EXTERNAL)}
-    unknown = {*columns} - {*_ROLES, *external, "id"}
+    unknown = {*columns} - {*_ROLES, *external, "id", _PEAK}
     needed = (LEFT, RIGHT) if unknown else (LEFT,)  # an unknown column may be a misspelt one
     if missing := [name for name in needed if name not in columns]:
         raise CatalogueError(
@@ -89,10 +100,15 @@ def _read_row(
     if LEFT not in cells:
         return _bad_row(where, f"column '{LEFT}' is empty")
     pictures = {role: _resolve(path, manifest=manifest) for role, path in cells.items()}
+    if relative := [url for url in pictures.values() if re.match(r"(file|local)://(?!/)", url)]:
+        return _bad_row(where, f"'{relative[0]}' is no whole address: write file:///, or the path alone")
     if pictures[LEFT] == pictures.get(RIGHT):
         return _bad_row(where, f"left and right are the same picture, {cells[LEFT]}")
     name = row.get("id", "").strip() or PurePosixPath(cells[LEFT]).stem
-    return ItemSpec(name, where, pictures)
+    try:
+        return ItemSpec(name, where, pictures, peak=parse_peak(row.get(_PEAK)))
+    except SettingsError as error:
+        return _bad_row(where, f"column '{_PEAK}' holds {row[_PEAK]!r}; expected: {error.expected}")
 
 
 def _resolve(path: str, *, manifest: str) -> str:
@@ -158,7 +174,7 @@ def _read_jsonl(content: bytes) -> Table:
         for number, line in enumerate(content.decode("utf-8-sig").split("\n"), start=1)
         if line.strip()
     ]
-    return Table(tuple(dict.fromkeys(name for _, row in rows for name in row)), tuple(rows))
+    return Table(tuple(dict.fromkeys(name for _, row in rows for name in row)), _drop_blank(rows))
 
 
 def _parse_object(line: str, number: int) -> dict[str, Any]:
@@ -180,7 +196,12 @@ def _read_parquet(content: bytes) -> Table:
     except (ArrowException, OSError) as error:
         raise ValueError(str(error)) from error
     rows = enumerate(map(_drop_nulls, table.to_pylist()), start=1)
-    return Table(tuple(table.column_names), tuple(rows))
+    return Table(tuple(table.column_names), _drop_blank(rows))
+
+
+def _drop_blank(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows without content, which spreadsheets and data frames leave behind, are no items."""
+    return tuple(row for row in rows if any(str(cell).strip() for cell in row[1].values()))
 
 
 def _drop_nulls(row: dict[str, Any]) -> dict[str, Any]:

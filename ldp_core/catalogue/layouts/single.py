@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -56,11 +56,14 @@ _Roles = Mapping[str, str]
 def read_single(source: str) -> ItemSpecs:
     """Find the photographs below a folder; a truth without its photograph is named."""
     root = absolute_url(source)
-    sizes = list_visible(root)
-    roles, notes = _find_roles(filter(_may_be_of_item, sizes), root=root)
-    found = pair_files(source, _make_rule(roles), views="one", sizes=sizes)
+    listing = list_visible(root)
+    roles, notes = _find_roles(filter(_may_be_of_item, listing), root=root)
+    found = pair_files(source, _make_rule(roles), views="one", listing=listing)
     alone = [item.pictures[LEFT] for item in found.items if TARGET not in item.pictures]
-    return replace(found, problems=(*found.problems, *notes, *_find_equal_folders(alone)))
+    expecting = _find_expecting(roles, root=root)
+    items = (replace(item, truth_expected=expecting(item.pictures[LEFT])) for item in found.items)
+    problems = (*found.problems, *notes, *_find_equal_folders(alone))
+    return replace(found, items=tuple(items), problems=problems)
 
 
 def _may_be_of_item(path: str) -> bool:
@@ -103,6 +106,21 @@ def _find_roles(paths: Iterable[str], *, root: str) -> tuple[_Roles, list[Proble
         elif pairs:
             notes.append(_no_name_in_common(*(join(root, _join(above, folder)) for folder in pairs[0])))
     return roles, notes
+
+
+def _find_expecting(roles: _Roles, *, root: str) -> Callable[[str], bool]:
+    """Whether a photograph, by its URL, is marked as one that has a truth.
+
+    It is by its own name, or by a folder named as those beside truths; others have none by intent.
+    """
+    words = {folder.rpartition("/")[2].lower() for folder, role in roles.items() if role == LEFT}
+
+    def expects(url: str) -> bool:
+        path = PurePosixPath(url.removeprefix(root))
+        marked = _SUFFIX.fullmatch(path.stem)
+        return bool(marked and marked[2] == "input") or not words.isdisjoint(map(str.lower, path.parts[:-1]))
+
+    return expects
 
 
 def _share_name(some: Iterable[str], others: Iterable[str]) -> bool:

@@ -6,11 +6,9 @@ import json
 import math
 import os
 import pickle
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -20,7 +18,6 @@ from archive_samples import (
     SPEC,
     assert_same,
     assert_same_fields,
-    forget,
     make_map,
     make_pair,
     noise,
@@ -29,16 +26,6 @@ from archive_samples import (
 
 from ldp_core.archive import Archive, pair_digest, pixel_sha256
 from ldp_core.types import BlurMapKind, Pair, Score, ScoringProtocol, StageSpec
-
-
-@pytest.fixture(params=["local", "memory"])
-def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
-    if request.param == "local":
-        yield Archive(str(tmp_path / "archive"))
-        return
-    url = f"memory://archive-{uuid4().hex}"
-    yield Archive(url)
-    forget(url)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

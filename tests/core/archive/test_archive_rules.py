@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from archive_samples import (
     KEY,
     SPEC,
     assert_same_fields,
-    forget,
     make_map,
     make_pair,
     noise,
@@ -35,16 +32,6 @@ from ldp_core.storage import write_bytes
 from ldp_core.types import BlurTruthKind, DpAxis, Pair, Region, Score, ScoringProtocol
 
 
-@pytest.fixture(params=["local", "memory"])
-def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
-    if request.param == "local":
-        yield Archive(str(tmp_path / "archive"))
-        return
-    url = f"memory://archive-{uuid4().hex}"
-    yield Archive(url)
-    forget(url)
-
-
 def test_writing_the_same_pair_again_writes_nothing(archive: Archive) -> None:
     archive.write_pair(make_pair(), provenance={"first": True})
     before = objects_of(archive)
@@ -62,11 +49,13 @@ CHANGES: dict[str, Any] = {
     "aligned": True,
     "blur_truth_kind": BlurTruthKind.UNSIGNED,
     "dp_axis": DpAxis.Y,
+    "source_peak": 200,
+    "colour": "Display P3",
 }
 
 
 def test_every_field_of_a_pair_is_among_the_changes() -> None:
-    assert {field.name for field in fields(Pair)} == {"id", "version", *CHANGES}
+    assert {field.name for field in fields(Pair)} == {"id", "version", "doubts", *CHANGES}
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from ldp_core.blur import ESTIMATORS, BlurEstimator, make_estimator
@@ -14,11 +13,6 @@ from ldp_core.optics.kernels import KernelSpec, disparity_per_coc, kernel_pair
 from ldp_core.types import BlurMapKind, Pair
 
 Picture = NDArray[np.float64]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

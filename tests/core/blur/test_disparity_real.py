@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from ldp_core.blur import make_estimator
 from ldp_core.images import read_image
@@ -15,11 +14,6 @@ from ldp_core.optics.kernels import KernelSpec, disparity_per_coc
 from ldp_core.types import BlurMap, BlurTruthKind, FloatMap, Pair
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def estimate(folder: Path, *, left: str, right: str) -> BlurMap:

@@ -368,7 +368,8 @@ def pair_listing(sizes: dict[str, int]) -> int:
     from ldp_core.catalogue.layouts import folders
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairing, "list_sizes", lambda url: sizes)
+        listed = {path: storage.Entry(size, None) for path, size in sizes.items()}
+        patch.setattr(pairing, "list_entries", lambda url: listed)
         return len(folders.read_folders("memory://listing").items)
 
 

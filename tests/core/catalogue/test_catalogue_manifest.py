@@ -19,11 +19,18 @@ from pyarrow import parquet
 from ldp_core import storage
 from ldp_core.catalogue import read_catalogue
 from ldp_core.errors import CatalogueError, StorageError
-from ldp_core.images import encode_image, probe_image
+from ldp_core.images import PictureTraits, encode_image, probe_picture
 from ldp_core.types import Catalogue, ImageRef
 
 Rows = list[dict[str, Any]]
 FORMATS = ["csv", "jsonl", "parquet"]
+
+
+ODD_ADDRESSES = {
+    "~/pictures/l.png": "'~' stands for no folder",
+    "file://pictures/l.png": "is no whole address",
+    "file:///pictures/my%20set/l.png": "what %20 means",
+}
 
 
 def as_csv(rows: Rows) -> bytes:
@@ -210,6 +217,35 @@ def test_rows_without_content_are_skipped(root: str, blank: str) -> None:
     assert [(problem.kind, problem.where) for problem in catalogue.problems] == [("bad_row", f"{url} row 5")]
 
 
+@pytest.mark.parametrize("blank", [{}, {"left": None, "right": None}, {"left": " ", "right": "", "id": "\t"}])
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_records_without_content_are_skipped(root: str, format: str, blank: dict[str, Any]) -> None:  # noqa: A002
+    catalogue = read(root, [row("a", id="a"), blank, row("b", id="b"), {"id": "c"}], format=format)
+    assert [item.id.rpartition("/")[2] for item in catalogue.items] == ["a", "b"]
+    [problem] = catalogue.problems
+    assert problem.where.endswith("row 4")
+
+
+def test_what_no_address_is_like_is_said(tmp_path: Path) -> None:
+    for number, view in enumerate("lr"):
+        picture = encode_image(np.full((4, 4, 1), number, np.uint8))
+        storage.write_bytes(str(tmp_path / f"pictures/a/{view}.png"), picture)
+    rows = [row("a", id="a")]
+    rows += [{"left": left, "right": "x.png", "id": f"{n}"} for n, left in enumerate(ODD_ADDRESSES)]
+    catalogue = read(str(tmp_path), rows)
+    said = {problem.message + problem.remedy for problem in catalogue.problems if problem.refuses_item}
+    assert len(catalogue.items) == 1
+    for hint in ODD_ADDRESSES.values():
+        assert any(hint in text for text in said), hint
+
+
+def test_a_whole_file_address_is_read(tmp_path: Path) -> None:
+    whole = {view: f"file://{tmp_path}/pictures/a~1%/{view[0]}.png" for view in ("left", "right")}
+    for number, url in enumerate(whole.values()):
+        storage.write_bytes(url, encode_image(np.full((4, 4, 1), number, np.uint8)))
+    assert len(read(str(tmp_path), [{**whole, "id": "a"}]).items) == 1
+
+
 def test_a_windows_path_is_asked_for(root: str) -> None:
     windows = {"left": r"C:\data\a\l.png", "right": r"..\pictures\a\r.png", "id": "w"}
     catalogue = read(root, [row("a", id="a"), windows, row("nowhere", id="gone")])
@@ -232,11 +268,11 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Addresses of the pictures whose headers were asked for."""
     asked: list[str] = []
 
-    def probe(url: str, **options: Any) -> ImageRef:
+    def probe(url: str, **options: Any) -> tuple[ImageRef, PictureTraits]:
         asked.append(url)
-        return probe_image(url, **options)
+        return probe_picture(url, **options)
 
-    monkeypatch.setattr(import_module("ldp_core.catalogue.read"), "probe_image", probe)
+    monkeypatch.setattr(import_module("ldp_core.catalogue.read"), "probe_picture", probe)
     return asked
 
 

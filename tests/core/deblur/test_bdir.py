@@ -212,11 +212,12 @@ def test_one_command_trains_and_leaves_weights_that_the_stage_opens(
     tmp_path: Path, cache: FrameCache
 ) -> None:
     rng = np.random.default_rng(0)
+    hold_out = render_frames(tmp_path / "hold-out", count=1, seed=6)
     for name in ("a_in", "a_out", "b_in", "b_out"):
         iio.imwrite(tmp_path / f"{name}.png", rng.integers(0, 255, (40, 48, 3), dtype=np.uint8))
     pictures = f"{tmp_path}/*_in.png:{tmp_path}/*_out.png:8"
     arguments = [str(tmp_path / "run"), "--cache", str(cache.folder), "--steps", "1", "--crop", "32"]
-    arguments += ["--batch", "1", "--sharp", "1", "--hold-out", str(cache.folder), "--measure", pictures]
+    arguments += ["--batch", "1", "--sharp", "1", "--hold-out", str(hold_out.folder), "--measure", pictures]
     assert main(["bdir", *arguments, "--begin", "ldp", "--threads", "1"]) == 0
     card = json.loads((tmp_path / "run" / "bdir.json").read_text())
     assert card["training"]["begun_with"] == "ldp"

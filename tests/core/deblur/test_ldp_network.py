@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from network_samples import TINY
 from torch import nn
 from torch.nn import functional as F
 
@@ -31,16 +31,7 @@ from ldp_core.errors import BlurMapError, SettingsError, WeightsError
 from ldp_core.types import BlurMap, BlurMapKind, Pair
 from ldp_core.weights import pack_weights
 
-TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
 ARMS = ["released", "spatial", "concat", "none"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def single_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def shake(network: nn.Module, *, seed: int = 0) -> nn.Module:

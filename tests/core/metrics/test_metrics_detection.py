@@ -179,4 +179,3 @@ def test_intervals_of_a_mean_agree_however_they_are_asked_for() -> None:
     values = np.random.default_rng(1).random(37)
     plain = mean_interval(values)
     assert interval_of_means(values[:, None], lambda means: means[:, 0]) == pytest.approx(plain)
-    assert interval_of_means(values) == plain

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from ldp_core.archive import stage_key
 from ldp_core.errors import MetricError, SettingsError
@@ -20,15 +18,6 @@ from ldp_core.single_view import input_image
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, Pair, Pixels, Region, Score, ScoringProtocol
 
 HEIGHT, WIDTH = 28, 36
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small pictures are blurred faster by one thread, above all on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def paint(seed: int, *, channels: int = 3, dtype: type = np.uint8) -> Pixels:

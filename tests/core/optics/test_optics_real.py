@@ -121,7 +121,7 @@ def test_pixel4_calibration_reads_in_our_convention(real_data: Path) -> None:
 def test_default_kernel_resembles_the_pixel4_one(real_data: Path) -> None:
     """Cosine between kernels at the same second moment; a split form must beat the plain disc."""
     folder = calibration(real_data)
-    likeness: dict[str, list[float]] = {"default": [], "disc": []}
+    cosines: dict[str, list[float]] = {"default": [], "disc": []}
     for cell in (18, 27, 36):
         measured = KernelSpec(family=KernelFamily.MEASURED, measured_path=folder, measured_cell=cell)
         models = {"default": DEFAULT_KERNEL, "disc": KernelSpec(family=KernelFamily.DISC)}
@@ -130,8 +130,8 @@ def test_default_kernel_resembles_the_pixel4_one(real_data: Path) -> None:
             model = kernel_bank(spec, torch.tensor([22.0]))[0]
             margin = (target.shape[-1] - model.shape[-1]) // 2
             model = torch.nn.functional.pad(model, (margin,) * 4)
-            likeness[name].append(float((model * target).sum() / model.norm() / target.norm()))
-    default, disc = (sum(values) / len(values) for values in likeness.values())
+            cosines[name].append(float((model * target).sum() / model.norm() / target.norm()))
+    default, disc = (sum(values) / len(values) for values in cosines.values())
     assert default > 0.9
     assert default > disc + 0.05
 

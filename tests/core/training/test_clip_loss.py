@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from clip_samples import write_clip
+from network_samples import TINY
 
 from ldp_core.blur.clip_cells import CellGrid, PaddedViews, score_cells
 from ldp_core.blur.clip_model import load_clip
 from ldp_core.blur.clip_settings import CellFormat
-from ldp_core.deblur.ldp_network import NetworkSettings
 from ldp_core.training.frames import FrameCache, FrameSettings
 from ldp_core.training.ldp import (
     CELL_PX,
@@ -25,8 +25,6 @@ from ldp_core.training.ldp import (
     cut_cells,
 )
 from ldp_core.training.sources import Sources
-
-TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,12 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from network_samples import render_frames
+from network_samples import BATCHES, SCENES, TINY, render_frames
 
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
 from ldp_core.errors import CatalogueError, SettingsError, WeightsError
-from ldp_core.training.frames import FrameCache, FrameSettings
+from ldp_core.training.frames import FrameCache
 from ldp_core.training.ldp import (
-    LdpBatchSettings,
     LdpFitSettings,
     LdpTask,
     blur_absence,
@@ -28,15 +27,9 @@ from ldp_core.training.ldp import (
     reblur,
     restore_sample,
 )
-from ldp_core.training.scenes import SceneSettings
 from ldp_core.training.session import Intervals, RunFolder, Session, describe_entry
 from ldp_core.training.trainer import FitSettings, Trainer, learning_rate
 from ldp_core.training.validation import ValidationSample, pair_samples, read_pairs
-
-TINY = NetworkSettings(width=8, encoder=(1, 1), middle=1, decoder=(1, 1), stem=2)
-SCENES = SceneSettings(height=64, width=96, slices=6)
-FRAMES = FrameSettings(scene=SCENES)
-BATCHES = LdpBatchSettings(batch=2, crop_px=32)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from network_samples import render_frames
+from network_samples import BATCHES, FRAMES, SCENES, render_frames
 
 from ldp_core.errors import CatalogueError, SettingsError
 from ldp_core.optics.kernels import KernelFamily
@@ -19,12 +19,8 @@ from ldp_core.training.ldp import (
     draw_batch,
     mirror,
 )
-from ldp_core.training.scenes import LensSettings, SceneSettings, draw_kernel, draw_scene, render_scene
+from ldp_core.training.scenes import LensSettings, draw_kernel, draw_scene, render_scene
 from ldp_core.training.sources import Sources, find_sources, read_nearness
-
-SCENES = SceneSettings(height=64, width=96, slices=6)
-FRAMES = FrameSettings(scene=SCENES)
-BATCHES = LdpBatchSettings(batch=2, crop_px=32)
 
 
 @pytest.fixture(scope="module")

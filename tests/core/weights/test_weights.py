@@ -1,4 +1,4 @@
-"""The door to weights: what it lets in and what it refuses."""
+"""Weights files: which are read, and which are refused."""
 
 from __future__ import annotations
 
