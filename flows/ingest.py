@@ -9,14 +9,14 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, record_run
+from ldp_core.cameras.matching import shared_camera
 from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
-from ldp_core.types import PixelOptions
+from ldp_core.types import GENERIC_CAMERA, PixelOptions
 from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
 from tasks.plan import Plan
 from tasks.progress import expect
-from tasks.sources import require_no_shrinkage
 from tasks.stage import PipelineConfig
 
 
@@ -38,6 +38,7 @@ def ingest_dataset(
     allow_single: bool = False,
     verify_sources: bool = False,
     allow_shrink: bool = False,
+    camera: str = GENERIC_CAMERA,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
 
@@ -45,6 +46,7 @@ def ingest_dataset(
         source: folder or manifest of the dataset, any fsspec URL.
         layout: how the source is laid out, one of ``ldp_core.catalogue.LAYOUTS``.
         archive: where frames and the records of runs are kept, any fsspec URL.
+        camera: profile of the camera; it may say which view is the left one, and along which axis they lie.
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
@@ -53,7 +55,8 @@ def ingest_dataset(
         allow_single: go on where all second views, or all truths, of a folder are missing.
         verify_sources: decode every source again and compare its pixels with the archive; by default only
             those whose address, size, or ETag or time of the last change is another than in the run before.
-        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source.
+        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source, or
+            have lost their truths.
 
     Returns:
         The run's summary, as ``summary.json`` holds it: no stages, no metrics, no report.
@@ -70,10 +73,10 @@ def ingest_dataset(
             dataset,
             allow_single=allow_single,
             verify_sources=verify_sources,
+            camera=shared_camera(camera),
+            allow_shrink=allow_shrink,
         )
         plan: Plan = planned.unquote()
-        if not allow_shrink:
-            require_no_shrinkage(plan.catalogue, plan.sources)
         expect("ingest", len(plan.catalogue.items))
         with record_run("ingest", plan, {}, max_bad=max_bad) as run:
             run.run_batches(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from ldp_core.catalogue.peaks import UNNAMED
 from ldp_core.catalogue.problems import STOPPING, group_problems
 from ldp_core.storage import absolute_url
-from ldp_core.types import AS_STORED, PixelOptions
+from ldp_core.types import AS_STORED, GENERIC_CAMERA, PixelOptions
 from tasks.cluster import embedded_memory_bytes, usable_bytes
 from tasks.pipeline import Choice, make_config
 from tasks.plan import Plan, declare_memory, estimate_seconds, make_plan
@@ -30,6 +31,7 @@ def preview_run(
     baselines: Sequence[str] = (),
     pixels: PixelOptions = AS_STORED,
     allow_single: bool = False,
+    camera: str = GENERIC_CAMERA,
 ) -> dict[str, Any]:
     """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time.
 
@@ -43,7 +45,7 @@ def preview_run(
         baselines=baselines,
         pixels=pixels,
     )
-    plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset)
+    plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset, camera=camera)
     groups = group_problems(plan.catalogue.problems)
     stopping = (UNNAMED,) if allow_single else (UNNAMED, *STOPPING)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)
@@ -52,6 +54,7 @@ def preview_run(
         "dataset": plan.catalogue.dataset,
         "pairs": pairs,
         "single_views": len(plan.catalogue.items) - pairs,
+        "cameras": dict(Counter(item.camera for item in plan.catalogue.items)),
         "to_do": len(plan.to_do),
         "done": plan.count_done(),
         "stage_keys": {name: pipeline.keys for name, pipeline in plan.pipelines.items()},

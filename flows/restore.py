@@ -11,9 +11,10 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, draw_pictures, record_run
+from ldp_core.cameras.matching import shared_camera
 from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
-from ldp_core.types import PixelOptions
+from ldp_core.types import GENERIC_CAMERA, PixelOptions
 from tasks.batches import (
     Batch,
     BatchResult,
@@ -28,7 +29,6 @@ from tasks.pipeline import make_config
 from tasks.plan import Plan, declare_memory, require_memory
 from tasks.progress import expect
 from tasks.reports import report_url_of, worst_first
-from tasks.sources import require_no_shrinkage
 
 
 @flow(
@@ -48,6 +48,7 @@ def restore_dataset(
     single_estimator_settings: Mapping[str, Any] | None = None,
     single_deblurrer_settings: Mapping[str, Any] | None = None,
     baselines: Sequence[str] = (),
+    camera: str = GENERIC_CAMERA,
     cluster: str | None = None,
     processes: int | None = None,
     max_bad: float = 0.05,
@@ -68,6 +69,7 @@ def restore_dataset(
         layout: how the source is laid out, one of ``ldp_core.catalogue.LAYOUTS``.
         archive: where frames, results and reports are kept, any fsspec URL.
         baselines: deblurrers that restore every item as well, to be scored beside the result.
+        camera: profile of the camera, by name or address; ``auto`` chooses by what pictures tell (EXIF).
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
@@ -77,7 +79,8 @@ def restore_dataset(
         allow_single: go on where all second views, or all truths, of a folder are missing.
         verify_sources: decode every source again and compare its pixels with the archive; by default only
             those whose address, size, or ETag or time of the last change is another than in the run before.
-        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source.
+        allow_shrink: go on though more than 5 % of the items of the run before are gone from the source, or
+            have lost their truths.
 
     Returns:
         The run's summary, as ``summary.json`` holds it.
@@ -85,7 +88,7 @@ def restore_dataset(
     Raises:
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
-    source, archive = shared_url(source), shared_url(archive)
+    source, archive, camera = shared_url(source), shared_url(archive), shared_camera(camera)
     with open_workers(cluster, processes=processes) as workers:
         config = make_config(
             archive,
@@ -102,10 +105,10 @@ def restore_dataset(
             dataset,
             allow_single=allow_single,
             verify_sources=verify_sources,
+            camera=camera,
+            allow_shrink=allow_shrink,
         )
         plan: Plan = planned.unquote()
-        if not allow_shrink:
-            require_no_shrinkage(plan.catalogue, plan.sources)
         require_memory(declare_memory(plan.to_do, config), workers)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ldp_core.blur import make_estimator
+from ldp_core.blur import ESTIMATORS, make_estimator
 from ldp_core.deblur import DEBLURRERS, make_deblurrer
 from ldp_core.errors import (
     BlurMapError,
@@ -23,7 +23,7 @@ from ldp_core.errors import (
     SettingsError,
     suggest,
 )
-from ldp_core.types import BlurMap, DpAxis, Pair, Pixels
+from ldp_core.types import GENERIC_CAMERA, BlurMap, DpAxis, Pair, Pixels
 
 if TYPE_CHECKING:
     from ldp_core.archive import Archive
@@ -47,6 +47,7 @@ def restore(
     deblurrer_settings: Mapping[str, Any] | None = None,
     estimator_settings: Mapping[str, Any] | None = None,
     dp_axis: Axis = "x",
+    camera: str = GENERIC_CAMERA,
 ) -> Picture:
     """The all-in-focus picture of a dual-pixel pair, or of a single view.
 
@@ -55,6 +56,7 @@ def restore(
         deblurrer: name of a method; ``ldp`` for a pair and ``bdir`` for a single view, if not given.
         estimator: name of the method whose blur map the deblurrer gets; as for `estimate`.
         blur_map: a blur map (h, w) of the views, if there is one: nothing is estimated then.
+        camera: profile of the camera, by name or address, for methods that take one.
 
     Returns:
         Of the shape and dtype of ``left``; floating point in 0..1.
@@ -69,13 +71,14 @@ def restore(
     """
     pair = _make_pair(left, right, dp_axis)
     name = deblurrer or ("ldp" if pair.has_both_views else "bdir")
-    method, needed = make_deblurrer(name, deblurrer_settings), DEBLURRERS[name]
+    needed = DEBLURRERS[name]
+    method = make_deblurrer(name, needed.for_camera(deblurrer_settings or {}, camera))
     if needed.views == 2 and not pair.has_both_views:
         raise SecondViewMissingError.of(pair.id, needed_by=f"'{name}'")
     if blur_map is not None:
         _require_map(blur_map, pair)
     elif needed.takes_map:
-        blur_map = _estimate(pair, estimator, estimator_settings)
+        blur_map = _estimate(pair, estimator, estimator_settings, camera)
     return _as_given(method.restore(pair, blur_map), np.asarray(left))
 
 
@@ -86,6 +89,7 @@ def estimate(
     estimator: str | None = None,
     estimator_settings: Mapping[str, Any] | None = None,
     dp_axis: Axis = "x",
+    camera: str = GENERIC_CAMERA,
 ) -> BlurMap:
     """Where, how much and on which side of the focal plane a pair, or a single view, is out of focus.
 
@@ -93,6 +97,7 @@ def estimate(
         left, right: the views; ``right`` is None where there is one view only.
         estimator: name of a method; ``disparity`` for a pair and ``depth-distilled`` for a single view, if
             not given.
+        camera: profile of the camera, by name or address, for methods that take one.
 
     Returns:
         ``values`` (h, w) float32, and their meaning in ``kind``: of ``disparity`` the signed circle of
@@ -105,7 +110,7 @@ def estimate(
         SettingsError: there is no such method or setting.
         WeightsError: weights are absent or altered.
     """
-    return _estimate(_make_pair(left, right, dp_axis), estimator, estimator_settings)
+    return _estimate(_make_pair(left, right, dp_axis), estimator, estimator_settings, camera)
 
 
 def score(restored: ArrayLike, target: ArrayLike, *, metrics: Collection[str] = ()) -> dict[str, float]:
@@ -150,9 +155,9 @@ def open_archive(url: str) -> Archive:
     return Archive(url, latest=True)
 
 
-def _estimate(pair: Pair, estimator: str | None, settings: Mapping[str, Any] | None) -> BlurMap:
+def _estimate(pair: Pair, estimator: str | None, settings: Mapping[str, Any] | None, camera: str) -> BlurMap:
     name = estimator or ("disparity" if pair.has_both_views else "depth-distilled")
-    return make_estimator(name, settings).estimate(pair)
+    return make_estimator(name, ESTIMATORS[name].for_camera(settings or {}, camera)).estimate(pair)
 
 
 def _make_pair(left: ArrayLike, right: ArrayLike | None, dp_axis: Axis) -> Pair:

@@ -17,6 +17,7 @@ from pkgutil import resolve_name
 from typing import Any, Generic, TypeVar
 
 from ldp_core.errors import LdpError, SettingsError, suggest
+from ldp_core.types import GENERIC_CAMERA
 
 M = TypeVar("M")
 E = TypeVar("E")
@@ -46,8 +47,9 @@ class MethodDef:
     ``factory`` and ``settings`` are names in ``module``: what makes the method, and the class of
     `ldp_core.settings.Settings` it is made with. ``views`` is 2 where it compares both views of a pair, and 1
     where it looks at one picture, so that it serves single views too. ``takes_map``: a deblurrer that is
-    given the blur map. ``measured_by`` names the estimator whose map, measured between two views, an
-    estimator's maps are compared with; empty where there is nothing to compare.
+    given the blur map. ``takes_camera``: its settings have a field ``camera``, the name or address of the
+    profile of the camera that took an item. ``measured_by`` names the estimator whose map, measured between
+    two views, an estimator's maps are compared with; empty where there is nothing to compare.
     """
 
     module: str
@@ -55,8 +57,14 @@ class MethodDef:
     settings: str
     views: int = 2
     takes_map: bool = True
+    takes_camera: bool = False
     memory: MemoryModel = UNMEASURED
     measured_by: str = ""
+
+    def for_camera(self, values: Mapping[str, Any], camera: str) -> Mapping[str, Any]:
+        """Plain settings with a camera profile, where the method takes one and they name none."""
+        known = self.takes_camera and camera != GENERIC_CAMERA
+        return {"camera": camera, **values} if known else values
 
     def make(self, values: Mapping[str, Any]) -> Any:
         """The method itself, from plain settings.

@@ -17,7 +17,7 @@ from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
 from ldp_core.catalogue import require_named_peak, require_whole
-from ldp_core.types import Item, QuarantineRecord
+from ldp_core.types import GENERIC_CAMERA, Item, QuarantineRecord
 from tasks.cluster import stream
 from tasks.items import (
     DrawnItem,
@@ -32,6 +32,7 @@ from tasks.items import (
 from tasks.pipeline import pipeline_for
 from tasks.plan import Plan, make_plan
 from tasks.progress import advance
+from tasks.sources import require_no_shrinkage
 from tasks.stage import PipelineConfig
 
 T = TypeVar("T")
@@ -78,15 +79,22 @@ def plan_run(
     *,
     allow_single: bool = False,
     verify_sources: bool = False,
+    camera: str = GENERIC_CAMERA,
+    allow_shrink: bool = False,
 ) -> quote:
     """Catalogue a source and plan what is left to do for it; the plan, quoted.
 
     Raises:
         IncompleteSourceError: whole folders have lost pictures, and ``allow_single`` is not given.
+        SourceShrunkError: many pictures of the run before are gone, and ``allow_shrink`` is not given.
         PeakUnnamedError: the values of its pictures end below full scale, and their peak is not named.
     """
-    plan = make_plan(config, source, layout=layout, dataset=dataset, verify_sources=verify_sources)
+    plan = make_plan(
+        config, source, layout=layout, dataset=dataset, verify_sources=verify_sources, camera=camera
+    )
     require_whole(plan.catalogue.problems, where=plan.catalogue.source, allow_single=allow_single)
+    if not allow_shrink:
+        require_no_shrinkage(plan.catalogue, plan.sources)
     require_named_peak(plan.catalogue)
     return quote(plan)
 

@@ -12,7 +12,8 @@ from ldp_core.archive import ArchiveKind, Section
 from ldp_core.archive.layout import KINDS
 from ldp_core.blur import ESTIMATORS
 from ldp_core.deblur import DEBLURRERS
-from ldp_core.types import AS_STORED, BASELINE, Item, PixelOptions, StageSpec
+from ldp_core.methods import Registry
+from ldp_core.types import AS_STORED, BASELINE, GENERIC_CAMERA, Item, PixelOptions, StageSpec
 from tasks.stage import ItemTraits, MethodConfig, Methods, PipelineConfig, Route, Stage, StageDef
 
 STAGES: Final[tuple[StageDef, ...]] = tuple(
@@ -107,17 +108,25 @@ def choose_methods(config: PipelineConfig, traits: ItemTraits) -> Methods:
     estimator = _serving(traits, pair.estimator, single.estimator, ESTIMATORS.views_of)
     deblurrer = _serving(traits, pair.deblurrer, single.deblurrer, DEBLURRERS.views_of)
     measured_by = ESTIMATORS[estimator.name].measured_by if traits.views == 2 else ""
+    baselines = (
+        method
+        for method in config.baselines
+        if DEBLURRERS[method.name].views <= traits.views and method != deblurrer
+    )
     return Methods(
         traits,
-        estimator,
-        deblurrer,
-        tuple(
-            method
-            for method in config.baselines
-            if DEBLURRERS[method.name].views <= traits.views and method != deblurrer
-        ),
-        MethodConfig(measured_by) if measured_by else None,
+        _for_camera(estimator, ESTIMATORS, traits.camera),
+        _for_camera(deblurrer, DEBLURRERS, traits.camera),
+        tuple(_for_camera(method, DEBLURRERS, traits.camera) for method in baselines),
+        _for_camera(MethodConfig(measured_by), ESTIMATORS, traits.camera) if measured_by else None,
     )
+
+
+def _for_camera(method: MethodConfig, methods: Registry[Any], camera: str) -> MethodConfig:
+    """A method with the profile of the camera, if it takes one; settings of the run come first."""
+    if camera == GENERIC_CAMERA:
+        return method
+    return MethodConfig.of(method.name, methods[method.name].for_camera(method.values, camera))
 
 
 def _serving(

@@ -8,7 +8,7 @@ Where they are not, its source is suspect, and its pixels decide (decision 0010)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -16,6 +16,7 @@ from typing import Final
 from toolz import partition_all
 
 from ldp_core.archive.run_files import list_runs
+from ldp_core.catalogue.pairing import LEFT, RIGHT
 from ldp_core.errors import ItemDamagedError, ItemMissingError, SourceShrunkError
 from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.item_ids import split_item_key
@@ -36,19 +37,20 @@ _FOLDERS_NAMED: Final = 3
 class PreviousSource:
     """The catalogue that an earlier run made of the same source: the run, how many items it has.
 
-    ``vanished`` are the ids of those that are no longer there, in order; ``folders`` where most of their
-    pictures lay, with counts.
+    ``vanished`` are the ids of those that are no longer there, in order, ``poorer`` of those that have lost
+    their truths, or results of others; ``folders`` where most of the pictures lay, with counts.
     """
 
     run_id: str
     items: int
     vanished: tuple[str, ...] = ()
+    poorer: tuple[str, ...] = ()
     folders: tuple[tuple[str, int], ...] = ()
 
     @property
     def is_shrunk(self) -> bool:
-        """Whether too many items are gone to go on without being asked to."""
-        gone = len(self.vanished)
+        """Whether too many items are gone, or poorer, to go on without being asked to."""
+        gone = len(self.vanished) + len(self.poorer)
         return gone >= _LEAST_GONE and gone > MOST_GONE * self.items
 
 
@@ -125,7 +127,8 @@ def is_same_source(recorded: Item, current: Item) -> bool:
 
 
 def require_no_shrinkage(catalogue: Catalogue, sources: Sources) -> None:
-    """Refuse a source of which more than 5 %, and more than one, of the items of the run before are gone.
+    """Refuse a source where more than 5 %, and more than one, of the items of the run before are gone, or
+    have lost their truths.
 
     Raises:
         SourceShrunkError: it is so.
@@ -141,11 +144,12 @@ def find_shrinkage(catalogue: Catalogue, sources: Sources) -> SourceShrunkError 
         return None
     folders = ", ".join(f"{count} in {folder}" for folder, count in previous.folders)
     return SourceShrunkError(
-        "many items of the run before are gone from the source",
+        "many pictures of the run before are gone from the source",
         where=catalogue.source,
         expected=f"most of the {previous.items} items of run {previous.run_id}, "
         f"of which at most {MOST_GONE:.0%} may be gone",
-        got=f"{len(catalogue.items)} items; {len(previous.vanished)} are gone, pictures: {folders}",
+        got=f"{len(catalogue.items)} items; {len(previous.vanished)} are gone, "
+        f"{len(previous.poorer)} have lost truths; pictures: {folders}",
         remedy="if a folder or disk is not there, give the command again when it is; "
         "if they were removed on purpose, add --allow-shrink (allow_shrink of a flow)",
     )
@@ -176,9 +180,14 @@ class _Search:
         """Learn from a run: which items there were and, of a finished one, which version each source held."""
         try:
             found = run.found if run.is_finished else {}
-            gone = [item for item in run.iterate_items() if not self._compare(item, found)]
+            gone, poorer = [], []
+            for item in run.iterate_items():
+                if not self._compare(item, found):
+                    gone.append(item)
+                elif _list_lost(item, self._items[item.id]):
+                    poorer.append(item)
             if self._previous is None and run.header.layout == self._catalogue.layout:
-                self._previous = self._describe(run, gone)
+                self._previous = self._describe(run, gone, poorer)
         except (ItemMissingError, ItemDamagedError):
             return
 
@@ -226,17 +235,19 @@ class _Search:
         recorded = self._recorded.get(item_id)
         return max(self._archived[item_id]) if recorded is None else recorded[0]
 
-    def _describe(self, run: Run, gone: Iterable[Item]) -> PreviousSource:
+    def _describe(self, run: Run, gone: Iterable[Item], poorer: Sequence[Item]) -> PreviousSource:
         """What is gone since a run. A picture that is there and was refused has not vanished."""
         refused = {problem.where for problem in self._catalogue.problems}
         vanished = [item for item in gone if not any(ref.uri in refused for ref in item.refs.values())]
-        folders = Counter(
-            _folder_of(ref.uri, source=self._catalogue.source) for i in vanished for ref in i.refs.values()
-        )
+        lost = [ref for item in vanished for ref in item.refs.values()]
+        for item in poorer:
+            lost += _list_lost(item, self._items[item.id])
+        folders = Counter(_folder_of(ref.uri, source=self._catalogue.source) for ref in lost)
         return PreviousSource(
             run.run_id,
             run.header.items,
             tuple(sorted(item.id for item in vanished)),
+            tuple(sorted(item.id for item in poorer)),
             tuple(folders.most_common(_FOLDERS_NAMED)),
         )
 
@@ -279,6 +290,12 @@ def _is_same(recorded: ImageRef, current: ImageRef) -> bool:
     known = bool(recorded.revision and current.revision)
     same = (recorded.uri, recorded.size_bytes) == (current.uri, current.size_bytes)
     return same and (not known or recorded.revision == current.revision)
+
+
+def _list_lost(recorded: Item, current: Item) -> list[ImageRef]:
+    """Truths and results of others that an item had. A lost second view is a problem of its own."""
+    kept = {*current.refs, LEFT, RIGHT}
+    return [ref for role, ref in recorded.refs.items() if role not in kept]
 
 
 def _folder_of(uri: str, *, source: str) -> str:

@@ -87,7 +87,14 @@ class ItemTraits:
     @property
     def name(self) -> str:
         """How records call the pipeline of such items: ``pair``, ``single``, or ``pair, pixel-4``."""
-        return self.route if self.camera == GENERIC_CAMERA else f"{self.route}, {self.camera}"
+        known = self.camera != GENERIC_CAMERA
+        return f"{self.route}, {_name_camera(self.camera)}" if known else self.route
+
+
+def _name_camera(address: str) -> str:
+    """A profile as shipped, or its file and the beginning of its digest."""
+    url, _, digest = address.partition("#")
+    return f"{url.rpartition('/')[2]} {digest[:8]}" if digest else url
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,8 @@ class Stage:
     """One product of one pipeline.
 
     ``label`` names it there; ``inputs`` are the labels of the products it is made from. ``spec`` holds all
-    that it depends on besides its item; ``key`` is the hash of that.
+    that it depends on besides its item; ``key`` is the hash of that. ``camera`` is the profile of the items'
+    camera, by name or address.
     """
 
     label: str
@@ -117,6 +125,7 @@ class Stage:
     spec: StageSpec
     inputs: tuple[str, ...] = ()
     method: MethodConfig | None = None
+    camera: str = GENERIC_CAMERA
     key: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ldp_core.archive import Archive, ArchiveKind, layout, stage_key
 from ldp_core.blur import ESTIMATORS, BlurEstimator
+from ldp_core.cameras import Camera, is_generic, open_camera
 from ldp_core.deblur import DEBLURRERS, Deblurrer
 from ldp_core.methods import MemoryModel
 from ldp_core.metrics import score_item, score_spec
@@ -36,6 +37,12 @@ def estimator_for(method: MethodConfig) -> BlurEstimator:
 def deblurrer_for(method: MethodConfig) -> Deblurrer:
     """The deblurrer a method names; made once per process."""
     return DEBLURRERS.make(method.name, method.values)
+
+
+@lru_cache(maxsize=16)
+def _open_camera(name: str) -> Camera | None:
+    """The profile of a camera that something is known of; read once per process."""
+    return None if is_generic(name) else open_camera(name)
 
 
 def _method_of(stage: Stage) -> MethodConfig:
@@ -119,14 +126,15 @@ class ScoreStage(StageDef):
     kinds: ClassVar = (layout.SCORES,)
 
     def plan(self, methods: Methods, before: Mapping[str, Stage]) -> Iterator[Stage]:
-        measured_by = methods.measured_by
+        measured_by, camera = methods.measured_by, methods.traits.camera
         baselines = {label.removeprefix(_BASELINE_MARK): before[label] for label in _baselines(before)}
         spec = score_spec(
             baselines={name: stage.key for name, stage in baselines.items()},
             measured_key="" if measured_by is None else stage_key(estimator_for(measured_by).spec),
+            camera=_open_camera(camera),
         )
-        inputs = (BLUR, DEBLUR, *_baselines(before))
-        yield Stage(self.name, self, replace(spec, upstream=before[DEBLUR].key), inputs, measured_by)
+        spec = replace(spec, upstream=before[DEBLUR].key)
+        yield Stage(self.name, self, spec, (BLUR, DEBLUR, *_baselines(before)), measured_by, camera)
 
     def run(self, stage: Stage, pair: Pair, inputs: Mapping[str, Any]) -> list[Score]:
         baselines = {label.removeprefix(_BASELINE_MARK): inputs[label] for label in _baselines(inputs)}
@@ -136,6 +144,7 @@ class ScoreStage(StageDef):
             blur_map=inputs[BLUR],
             baselines=baselines,
             measured=None if stage.method is None else estimator_for(stage.method).estimate(pair),
+            camera=_open_camera(stage.camera),
         )
 
     def read(self, archive: Archive, stage: Stage, item: str, *, input_digest: str = "") -> list[Score]:

@@ -12,6 +12,7 @@ import typer
 from flows.cli import console, options
 from flows.exits import EXIT_BAD_ITEMS, exits
 from ldp_core.errors import SettingsError
+from ldp_core.types import GENERIC_CAMERA
 
 app = typer.Typer()
 
@@ -32,6 +33,7 @@ def restore(
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
     baseline: options.Baselines = None,
+    camera: options.Camera = GENERIC_CAMERA,
     cluster: options.Cluster = None,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
@@ -45,6 +47,7 @@ def restore(
     """Restore every item of a dataset and write a report. What the archive has is not computed again."""
     with exits():
         chosen = options.parse_settings(settings, options.METHOD_STAGES)
+        options.require_camera(camera)  # a mistake is told before a server starts
         _check_source(source, layout, dataset, allow_single)
         summary = _run_restore(
             as_json=as_json,
@@ -56,6 +59,7 @@ def restore(
             deblurrer=deblurrer,
             **{f"{stage}_settings": values for stage, values in chosen.items()},
             baselines=baseline or (),
+            camera=camera,
             cluster=cluster,
             processes=workers,
             max_bad=max_bad,
@@ -74,6 +78,7 @@ def ingest(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    camera: options.Camera = GENERIC_CAMERA,
     peak: options.Peak = None,
     to_srgb: options.ToSrgb = False,
     cluster: options.Cluster = None,
@@ -90,6 +95,7 @@ def ingest(
     from flows.ingest import ingest_dataset
 
     with exits():
+        options.require_camera(camera)
         _check_source(source, layout, dataset, allow_single)
         with prefect_engine(), console.showing_progress():
             summary = ingest_dataset(
@@ -105,6 +111,7 @@ def ingest(
                 allow_single=allow_single,
                 verify_sources=verify_sources,
                 allow_shrink=allow_shrink,
+                camera=camera,
             )
     console.print_json(summary) if as_json else _print_summary(summary)
     _exit_for(summary)
@@ -121,6 +128,7 @@ def plan(
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
     baseline: options.Baselines = None,
+    camera: options.Camera = GENERIC_CAMERA,
     workers: options.Workers = None,
     allow_single: options.AllowSingle = False,
     archive: options.Archive = "archive",
@@ -141,6 +149,7 @@ def plan(
             processes=workers,
             single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
             baselines=baseline or (),
+            camera=camera,
             pixels=options.parse_pixels(peak, to_srgb),
             allow_single=allow_single,
         )
@@ -286,6 +295,7 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
         [
             ("dataset", preview["dataset"]),
             ("items", f"{listed}; {preview['to_do']} to do"),
+            *(() if {*preview["cameras"]} == {GENERIC_CAMERA} else (_list_cameras(preview),)),
             ("archived", ", ".join(f"{stage} {n}" for stage, n in preview["done"].items())),
             ("read", console.format_size(preview["bytes_in"])),
             ("write", f"at most {console.format_size(preview['bytes_out_at_most'])}"),
@@ -317,6 +327,10 @@ def _check_source(source: str, layout: str, dataset: str | None, allow_single: b
     from ldp_core.storage import shared_url
 
     check_source(shared_url(source), layout=layout, dataset=dataset, allow_single=allow_single)
+
+
+def _list_cameras(preview: Mapping[str, Any]) -> tuple[str, str]:
+    return "cameras", ", ".join(f"{count} {name}" for name, count in preview["cameras"].items())
 
 
 def _run_restore(*, as_json: bool, **arguments: Any) -> dict[str, Any]:

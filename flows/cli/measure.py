@@ -10,6 +10,7 @@ import typer
 
 from flows.cli import console, options
 from flows.exits import exits
+from ldp_core.types import GENERIC_CAMERA
 
 if TYPE_CHECKING:
     from ldp_core.evaluation import FamilyScore
@@ -54,6 +55,7 @@ def restoration(
     peak: options.Peak = None,
     to_srgb: options.ToSrgb = False,
     deblurrer: options.Measured = None,
+    camera: options.Camera = GENERIC_CAMERA,
     as_json: options.Json = False,
 ) -> None:
     """Compare deblurrers on a dataset: the means `ldp restore` gives for each, in one table."""
@@ -68,6 +70,7 @@ def restoration(
             layout=layout,
             deblurrers=deblurrer or list(DEBLURRERS),
             pixels=options.parse_pixels(peak, to_srgb),
+            camera=camera,
         )
         means = [asdict(mean) for mean in found]
         console.print_json(means) if as_json else console.show_means(means)

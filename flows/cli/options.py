@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 import ldp_core
 from ldp_core.errors import SettingsError, suggest
 from ldp_core.item_ids import is_unicode
+from ldp_core.types import GENERIC_CAMERA
 
 if TYPE_CHECKING:
     from ldp_core.types import PixelOptions
@@ -62,11 +63,18 @@ def _list_models() -> Iterable[str]:
     return sorted(path.stem for path in shipped.glob("*.safetensors"))
 
 
+def _list_cameras() -> Iterable[str]:
+    """From the files, for `ldp_core.cameras` imports torch: seconds before a name could be completed."""
+    shipped = Path(ldp_core.__file__).parent / "cameras" / "shipped"
+    return sorted(path.stem for path in shipped.glob("*.json"))
+
+
 NAMES: Final[Mapping[str, Callable[[], Iterable[str]]]] = {
     "LAYOUT": _list_layouts,
     "ESTIMATOR": _list_estimators,
     "DEBLURRER": _list_deblurrers,
     "FAMILY": _list_families,
+    "CAMERA": _list_cameras,
     "MODEL": _list_models,
 }
 """What an option or argument of this metavar can be; read when help or a completion asks for it."""
@@ -171,6 +179,14 @@ Measured = Annotated[
         "--deblurrer", show_default="all", help="A method to measure; may be repeated.", **choose("DEBLURRER")
     ),
 ]
+Camera = Annotated[
+    str,
+    method_option(
+        "--camera",
+        help="Profile of the camera: a name, the address of a file, or auto: by what pictures tell (EXIF).",
+        **choose("CAMERA"),
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     method_option(
@@ -272,6 +288,21 @@ def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> 
             )
         chosen[stage][name] = _parse_value(value)
     return chosen
+
+
+def require_camera(name: str) -> None:
+    """Refuse a camera profile that is not there.
+
+    Raises:
+        SettingsError: there is no such profile, or its file is none.
+        ObjectMissingError: there is no file at that address.
+    """
+    if name != GENERIC_CAMERA:
+        from ldp_core.cameras import open_camera
+        from ldp_core.cameras.matching import AUTO
+
+        if name != AUTO:
+            open_camera(name)
 
 
 def parse_pixels(peak: str | None, to_srgb: bool = False) -> PixelOptions:

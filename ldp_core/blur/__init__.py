@@ -23,7 +23,11 @@ ESTIMATORS: Final[Registry[BlurEstimator]] = Registry(
             measured_by="disparity",
         ),
         "disparity": MethodDef(
-            "ldp_core.blur.disparity", "DisparityEstimator", "DisparitySettings", memory=MemoryModel(110)
+            "ldp_core.blur.disparity",
+            "DisparityEstimator",
+            "DisparitySettings",
+            takes_camera=True,
+            memory=MemoryModel(110),
         ),
         "random-clip": MethodDef("ldp_core.blur.clip", "RandomClipEstimator", "RandomClipSettings"),
         "zncc": MethodDef("ldp_core.blur.clip", "ZnccEstimator", "ZnccSettings"),

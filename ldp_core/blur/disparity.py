@@ -12,8 +12,9 @@ are (1, 1, h, w) float32.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import torch
@@ -31,11 +32,12 @@ from ldp_core.blur.matching import (
     smooth,
 )
 from ldp_core.blur.sharp_edges import find_sharp_edges, halve_mask, remove_edges
+from ldp_core.cameras import Camera, is_generic, key_settings, open_camera
 from ldp_core.optics.kernels import KernelSpec, disparity_per_coc
 from ldp_core.settings import Settings
 from ldp_core.signals import difference_noise
 from ldp_core.tensors import to_grey
-from ldp_core.types import BlurMap, BlurMapKind, Pair, StageSpec
+from ldp_core.types import GENERIC_CAMERA, BlurMap, BlurMapKind, Pair, StageSpec
 
 VERSION = "5"
 
@@ -99,6 +101,8 @@ class DisparitySettings(Settings):
 
     kernel: KernelSpec = KernelSpec()
     """Kernels of both views; restoration should use the same."""
+    camera: str = Field(default=GENERIC_CAMERA, exclude_if=is_generic)
+    """Camera profile by name or address. Its kernels, by place in the frame, stand in for `kernel`."""
     # Here, too, AI(1) simulated, Pixel 4. 1: .499, .0247. 2.5: .519, .0261.
     window_px: float = Field(default=1.5, gt=0, le=16)
     """Gaussian deviation of the matching window, in pixels of the level."""
@@ -124,16 +128,30 @@ class DisparityEstimator:
 
     @property
     def spec(self) -> StageSpec:
-        return StageSpec("blur", "disparity", VERSION, self.settings.model_dump(mode="json"))
+        return StageSpec("blur", "disparity", VERSION, key_settings(self.settings, self._camera))
+
+    @cached_property
+    def _camera(self) -> Camera | None:
+        return None if is_generic(self.settings.camera) else open_camera(self.settings.camera)
 
     def estimate(self, pair: Pair) -> BlurMap:
-        """Signed circle of confusion in px, (h, w) as the views; confidence 0 where nothing is seen."""
+        """Signed circle of confusion in px, (h, w) as the views; confidence 0 where nothing is seen.
+
+        Raises:
+            SettingsError: the picture does not fit into the frame of its camera.
+        """
         with torch.inference_mode():
             left, right = (to_grey(view) for view in pair.both_views)
             disparity, precision = estimate_disparity(left, right, settings=self.settings)
-            coc = disparity / disparity_per_coc(self.settings.kernel)
+            coc = disparity / self._disparity_per_coc(*disparity.shape[-2:])
             confidence = rate_confidence(precision)
         return BlurMap(coc[0, 0].numpy(), BlurMapKind.SIGNED_COC_PX, confidence[0, 0].numpy())
+
+    def _disparity_per_coc(self, height: int, width: int) -> float | Tensor:
+        camera = self._camera
+        if camera is None:
+            return disparity_per_coc(self.settings.kernel)
+        return camera.disparity_per_coc(height, width)
 
 
 def estimate_disparity(left: Tensor, right: Tensor, *, settings: DisparitySettings) -> tuple[Tensor, Tensor]:
@@ -171,8 +189,8 @@ def build_levels(
     planes = [left, right, *(remove_edges(view, masks[0]) for view in (left, right))]
     pyramids = [build_pyramid(plane, levels=count - 1) for plane in planes]
     return [
-        Level(index, a, b, whole, mask, noise=halved_noise(noise, index), settings=settings)
-        for index, (*whole, a, b, mask) in enumerate(zip(*pyramids, masks, strict=True))
+        Level(index, a, b, (c, d), mask, noise=halved_noise(noise, index), settings=settings)
+        for index, (c, d, a, b, mask) in enumerate(zip(*pyramids, masks, strict=True))
     ]
 
 
@@ -231,7 +249,7 @@ class Level:
     index: int
     left: Tensor
     right: Tensor
-    whole: Sequence[Tensor]
+    whole: tuple[Tensor, Tensor]
     sharp: Tensor
     noise: float
     settings: DisparitySettings
@@ -271,7 +289,7 @@ class Level:
         return self._regularise(measured, start_px, steps=_FINE_SOLVER_STEPS)
 
     def _measure(
-        self, near_px: Tensor, span_px: Tensor, *, steps: int, views: Sequence[Tensor]
+        self, near_px: Tensor, span_px: Tensor, *, steps: int, views: tuple[Tensor, Tensor]
     ) -> Measurement:
         """The deepest minimum within `steps` of `near_px`; candidates span the values of `span_px`."""
         lowest, highest = torch.aminmax(span_px)
@@ -304,7 +322,7 @@ class Level:
     def _guide(self) -> Tensor:
         return (self.whole[0] + self.whole[1]) / 2
 
-    def _costs(self, first: int, last: int, views: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _costs(self, first: int, last: int, views: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Costs and attenuations of candidates `first`..`last`, counted in steps from 0."""
         coc_px = torch.arange(first, last + 1) * (_STEP_PX / disparity_per_coc(self.settings.kernel))
         matcher = Matcher(self.settings.kernel, self.settings.window_px, self.settings.band_px)

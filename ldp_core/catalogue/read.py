@@ -168,13 +168,15 @@ def _require_items(catalogue: Catalogue) -> Catalogue:
     if catalogue.items:
         return catalogue
     kinds = Counter(problem.kind for problem in catalogue.problems)
-    first = catalogue.problems[0] if catalogue.problems else None
+    refusing = [problem for problem in catalogue.problems if problem.refuses_item]
+    first = next(iter((*refusing, *catalogue.problems)), None)
+    listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     raise CatalogueError(
         "no item was found",
         where=catalogue.source,
         expected=f"a dataset of the layout '{catalogue.layout}'",
-        got=", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no file at all",
-        remedy=f"first: {first.where}: {first.message}" if first else _explain_empty(catalogue.source),
+        got=f"{listed}; first: {first.where}: {first.message}" if first else "no file at all",
+        remedy=first.remedy if first else _explain_empty(catalogue.source),
     )
 
 

@@ -23,12 +23,15 @@ DEBLURRERS: Final[Registry[Deblurrer]] = Registry(
             takes_map=False,
             memory=_TILED_NETWORK,
         ),
-        "gated": MethodDef("ldp_core.deblur.gated", "GatedDeblurrer", "GatedSettings"),
-        "ldp": MethodDef("ldp_core.deblur.ldp", "LdpDeblurrer", "LdpSettings", memory=_TILED_NETWORK),
+        "gated": MethodDef("ldp_core.deblur.gated", "GatedDeblurrer", "GatedSettings", takes_camera=True),
+        "ldp": MethodDef(
+            "ldp_core.deblur.ldp", "LdpDeblurrer", "LdpSettings", takes_camera=True, memory=_TILED_NETWORK
+        ),
         "wiener": MethodDef(
             "ldp_core.deblur.wiener",
             "WienerDeblurrer",
             "WienerSettings",
+            takes_camera=True,
             memory=MemoryModel(60, 1500, 640**2),
         ),
     },

@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from scipy.ndimage import distance_transform_edt
 
-from ldp_core.blur import BlurEstimator, make_estimator
+from ldp_core.blur import ESTIMATORS, BlurEstimator, make_estimator
 from ldp_core.blur.depth_distilled import ReliabilitySettings, rate_reliability
-from ldp_core.deblur import Deblurrer, make_deblurrer
+from ldp_core.cameras import is_generic
+from ldp_core.deblur import DEBLURRERS, Deblurrer, make_deblurrer
 from ldp_core.errors import BlurMapError, SettingsError
+from ldp_core.methods import Registry
 from ldp_core.settings import Settings
 from ldp_core.single_view import input_image
-from ldp_core.types import BlurMap, BlurMapKind, FloatMap, Pair, Pixels, StageSpec
+from ldp_core.types import GENERIC_CAMERA, BlurMap, BlurMapKind, FloatMap, Pair, Pixels, StageSpec
 
 __all__ = ["GateSettings", "GatedDeblurrer", "GatedSettings", "gate_restoration", "read_focus", "weigh_input"]
 
@@ -63,6 +65,8 @@ class GatedSettings(Settings):
     """Name of the deblurrer that is gated."""
     settings: Mapping[str, Any] = Field(default_factory=dict)
     """Its settings."""
+    camera: str = Field(default=GENERIC_CAMERA, exclude_if=is_generic)
+    """Camera profile by name or address, for the method and the estimator if they take one."""
     estimator: str = ""
     """Name of the estimator whose map gates; the map that the restoration gets, if empty."""
     estimator_settings: Mapping[str, Any] = Field(default_factory=dict)
@@ -94,7 +98,7 @@ class GatedDeblurrer:
         inner = self._deblurrer.spec
         stages = {"restores": inner} | ({"gates": self._estimator.spec} if self._estimator else {})
         named = {name: _name_stage(spec) for name, spec in stages.items()}
-        values = {**self.settings.model_dump(mode="json"), "stages": named}
+        values = {**self.settings.model_dump(mode="json", exclude={"camera"}), "stages": named}
         return StageSpec("deblur", f"{_NAME}-{inner.method}", VERSION, values, inner.weights_sha256)
 
     def restore(self, pair: Pair, blur_map: BlurMap | None) -> Pixels:
@@ -124,12 +128,21 @@ class GatedDeblurrer:
 
     @cached_property
     def _deblurrer(self) -> Deblurrer:
-        return make_deblurrer(self.settings.method, self.settings.settings)
+        chosen = self.settings
+        return make_deblurrer(chosen.method, self._for_camera(DEBLURRERS, chosen.method, chosen.settings))
 
     @cached_property
     def _estimator(self) -> BlurEstimator | None:
         chosen = self.settings
-        return make_estimator(chosen.estimator, chosen.estimator_settings) if chosen.estimator else None
+        if not chosen.estimator:
+            return None
+        settings = self._for_camera(ESTIMATORS, chosen.estimator, chosen.estimator_settings)
+        return make_estimator(chosen.estimator, settings)
+
+    def _for_camera(
+        self, methods: Registry[Any], name: str, settings: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        return methods[name].for_camera(settings, self.settings.camera)
 
 
 def _name_stage(spec: StageSpec) -> dict[str, Any]:

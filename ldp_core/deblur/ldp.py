@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from pydantic import Field
 from torch import Tensor
 
+from ldp_core.cameras import is_generic, key_settings, open_camera
 from ldp_core.deblur import wiener
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings, arrange_for, lay_planes
 from ldp_core.settings import Settings
 from ldp_core.tensors import choose_device, to_pixels, to_rgb
 from ldp_core.tiling import apply_network
-from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, StageSpec
+from ldp_core.types import GENERIC_CAMERA, BlurMap, BlurMapKind, Pair, Pixels, StageSpec
 from ldp_core.weights import NetworkKind, digest_of, load_network
 
 __all__ = ["LDP", "LdpDeblurrer", "LdpSettings", "restore_views"]
@@ -36,6 +38,8 @@ class LdpSettings(Settings):
     """Name of a shipped model, or the address of a .safetensors file."""
     sha256: str = ""
     """Digest of the file at that address; shipped models have theirs pinned."""
+    camera: str = Field(default=GENERIC_CAMERA, exclude_if=is_generic)
+    """Camera profile by name or address, whose kernels make the restoration that the network corrects."""
     use_map: bool = True
     """Give the blur map to the network; without it the network sees the views alone."""
     # Trained on crops of 128 px. Whole pictures lose .05 to .13 dB; tiles of 192 px gain .08 dB on Pixel 4
@@ -54,7 +58,12 @@ class LdpDeblurrer:
     def spec(self) -> StageSpec:
         digest = digest_of(self.settings.weights, sha256=self.settings.sha256)
         version = f"{VERSION}, wiener {wiener.VERSION}"
-        return StageSpec("deblur", "ldp", version, self.settings.model_dump(mode="json"), digest)
+        camera = None if is_generic(self.settings.camera) else open_camera(self.settings.camera)
+        return StageSpec("deblur", "ldp", version, key_settings(self.settings, camera), digest)
+
+    @cached_property
+    def _wiener(self) -> wiener.WienerDeblurrer:
+        return wiener.WienerDeblurrer(wiener.WienerSettings(camera=self.settings.camera))
 
     def restore(self, pair: Pair, blur_map: BlurMap | None) -> Pixels:
         """The all-in-focus picture, (h, w, c) of the pair's dtype.
@@ -74,7 +83,7 @@ class LdpDeblurrer:
             )
             planes = arrange_for(network.settings.bpa, lay_planes(blur_map))
             if network.settings.residual == "wiener" and blur_map.kind is BlurMapKind.SIGNED_COC_PX:
-                images["guess"] = wiener.WienerDeblurrer().restore(pair, blur_map)
+                images["guess"] = self._wiener.restore(pair, blur_map)
         arrays = {name: to_rgb(image) for name, image in images.items()}
         if planes is not None:
             arrays["plane"] = planes[0]

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ldp_core.optics.kernels import KernelSpec, kernel_bank
+from ldp_core.optics.kernels import Kernel, kernel_bank
 from ldp_core.optics.sensor import Transfer, decode_light, encode_light
 from ldp_core.signals import Canvas
 
@@ -136,7 +136,7 @@ def _count_near(ordered: Tensor, places: Tensor, *, scale: int) -> Tensor:
 
 
 def isolate(
-    views: Tensor, coc_px: Tensor, depth: DepthRange, nearer: Sequence[Restored], *, kernel: KernelSpec
+    views: Tensor, coc_px: Tensor, depth: DepthRange, nearer: Sequence[Restored], *, kernel: Kernel
 ) -> Tensor:
     """Both views (2, c, h, w), encoded, as if the scene held this range alone, filled where it is not seen.
 
@@ -159,7 +159,7 @@ def isolate(
 
 
 def _cover(
-    light: Tensor, coc_px: Tensor, depth: DepthRange, nearer: Sequence[Restored], *, kernel: KernelSpec
+    light: Tensor, coc_px: Tensor, depth: DepthRange, nearer: Sequence[Restored], *, kernel: Kernel
 ) -> tuple[Tensor, Tensor]:
     """Coverage (2, 1, h, w) of a range by nearer ones, and their light (2, c, h, w)."""
     cover, covering = torch.zeros_like(light[:, :1]), torch.zeros_like(light)
@@ -173,7 +173,7 @@ def _cover(
     return cover, covering
 
 
-def _blur(planes: Tensor, coc_px: float, kernel: KernelSpec) -> Tensor:
+def _blur(planes: Tensor, coc_px: float, kernel: Kernel) -> Tensor:
     """Planes (n, h, w) through the kernels of both views: (2, n, h, w)."""
     kernels = kernel_bank(kernel, torch.tensor([coc_px]))[0]
     if kernels.shape[-1] == 1:

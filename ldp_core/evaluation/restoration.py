@@ -20,15 +20,17 @@ from typing import Final
 
 import numpy as np
 
-from ldp_core.blur import make_estimator
+from ldp_core.blur import ESTIMATORS, make_estimator
+from ldp_core.cameras.matching import assign_cameras
 from ldp_core.catalogue import load_pair, read_catalogue, require_named_peak
 from ldp_core.deblur import DEBLURRERS, make_deblurrer
 from ldp_core.errors import CatalogueError
+from ldp_core.methods import M, Registry
 from ldp_core.metrics import psnr_db, score_item, ssim, summarise
 from ldp_core.optics.kernels import FITTED_KERNELS, KernelFamily, KernelSpec
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.single_view import input_image
-from ldp_core.types import AS_STORED, Item, MeanScore, Pair, PixelOptions, Pixels, Score
+from ldp_core.types import AS_STORED, GENERIC_CAMERA, Item, MeanScore, Pair, PixelOptions, Pixels, Score
 
 GAIN_METRIC: Final = "psnr_gain_db"
 FAMILIES: Final[Mapping[str, KernelSpec]] = MappingProxyType(
@@ -53,16 +55,18 @@ def evaluate_restoration(
     deblurrers: Sequence[str],
     estimator: str = "disparity",
     pixels: PixelOptions = AS_STORED,
+    camera: str = GENERIC_CAMERA,
 ) -> tuple[MeanScore, ...]:
     """Means of every measure, of the input, of external results, and of every deblurrer.
 
-    Items of a single view are restored by the methods that need no second one.
+    Items of a single view are restored by the methods that need no second one. ``camera`` is the profile of
+    their camera, by name or address, or ``auto``.
 
     Raises:
         CatalogueError: the source has no item with a truth.
         SettingsError: there is no such method.
     """
-    catalogue = read_catalogue(source, layout=layout, pixels=pixels)
+    catalogue = assign_cameras(read_catalogue(source, layout=layout, pixels=pixels), camera)
     require_named_peak(catalogue)
     items = [item for item in catalogue.items if item.target is not None]
     if not items:
@@ -77,9 +81,9 @@ def evaluate_restoration(
 
 def _score(item: Item, deblurrers: Sequence[str], estimator: str) -> Iterator[Score]:
     pair = load_pair(item)
-    blur_map = make_estimator(estimator).estimate(pair) if pair.has_both_views else None
+    blur_map = _for_camera(ESTIMATORS, estimator, item).estimate(pair) if pair.has_both_views else None
     able = [name for name in deblurrers if pair.has_both_views or DEBLURRERS[name].views == 1]
-    restored = {name: make_deblurrer(name).restore(pair, blur_map) for name in able}
+    restored = {name: _for_camera(DEBLURRERS, name, item).restore(pair, blur_map) for name in able}
     shown = replace(pair, external={**pair.external, **restored})
     scores = score_item(shown, restored=None, blur_map=None)
     yield from scores
@@ -88,6 +92,11 @@ def _score(item: Item, deblurrers: Sequence[str], estimator: str) -> Iterator[Sc
             picture = input_image(pair) if score.subject == "input" else shown.external[score.subject]
             value = psnr_after_gain_db(picture, pair.target, pair=pair)
             yield replace(score, metric=GAIN_METRIC, value=value)
+
+
+def _for_camera(methods: Registry[M], name: str, item: Item) -> M:
+    """A method with the profile of the item's camera, if it takes one."""
+    return methods.make(name, methods[name].for_camera({}, item.camera))
 
 
 def psnr_after_gain_db(picture: Pixels, target: Pixels, *, pair: Pair) -> float:

@@ -25,11 +25,29 @@ from ldp_core.images.codec import (
     report_damage,
     require_tail,
 )
+from ldp_core.images.colour import MAX_PROFILE_BYTES, SRGB, from_cicp
+from ldp_core.images.traits import PictureTraits
 
 _SEQUENCE: Final = b"avis"
 _MAX_META_BYTES: Final = 2**20
 _CODED, _GRID = b"av01", b"grid"
 _SEQUENCE_BYTES: Final = 256  # 10 to 20 are usual
+_PROFILES, _POINTS, _UNSAID = (b"prof", b"rICC"), b"nclx", 2
+_ORIENTATIONS: Final[Mapping[tuple[int, int | None], int]] = {
+    (0, None): 1,
+    (1, None): 8,
+    (2, None): 3,
+    (3, None): 6,
+    (0, 1): 2,
+    (1, 1): 7,
+    (2, 1): 4,
+    (3, 1): 5,
+    (0, 0): 4,
+    (1, 0): 5,
+    (2, 0): 2,
+    (3, 0): 7,
+}
+"""That of EXIF, by quarter turns anticlockwise and the axis mirrored afterwards."""
 _FULL: Final = 4  # bytes of version and flags before the content of a full box
 
 Extents = list[tuple[int, int]]
@@ -50,7 +68,11 @@ class _Meta:
 
     def of(self, item: int) -> Mapping[bytes, bytes]:
         """The properties of an item, by name. A number of a property that is not there is damage."""
-        return dict(self.properties[number - 1] for number in self.owners.get(item, []) if number)
+        return dict(self.all_of(item))
+
+    def all_of(self, item: int) -> list[tuple[bytes, bytes]]:
+        """The same, where a name may be there several times."""
+        return [self.properties[number - 1] for number in self.owners.get(item, []) if number]
 
 
 def is_avif(start: bytes) -> bool:
@@ -60,7 +82,10 @@ def is_avif(start: bytes) -> bool:
 
 def read_turn(file: BinaryIO) -> tuple[int, int | None]:
     """Quarter turns anticlockwise (`irot`), and the axis of mirroring (`imir`: 0, 1) or None."""
-    meta = _read_meta(file)
+    return _read_turn(_read_meta(file))
+
+
+def _read_turn(meta: _Meta) -> tuple[int, int | None]:
     properties = meta.of(meta.primary)
     mirror = properties.get(b"imir")
     return properties.get(b"irot", b"\0")[0] & 3, mirror[0] & 1 if mirror else None
@@ -74,7 +99,11 @@ def _read_header(file: BinaryIO) -> PictureHeader:
     _require_coded_size(file, meta, meta.parts.get(meta.primary, meta.primary))
     bits, grey = _read_depth(meta)
     return PictureHeader(
-        height=height, width=width, channels=1 if grey else 3, bit_depth=8 if bits == 8 else 16
+        height=height,
+        width=width,
+        channels=1 if grey else 3,
+        bit_depth=8 if bits == 8 else 16,
+        traits=PictureTraits(profile=_read_profile(meta), orientation=_ORIENTATIONS[_read_turn(meta)]),
     )
 
 
@@ -89,6 +118,16 @@ def _decode(content: bytes) -> Any:
     if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
         pixels = drop_opaque(pixels, opaque=2**bits - 1)
     return fill_range(pixels[..., 0] if grey and pixels.ndim == 3 else pixels, bits)
+
+
+def _read_profile(meta: _Meta) -> bytes:
+    """The colours of the picture (`colr`): an ICC profile before code points; sRGB where neither tells."""
+    told = {content[:4]: content[4:] for name, content in meta.all_of(meta.primary) if name == b"colr"}
+    for kind in _PROFILES:
+        if kind in told:
+            return told[kind][:MAX_PROFILE_BYTES]
+    primaries, transfer = struct.unpack_from(">HH", told[_POINTS]) if _POINTS in told else (_UNSAID, _UNSAID)
+    return SRGB if _UNSAID in (primaries, transfer) else from_cicp(primaries, transfer)
 
 
 def _read_size(meta: _Meta, item: int) -> tuple[int, int]:

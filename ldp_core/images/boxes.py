@@ -41,7 +41,7 @@ def walk_boxes(file: BinaryIO, start: int = 0, end: int | None = None) -> Iterat
 def read_box(file: BinaryIO, box: Box, *, most: int) -> bytes:
     """The payload of a box that has at most ``most`` bytes."""
     if box.end - box.start > most:
-        raise report_damage(f"a box {box.name!r} of {box.end - box.start} bytes")
+        raise report_damage(f"a box '{box.name.decode('latin-1')}' of {box.end - box.start} bytes")
     file.seek(box.start)
     return file.read(box.end - box.start)
 
@@ -62,5 +62,5 @@ def _read_box(file: BinaryIO, start: int, end: int) -> Box:
         size, payload = int.from_bytes(head[8:16], "big"), start + 16
     box_end = start + size if size else end
     if len(head) < 8 or not payload <= box_end <= end:
-        raise report_damage(f"a file cut short in its box {name!r}")
+        raise report_damage(f"a file cut short in its box '{name.decode('latin-1')}'")
     return Box(name, payload, box_end)

@@ -122,7 +122,7 @@ def probe_picture(
             entry = storage.entry_of(uri)
             size, revision = entry.size_bytes, entry.revision
         _check_bytes(size, limits=limits)
-        header = _read_header(io.BufferedReader(_RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
+        header = _read_header(io.BufferedReader(RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
         _check_header(header, limits=limits)
         _check_length(size, header)
     ref = ImageRef(
@@ -302,7 +302,7 @@ def _explain_absent(uri: str) -> str:
     return next((remedy for mark, remedy in _ABSENT.items() if re.match(mark, uri)), "check its address")
 
 
-class _RangeReader(io.RawIOBase):
+class RangeReader(io.RawIOBase):
     """A stored object as a seekable file; each read is one range request.
 
     Reads raise ObjectMissingError or StorageError, as `ldp_core.storage.read_bytes` does.

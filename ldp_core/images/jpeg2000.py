@@ -16,6 +16,8 @@ import imagecodecs
 
 from ldp_core.images.boxes import Box, read_box, walk_boxes
 from ldp_core.images.codec import Codec, PictureHeader, drop_opaque, fill_range, refuse_kind, report_damage
+from ldp_core.images.colour import SRGB
+from ldp_core.images.traits import PictureTraits
 
 _FILE_MAGIC: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
 _STREAM_MAGIC: Final = b"\xff\x4f\xff\x51"
@@ -26,6 +28,7 @@ _MAX_DEPTH: Final = 16
 _GREY, _RGB = 17, 16
 _COLOURS: Final = {12: "CMYK", 14: "CIELab", 18: "YCbCr"}
 _ENUMERATED: Final = 1
+_WITH_PROFILE: Final = (b"\x02", b"\x03")  # the methods of I.5.3.3 with a profile, restricted or not
 _OPACITY: Final = (1, 2)
 
 
@@ -47,7 +50,13 @@ def _read_header(file: BinaryIO) -> PictureHeader:
     if channels not in (1, 3):
         raise refuse_kind(f"JPEG 2000 with {len(stream.depths)} components")
     depth = 8 if stream.depths[0] <= 8 else 16
-    return PictureHeader(height=stream.height, width=stream.width, channels=channels, bit_depth=depth)
+    return PictureHeader(
+        height=stream.height,
+        width=stream.width,
+        channels=channels,
+        bit_depth=depth,
+        traits=PictureTraits(profile=_read_profile(file)),
+    )
 
 
 def _decode(content: bytes) -> Any:
@@ -85,6 +94,19 @@ def _read_meaning(file: BinaryIO, header: Box) -> bool:
         if box.name == b"cdef":
             alpha = _find_alpha(read_box(file, box, most=_MAX_BOX_BYTES))
     return alpha
+
+
+def _read_profile(file: BinaryIO) -> bytes:
+    """The ICC profile of a file, as its first `colr` that has one; sRGB where none has."""
+    file.seek(0)
+    if file.read(len(_STREAM_MAGIC)) == _STREAM_MAGIC:
+        return SRGB
+    for header in (box for box in walk_boxes(file) if box.name == b"jp2h"):
+        for box in walk_boxes(file, header.start, header.end):
+            colour = read_box(file, box, most=_MAX_BOX_BYTES) if box.name == b"colr" else b""
+            if colour[:1] in _WITH_PROFILE:
+                return colour[3:]
+    return SRGB
 
 
 def _require_colour(colour: bytes) -> None:

@@ -23,6 +23,7 @@ from ldp_core.images.codec import (
     report_damage,
     require_tail,
 )
+from ldp_core.images.traits import PictureTraits
 
 _FILE_MAGIC: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
 _STREAM_MAGIC: Final = b"\xff\x0a"
@@ -200,7 +201,13 @@ def _read_header(file: BinaryIO) -> PictureHeader:
     if not (stream.height and stream.width):
         raise report_damage(f"a size of {stream.width} x {stream.height}")
     depth = 8 if stream.bits <= 8 and not stream.is_float else 16
-    return PictureHeader(height=stream.height, width=stream.width, channels=stream.channels, bit_depth=depth)
+    return PictureHeader(
+        height=stream.height,
+        width=stream.width,
+        channels=stream.channels,
+        bit_depth=depth,
+        traits=PictureTraits(orientation=stream.orientation),
+    )
 
 
 def _decode(content: bytes) -> Any:

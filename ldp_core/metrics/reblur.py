@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ldp_core.cameras import Camera
+from ldp_core.cameras.tiles import render_by_place
 from ldp_core.errors import MetricError
 from ldp_core.metrics.fidelity import psnr_db, to_unit
 from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec, kernel_size
@@ -25,18 +27,25 @@ BAND_PIXELS = 2_000_000
 
 
 def reblur_psnr_db(
-    restored: Pixels, pair: Pair, *, blur_map: BlurMap, kernel: KernelSpec = DEFAULT_KERNEL
+    restored: Pixels,
+    pair: Pair,
+    *,
+    blur_map: BlurMap,
+    kernel: KernelSpec = DEFAULT_KERNEL,
+    camera: Camera | None = None,
 ) -> float:
     """PSNR in dB, peak 1, of both reblurred views against the views of the pair, in its score region.
 
     Args:
         restored: ``(h, w, c)``, all in focus, as large as the views.
         blur_map: a signed circle of confusion in px, ``(h, w)``.
+        camera: its kernels, by place in the frame, stand in for ``kernel``.
 
     Raises:
         BlurMapError: the map holds no signed circle of confusion.
         SecondViewMissingError: the pair has one view only.
         MetricError: shapes differ, or the map is not finite.
+        SettingsError: the picture does not fit into the frame of the camera.
     """
     coc_px = blur_map.signed_coc_px()
     if coc_px.shape != restored.shape[:2] or not np.isfinite(coc_px).all():
@@ -48,7 +57,10 @@ def reblur_psnr_db(
             remedy="estimate the map at the size of the views",
         )
     views = np.concatenate(pair.both_views, axis=2)
-    return psnr_db(_blur(restored, coc_px, kernel), views, region=pair.score_region)
+    if camera is None or camera.uniform_kernel is not None:
+        kernel = kernel if camera is None else camera.uniform_kernel or kernel
+        return psnr_db(_blur(restored, coc_px, kernel), views, region=pair.score_region)
+    return psnr_db(_blur_by_place(restored, coc_px, camera), views, region=pair.score_region)
 
 
 def _blur(sharp: Pixels, coc_px: FloatMap, kernel: KernelSpec) -> FloatMap:
@@ -70,8 +82,19 @@ def _bands(height: int, *, rows: int, halo: int) -> Iterator[tuple[Region, slice
         yield band, slice(top - first, min(top + rows, height) - first)
 
 
+def _blur_by_place(sharp: Pixels, coc_px: FloatMap, camera: Camera) -> FloatMap:
+    coc = torch.from_numpy(np.ascontiguousarray(coc_px))
+    with torch.inference_mode():
+        views = render_by_place(_to_planes(sharp), coc, camera)
+    return torch.cat(views).permute(1, 2, 0).clamp(0, 1).numpy()
+
+
+def _to_planes(sharp: Pixels) -> torch.Tensor:
+    return torch.from_numpy(to_unit(sharp).astype(np.float32)).permute(2, 0, 1)
+
+
 def _blur_band(sharp: Pixels, coc_px: FloatMap, kernel: KernelSpec) -> NDArray[np.float32]:
-    light = torch.from_numpy(to_unit(sharp).astype(np.float32)).permute(2, 0, 1)
+    light = _to_planes(sharp)
     with torch.inference_mode():
         views = render_views(light[None], torch.from_numpy(np.ascontiguousarray(coc_px))[None], kernel)
     return torch.cat(views, 1)[0].permute(1, 2, 0).clamp(0, 1).numpy()

@@ -14,6 +14,7 @@ from math import isfinite
 from typing import Any, Final
 
 from ldp_core.axis_adapter import align_axis, transpose, transpose_map
+from ldp_core.cameras import Camera
 from ldp_core.errors import MetricError
 from ldp_core.methods import EntryRegistry
 from ldp_core.metrics import blur_maps, fidelity
@@ -99,15 +100,19 @@ def score_spec(
     *,
     baselines: Mapping[str, str] | None = None,
     measured_key: str = "",
+    camera: Camera | None = None,
 ) -> StageSpec:
     """All that the scores of an item depend on besides the item, its map and its restoration.
 
     ``baselines`` are the stage keys, by name, of the other restorations that are scored beside it;
-    ``measured_key`` is that of the signed map that ``score_item`` gets as ``measured``, if any.
+    ``measured_key`` is that of the signed map that ``score_item`` gets as ``measured``, if any. With the
+    profile of a ``camera``, its kernels stand in for ``kernel``.
     """
     beside: dict[str, Any] = {"baselines": dict(baselines)} if baselines else {}
     if measured_key:
         beside |= {"measured_map": measured_key, "least_confidence": LEAST_CONFIDENCE}
+    if camera is not None:
+        beside |= {"camera": camera.reference}
     return StageSpec(
         stage="score",
         method="full-reference, blur map, reblur",
@@ -133,8 +138,9 @@ def score_item(
     baselines: Mapping[str, Pixels] | None = None,
     kernel: KernelSpec = DEFAULT_KERNEL,
     measured: BlurMap | None = None,
+    camera: Camera | None = None,
 ) -> list[Score]:
-    """The scores of one item. ``kernel`` is what the reblur residual blurs with.
+    """The scores of one item. ``kernel``, or the kernels of ``camera``, are what the reblur score blurs with.
 
     ``baselines`` are restorations of the item by other methods, by the name they are scored under.
     ``measured`` is a signed circle of confusion of the same item: where ``blur_map`` is an in-focus
@@ -149,7 +155,7 @@ def score_item(
         *_score_fidelity(pair, pictures),
         *_score_blur_map(pair, blur_map),
         *_score_agreement(pair, blur_map, measured),
-        *_score_reblur(pair, pictures, blur_map=blur_map, kernel=kernel),
+        *_score_reblur(pair, pictures, blur_map=blur_map, kernel=kernel, camera=camera),
     ]
 
 
@@ -229,16 +235,21 @@ def _score_agreement(pair: Pair, blur_map: BlurMap | None, measured: BlurMap | N
 
 
 def _score_reblur(
-    pair: Pair, pictures: Mapping[str, Pixels], *, blur_map: BlurMap | None, kernel: KernelSpec
+    pair: Pair,
+    pictures: Mapping[str, Pixels],
+    *,
+    blur_map: BlurMap | None,
+    kernel: KernelSpec,
+    camera: Camera | None,
 ) -> Iterator[Score]:
     if blur_map is None or blur_map.kind is not BlurMapKind.SIGNED_COC_PX or not pair.has_both_views:
         return
-    protocol = _protocol(pair, variant=_name_kernel(kernel))
+    protocol = _protocol(pair, variant=_name_kernel(kernel) if camera is None else f"{camera.name} kernels")
     along_x, aligned_map = align_axis(pair), transpose_map(blur_map, pair.dp_axis)
     for subject in (INPUT, RESTORED):
         if subject in pictures:
             picture = transpose(pictures[subject], pair.dp_axis)
-            value = reblur_psnr_db(picture, along_x, blur_map=aligned_map, kernel=kernel)
+            value = reblur_psnr_db(picture, along_x, blur_map=aligned_map, kernel=kernel, camera=camera)
             yield Score(pair.id, "reblur_psnr_db", subject, protocol, _finite(value))
 
 

@@ -137,7 +137,11 @@ class UnitPsf:
         return round(float(right - left), 12)
 
 
-def kernel_pair(spec: KernelSpec, coc_px: float) -> tuple[Tensor, Tensor]:
+Kernel = KernelSpec | UnitPsf
+"""A kernel by family and parameters, or by what it looks like."""
+
+
+def kernel_pair(spec: Kernel, coc_px: float) -> tuple[Tensor, Tensor]:
     """Left and right kernel for one signed circle of confusion.
 
     Args:
@@ -154,7 +158,7 @@ def kernel_pair(spec: KernelSpec, coc_px: float) -> tuple[Tensor, Tensor]:
     return left, right
 
 
-def kernel_bank(spec: KernelSpec, coc_px: Tensor) -> Tensor:
+def kernel_bank(spec: Kernel, coc_px: Tensor) -> Tensor:
     """Kernels for many circles of confusion, on one grid; differentiable in `coc_px`.
 
     Args:
@@ -168,7 +172,7 @@ def kernel_bank(spec: KernelSpec, coc_px: Tensor) -> Tensor:
         SettingsError: a diameter is not finite, or measured kernels cannot be used.
     """
     _require_finite(coc_px)
-    psf = unit_psf(spec)
+    psf = _psf_of(spec)
     size = kernel_size(spec, float(coc_px.detach().abs().max()) if len(coc_px) else 0.0)
     radius = coc_px.to(torch.float32) / 2
     rows = _tents(psf.y.to(radius), radius=radius, size=size)
@@ -177,14 +181,18 @@ def kernel_bank(spec: KernelSpec, coc_px: Tensor) -> Tensor:
     return torch.einsum("nim,vmk,njk->nvij", rows, values, columns)
 
 
-def kernel_size(spec: KernelSpec, coc_px: float) -> int:
+def kernel_size(spec: Kernel, coc_px: float) -> int:
     """Odd side of the smallest grid that holds the kernels up to this diameter."""
-    return 2 * math.ceil(unit_psf(spec).extent * abs(coc_px) / 2) + 1
+    return 2 * math.ceil(_psf_of(spec).extent * abs(coc_px) / 2) + 1
 
 
-def disparity_per_coc(spec: KernelSpec) -> float:
+def disparity_per_coc(spec: Kernel) -> float:
     """Centroid x of the right kernel minus the left one, per pixel of signed diameter."""
-    return unit_psf(spec).disparity / 2
+    return _psf_of(spec).disparity / 2
+
+
+def _psf_of(kernel: Kernel) -> UnitPsf:
+    return kernel if isinstance(kernel, UnitPsf) else unit_psf(kernel)
 
 
 # 64 functions of two 128 x 128 planes in float64 take 16 MiB; a mix for training has fewer.
@@ -262,7 +270,7 @@ def _right_view(spec: KernelSpec, *, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _disc(x: Tensor, y: Tensor) -> Tensor:
-    return _cover_disc(torch.hypot(x, y), spacing=_spacing_of(x))
+    return cover_disc(torch.hypot(x, y), spacing=_spacing_of(x))
 
 
 def _butterworth(spec: KernelSpec, *, x: Tensor, y: Tensor) -> Tensor:
@@ -274,7 +282,7 @@ def _butterworth(spec: KernelSpec, *, x: Tensor, y: Tensor) -> Tensor:
     lifted = _disc(x, y) * (spec.beta + (1 - spec.beta) * high_pass)
     edge = float(-x.min())
     # A Gaussian window of w samples has a deviation of about .15 w by OpenCV's rule; w = 2 / smoothing radii.
-    return _smooth(lifted, axis=x.flatten(), sigma=0.3 / spec.smoothing) * (x + edge)
+    return smooth_plane(lifted, axis=x.flatten(), sigma=0.3 / spec.smoothing) * (x + edge)
 
 
 def _off_axis(spec: KernelSpec, *, x: Tensor, y: Tensor) -> Tensor:
@@ -292,12 +300,12 @@ def _off_axis(spec: KernelSpec, *, x: Tensor, y: Tensor) -> Tensor:
         along, across = outwards / field, (x * spec.field_y - y * spec.field_x) / field
     radius = torch.hypot(along / (1 + spec.stretch * field**2), across)
     light = (1 + spec.ring * (radius**2 - 0.5) - spec.coma * outwards).clamp_min(0)
-    disc = _cover_disc(radius, spacing=_spacing_of(x))
+    disc = cover_disc(radius, spacing=_spacing_of(x))
     edge = _soft_edge(x, softness=spec.softness)
-    return _smooth(disc * light * edge, axis=x.flatten(), sigma=spec.rim)
+    return smooth_plane(disc * light * edge, axis=x.flatten(), sigma=spec.rim)
 
 
-def _cover_disc(radius: Tensor, *, spacing: float) -> Tensor:
+def cover_disc(radius: Tensor, *, spacing: float) -> Tensor:
     """Coverage 0..1 of each sample cell by the unit disc; `radius` is the distance from its centre."""
     return ((1 - radius) / spacing + 0.5).clamp(0, 1)
 
@@ -308,7 +316,7 @@ def _soft_edge(x: Tensor, *, softness: float) -> Tensor:
     return (0.5 + x / (2 * half_width)).clamp(0, 1)
 
 
-def _smooth(values: Tensor, *, axis: Tensor, sigma: float) -> Tensor:
+def smooth_plane(values: Tensor, *, axis: Tensor, sigma: float) -> Tensor:
     """Gaussian smoothing of samples (m, m) whose coordinates both ways are `axis` (m,); 0 leaves them."""
     if sigma == 0:
         return values

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ldp_core.errors import PairMismatchError, SettingsError
-from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelFamily, KernelSpec, kernel_bank, kernel_size
+from ldp_core.optics.kernels import DEFAULT_KERNEL, Kernel, KernelFamily, KernelSpec, kernel_bank, kernel_size
 from ldp_core.optics.sensor import Transfer, decode_light, encode_light
 from ldp_core.signals import fast_size, irfft2, rfft2
 
@@ -42,7 +42,7 @@ _COARSE_PX = 8
 def render_views(
     sharp: Tensor,
     coc_px: Tensor,
-    kernel: KernelSpec = DEFAULT_KERNEL,
+    kernel: Kernel = DEFAULT_KERNEL,
     *,
     slices: int = 12,
     transfer: Transfer = Transfer.GAMMA_22,
@@ -143,7 +143,7 @@ def cut_slices(coc_px: Tensor, *, count: int) -> Slices:
     return Slices(coc_px=coc_px, levels_px=levels, step_px=step)
 
 
-def _composite(light: Tensor, scene: Slices, kernel: KernelSpec) -> Tensor:
+def _composite(light: Tensor, scene: Slices, kernel: Kernel) -> Tensor:
     """Views (b, 2, c, h, w) in linear light."""
     largest_px = float(scene.levels_px.abs().max())
     blur = _Blur(light, margin=kernel_size(kernel, largest_px) - 1)

@@ -199,7 +199,7 @@ def test_scores_of_equal_pictures_and_of_others(views: tuple[Pixels, Pixels]) ->
 def test_an_archive_is_opened_by_its_address(tmp_path: Path) -> None:
     (tmp_path / "archive" / "frames").mkdir(parents=True)
     url = str(tmp_path / "archive")
-    assert ldp_core.open_archive(url) == Archive(url)
+    assert ldp_core.open_archive(url) == Archive(url, latest=True)
 
 
 @pytest.mark.parametrize("name", ["nothing", "empty", "file"])

@@ -92,7 +92,7 @@ FORMAT: dict[str, bytes] = {
     "html saved as a picture": b"<!doctype html><title>404</title>",
     "gif": pil_bytes(RGB[..., 0], "GIF"),
     "bmp of 32 bit": pil_bytes(Image.new("RGBA", (8, 8)), "BMP"),
-    "pgm of 10 bit": b"P5 2 1 1023\n" + bytes(4),
+    "pgm of 17 bit": b"P5 2 1 131071\n" + bytes(4),
     "two pgm in one file": 2 * (b"P5 2 1 255\n" + b"ab"),
     **{f"{kind} of its magic only": content[:8] for kind, content in SOUND.items()},
     **{f"{kind} cut in half": content[: len(content) // 2] for kind, content in SOUND.items()},
@@ -113,7 +113,7 @@ FORMAT: dict[str, bytes] = {
     "jpeg of CMYK": pil_bytes(Image.new("CMYK", (8, 8)), "JPEG"),
     "jpeg without a frame": JPEG[:2] + JPEG[FRAME + 2 + 17 :],
     "tiff whose directory lies beyond its end": patched(TIFF, 4, struct.pack("<I", 10**9)),
-    "tiff of float": tiff(REAL[..., 0], photometric="minisblack"),
+    "tiff of float above 1": tiff(9 * REAL[..., 0], photometric="minisblack"),
     "tiff of CMYK": pil_bytes(Image.new("CMYK", (8, 8)), "TIFF"),
     "tiff of several pages": tiff(np.zeros((3, 8, 8), np.uint8), photometric="minisblack"),
     "webp of another RIFF": patched(WEBP, 8, b"WAVE"),
@@ -216,7 +216,7 @@ def refusal() -> str:
         (item,) = read_catalogue(ROOT, layout="folders").items
         load_pair(item)
     except CatalogueError as error:
-        return error.got
+        return error.got.partition(";")[0]
     except ImageError as error:
         return error.kind
     return ""

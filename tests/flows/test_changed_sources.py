@@ -102,7 +102,7 @@ def test_a_shrunken_source_stops_before_anything_is_recorded(dataset: Path, tmp_
     code, _, err = run("ingest", dataset, archive)
     assert code == 1
     assert "[source_shrunk]" in err
-    assert "1 items; 2 are gone, pictures: 2 in left, 2 in right, 2 in target" in err
+    assert "1 items; 2 are gone, 0 have lost truths; pictures: 2 in left, 2 in right" in err
     assert list((archive / "runs").iterdir()) == runs
     code, out, _ = run("plan", dataset, archive)
     assert code == 0

@@ -25,7 +25,7 @@ from ldp_core.optics.realism.photographs import REACH_PX, SIDE_PX
 from ldp_core.optics.render import render_views
 from ldp_core.optics.rng import Rng
 from ldp_core.optics.textures import spectral_noise
-from ldp_core.types import FloatMap, MeanScore, Pixels
+from ldp_core.types import AS_STORED, FloatMap, MeanScore, PixelOptions, Pixels
 from ldp_core.weights import pack_weights
 
 CLI = CliRunner()
@@ -219,20 +219,27 @@ def test_a_network_detects_in_photographs_of_any_size(tmp_path: Path) -> None:
 
 
 def test_deblurrers_stand_side_by_side_on_a_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
-    def score(source: str, *, layout: str, deblurrers: list[str]) -> tuple[MeanScore, ...]:
-        asked.append((source, layout, deblurrers))
+    def score(
+        source: str, *, layout: str, deblurrers: list[str], pixels: PixelOptions
+    ) -> tuple[MeanScore, ...]:
+        asked.append((source, layout, deblurrers, pixels))
         return (MeanScore("psnr_db", "wiener", "8 bit", 25.5, 24.0, 27.0, 5),)
 
-    asked: list[tuple[str, str, list[str]]] = []
+    asked: list[tuple[str, str, list[str], PixelOptions]] = []
     monkeypatch.setattr("ldp_core.evaluation.restoration.evaluate_restoration", score)
     code, out, _ = run("evaluate", "restoration", "photos", "--layout", "canon-dpdd")
     assert code == 0
     _, protocol, mean = out.splitlines()
     assert protocol == "protocol: 8 bit"
     assert mean.split() == ["psnr_db", "wiener", "25.500", "24.000", "..", "27.000", "5"]
-    code, out, _ = run("evaluate", "restoration", "photos", "--deblurrer", "wiener", "--json")
+    code, out, _ = run(
+        "evaluate", "restoration", "photos", "--deblurrer", "wiener", "--peak", "4095", "--json"
+    )
     assert json.loads(out)[0]["mean"] == 25.5
-    assert asked == [("photos", "canon-dpdd", list(DEBLURRERS)), ("photos", "folders", ["wiener"])]
+    assert asked == [
+        ("photos", "canon-dpdd", list(DEBLURRERS), AS_STORED),
+        ("photos", "folders", ["wiener"], PixelOptions(4095)),
+    ]
 
 
 def test_a_dataset_that_cannot_be_measured_is_an_error(tmp_path: Path) -> None:

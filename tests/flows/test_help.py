@@ -22,7 +22,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Datasets": ("restore", "ingest", "plan", "catalogue", "simulate", "demo", "report"),
     "Archives": ("status", "verify", "compare", "gc"),
     "Measuring": ("evaluate",),
-    "Models and training": ("models", "train"),
+    "Models and training": ("models", "cameras", "calibrate", "train"),
 }
 
 

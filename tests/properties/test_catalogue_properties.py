@@ -113,7 +113,8 @@ def read_names(names: list[str], folder: str) -> tuple[int, list[str]]:
         try:
             found = read_catalogue(f"memory://laws/{folder}", layout="single", dataset=dataset)
         except CatalogueError as error:
-            return sum(int(part.split()[0]) for part in error.got.split(", ")), []
+            counts, _, _ = error.got.partition("; first: ")
+            return sum(int(part.split()[0]) for part in counts.split(", ")), []
     return sum(problem.refuses_item for problem in found.problems), [item.id for item in found.items]
 
 

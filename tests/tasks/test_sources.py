@@ -112,9 +112,26 @@ def test_a_source_that_shrank_is_refused_with_counts_and_folders(
     assert (error.kind, error.where) == ("source_shrunk", str(source))
     assert "the 20 items" in error.expected
     assert FIRST in error.expected
-    assert "15 items; 5 are gone" in error.got
+    assert "15 items; 5 are gone, 0 have lost truths" in error.got
     assert "4 in left/late, 4 in right/late, 1 in left" in error.got
     assert "--allow-shrink" in error.remedy
+
+
+@pytest.mark.parametrize(("lost", "stops"), [(1, False), (2, True), (20, True)])
+def test_truths_that_are_gone_stop_a_run_as_items_do(
+    config: PipelineConfig, source: Path, lost: int, stops: bool
+) -> None:
+    shutil.copytree(source / "left", source / "target")
+    begin_run(config, source, FIRST)
+    for number in range(lost):
+        (source / "target" / f"{number:03}.png").unlink()
+    if not stops:
+        assert not refuses(config, source)
+        return
+    plan = make_plan(config, str(source), layout="folders", dataset="set")
+    with pytest.raises(SourceShrunkError) as caught:
+        require_no_shrinkage(plan.catalogue, plan.sources)
+    assert f"0 are gone, {lost} have lost truths; pictures: {lost} in target" in caught.value.got
 
 
 def test_a_fall_that_was_allowed_is_not_told_again(config: PipelineConfig, source: Path) -> None:

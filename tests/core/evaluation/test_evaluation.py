@@ -19,7 +19,7 @@ from ldp_core.types import Pair
 
 def test_each_family_scores_the_input_and_every_deblurrer() -> None:
     families = dict(list(FAMILIES.items())[:2])
-    scores = list(evaluate_families(["wiener"], scenes=1, families=families))
+    scores = list(evaluate_families(["wiener"], scenes=2, families=families))
     assert [(score.family, score.subject) for score in scores] == [
         (family, subject) for family in families for subject in ("input", "wiener")
     ]

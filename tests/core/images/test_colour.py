@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from peak_samples import COLORANTS, exif, icc, iccp, jpeg_with, png_with, tiff_with, webp_with
+from picture_samples import pil_bytes
+from PIL import Image
 
 from ldp_core.archive import Archive
 from ldp_core.catalogue import load_pair, read_catalogue
@@ -36,6 +40,24 @@ WRITERS: dict[str, Callable[[Pixels, bytes], bytes]] = {
     "TIFF": lambda pixels, profile: tiff_with(pixels, (34675, "B", len(profile), profile, True)),
     "WebP": lambda pixels, profile: webp_with(pixels, icc_profile=profile),
 }
+
+
+def jp2_with(pixels: Pixels, profile: bytes) -> bytes:
+    """A JPEG 2000 file whose box of colours is exchanged for one with a profile."""
+    content = bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2"))
+    header, colours = content.index(b"jp2h") - 4, content.index(b"colr") - 4
+    old = int.from_bytes(content[colours : colours + 4], "big")
+    new = struct.pack(">I4sBBB", 11 + len(profile), b"colr", 2, 0, 0) + profile
+    size = int.from_bytes(content[header : header + 4], "big") + len(new) - old
+    parts = content[:header], struct.pack(">I", size), content[header + 4 : colours], new
+    return b"".join(parts) + content[colours + old :]
+
+
+def avif_with(pixels: Pixels, profile: bytes) -> bytes:
+    return pil_bytes(pixels, "AVIF", icc_profile=profile)
+
+
+WRITERS |= {"JPEG 2000": jp2_with, "AVIF": avif_with}
 
 
 def traits_of(tmp_path: Path, content: bytes) -> bytes:
@@ -96,6 +118,24 @@ class TestFiles:
     def test_cicp_goes_before_a_profile(self, tmp_path: Path) -> None:
         content = png_with(SMALL, iCCP=iccp(icc()), cICP=bytes([12, 13, 0, 1]))
         assert traits_of(tmp_path, content) == display_p3()
+
+    @pytest.mark.parametrize("kind", ["jpeg2k", "jpegxl", "avif"])
+    def test_without_a_profile_it_is_srgb(self, tmp_path: Path, kind: str) -> None:
+        content = bytes(getattr(imagecodecs, f"{kind}_encode")(SMALL))
+        assert traits_of(tmp_path, content) == traits_of(tmp_path, pil_bytes(SMALL, "AVIF")) == SRGB
+
+    def test_code_points_of_an_avif(self, tmp_path: Path) -> None:
+        content = pil_bytes(SMALL, "AVIF")
+        place = content.index(b"nclx") + 4
+        altered = content[:place] + struct.pack(">HH", 12, 13) + content[place + 4 :]
+        assert traits_of(tmp_path, altered) == display_p3()
+
+    @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+    def test_the_turn_of_an_avif(self, tmp_path: Path, orientation: int) -> None:
+        notes = Image.Exif()
+        notes[0x0112] = orientation
+        (tmp_path / "a").write_bytes(pil_bytes(SMALL, "AVIF", exif=notes))
+        assert probe_picture(str(tmp_path / "a"))[1].orientation == orientation
 
     @pytest.mark.parametrize("body", [b"", b"a\0\0", b"a\0\0not packed", bytes(50)])
     def test_a_broken_chunk_is_no_damage(self, tmp_path: Path, body: bytes) -> None:

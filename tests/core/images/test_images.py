@@ -197,7 +197,8 @@ class TestProbe:
         path.write_bytes(encode_image(noise((5, 7, 1))))
         expected = probe_image(str(path))
         monkeypatch.delattr(storage, "entry_of")
-        assert probe_image(str(path), size_bytes=expected.size_bytes) == expected
+        listed = {"size_bytes": expected.size_bytes, "revision": expected.revision}
+        assert probe_image(str(path), **listed) == expected
 
 
 class TestRefusals:
