@@ -39,6 +39,9 @@ _TIE: Final = 0.01
 # share of the picture.
 _GAP: Final = (3.0, 0.2)
 _LEAST_SHARE: Final = 0.003
+# A depth with less confidence was not seen but spread from around, and decides on no range. Of a dark wall
+# that the map of a Pixel 4 scene takes for a foreground 2 % have more, of a true foreground 61 %.
+_SURE: Final = 0.5
 # Percentiles between which the circles of confusion of a range lie; the few beyond are stray.
 _STRAY: Final = 0.02
 # What differs from a range by more than this, in px and in parts, counts as another surface; less is
@@ -92,13 +95,15 @@ class Restored:
     picture: Tensor
 
 
-def find_ranges(coc_px: Tensor) -> list[DepthRange]:
+def find_ranges(coc_px: Tensor, confidence: Tensor | None = None) -> list[DepthRange]:
     """Ranges of depth that hardly touch, from the front to the back; one, where depth has no gap.
 
     Args:
         coc_px: (h, w) signed diameters in pixels.
+        confidence: (h, w) in 0..1; ranges are told by what is more than half sure. All is, if not given.
     """
-    bounds = [-math.inf, *_find_cuts(coc_px), math.inf]
+    sure = coc_px.flatten() if confidence is None else coc_px[confidence > _SURE]
+    bounds = [-math.inf, *_find_cuts(sure), math.inf]
     ranges = []
     for first, last in pairwise(bounds):
         inside = coc_px[(coc_px >= first) & (coc_px < last)].sort().values
@@ -110,11 +115,16 @@ def find_ranges(coc_px: Tensor) -> list[DepthRange]:
 
 
 def _find_cuts(coc_px: Tensor) -> list[float]:
-    """The emptiest circles of confusion between well filled ones, ascending."""
-    values = coc_px.flatten().sort().values
+    """The emptiest circles of confusion between well filled ones, ascending; `coc_px` is (n,)."""
+    values = coc_px.sort().values
     count = len(values)
+    if not count:
+        return []
     lowest, highest = (float(values[int(share * (count - 1))]) for share in (_LEAST_SHARE, 1 - _LEAST_SHARE))
-    candidates = torch.arange(math.ceil(lowest) + 1, highest - 1)
+    first, last = math.ceil(lowest) + 1, highest - 1
+    if first >= last:
+        return []
+    candidates = torch.arange(first, last)
     near, around = (_count_near(values, candidates, scale=scale) for scale in (1, 3))
     density = near * max(highest - lowest, _TINY)
     cuts: list[float] = []

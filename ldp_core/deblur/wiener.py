@@ -35,7 +35,7 @@ from ldp_core.settings import Settings
 from ldp_core.signals import Canvas, laplacian_noise
 from ldp_core.tensors import to_pixels, to_tensor
 from ldp_core.tiling import apply_tiled
-from ldp_core.types import GENERIC_CAMERA, BlurMap, FloatMap, Pair, Pixels, StageSpec
+from ldp_core.types import GENERIC_CAMERA, BlurMap, Pair, Pixels, StageSpec
 
 __all__ = ["WienerDeblurrer", "WienerSettings", "require_fit"]
 
@@ -125,12 +125,14 @@ class WienerDeblurrer:
             SettingsError: the picture does not fit into the frame of its camera.
         """
         s, camera = self.settings, self._camera
-        coc = torch.from_numpy(np.ascontiguousarray(_require_coc(pair, blur_map)))
+        found = _require_coc(pair, blur_map)
+        coc = torch.from_numpy(np.ascontiguousarray(found.signed_coc_px()))
         coc = coc.clamp(-s.largest_coc_px, s.largest_coc_px)
+        sure = None if found.confidence is None else torch.from_numpy(np.ascontiguousarray(found.confidence))
         with torch.inference_mode():
             left, right = (to_tensor(view, peak=pair.peak) for view in pair.both_views)
             noise = laplacian_noise(left, right)
-            ranges = find_ranges(coc)
+            ranges = find_ranges(coc, sure)
 
             def restore_tile(kernel: Kernel, left: Tensor, right: Tensor, coc: Tensor) -> Tensor:
                 return restore_views(left, right, coc, settings=s, noise=noise, ranges=ranges, kernel=kernel)
@@ -342,7 +344,7 @@ def require_fit(pair: Pair, blur_map: BlurMap, *, remedy: str) -> None:
         )
 
 
-def _require_coc(pair: Pair, blur_map: BlurMap | None) -> FloatMap:
+def _require_coc(pair: Pair, blur_map: BlurMap | None) -> BlurMap:
     if blur_map is None:
         raise BlurMapError(
             "wiener cannot restore without a blur map",
@@ -351,6 +353,6 @@ def _require_coc(pair: Pair, blur_map: BlurMap | None) -> FloatMap:
             got="none",
             remedy="run an estimator that yields a signed circle of confusion, such as 'disparity'",
         )
-    coc = blur_map.signed_coc_px()
+    blur_map.signed_coc_px()
     require_fit(pair, blur_map, remedy="estimate the map from this pair")
-    return coc
+    return blur_map

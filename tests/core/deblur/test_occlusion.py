@@ -38,6 +38,14 @@ def test_bars_before_a_wall_are_two_ranges_from_the_front_to_the_back() -> None:
     assert (held.sum(0) == 1).all(), "every pixel belongs to one range"
 
 
+def test_only_depth_that_is_seen_decides_on_ranges() -> None:
+    coc_px = flatten_surfaces([wall(16.0), bars(0.0)])[1]
+    unseen = (coc_px > 8).float()
+    assert len(find_ranges(coc_px, unseen)) == 1
+    assert find_ranges(coc_px, torch.ones(SIZE)) == find_ranges(coc_px)
+    assert len(find_ranges(coc_px, torch.zeros(SIZE))) == 1
+
+
 @pytest.mark.parametrize(("wall_px", "bars_px"), [(14.0, 0.0), (0.0, -10.0), (9.0, -8.0)])
 def test_the_wall_is_seen_as_if_the_bars_were_not_there(wall_px: float, bars_px: float) -> None:
     scene = [wall(wall_px), bars(bars_px)]
