@@ -1,8 +1,9 @@
 """The training-free estimator: the signed circle of confusion that explains both views best.
 
 Coarse to fine: at the search level every candidate is tried, at finer levels those near what was
-found; after each, the measurements are spread edge-aware into areas without texture. Level k is the
-views halved k times; disparities and circles of confusion are in pixels of the full size throughout.
+found; after each, the measurements are spread edge-aware into areas without texture. Edges in focus are
+taken out of the views first, see `sharp_edges`, and measured by themselves once the rest is known. Level k is
+the views halved k times; disparities and circles of confusion are in pixels of the full size throughout.
 
 The method and its constants are our own choices; what it rests on is said in `matching`. Planes and maps
 are (1, 1, h, w) float32.
@@ -30,6 +31,7 @@ from ldp_core.blur.matching import (
     measure_near,
     smooth,
 )
+from ldp_core.blur.sharp_edges import find_sharp_edges, halve_mask, remove_edges
 from ldp_core.cameras import Camera, is_generic, key_settings, open_camera
 from ldp_core.optics.kernels import KernelSpec, disparity_per_coc
 from ldp_core.settings import Settings
@@ -37,7 +39,7 @@ from ldp_core.signals import difference_noise
 from ldp_core.tensors import to_grey
 from ldp_core.types import GENERIC_CAMERA, BlurMap, BlurMapKind, Pair, StageSpec
 
-VERSION = "4"
+VERSION = "5"
 
 # Figures are AI(1) on three simulated pairs, in px, then on three scenes of the Pixel 4, in parts of the
 # largest truth; as shipped .488 and .0250. One constant at a time, `python infra/benchmarks/constants.py`.
@@ -60,6 +62,13 @@ _NEAR_STEPS: Final = 2
 # Finer levels refine up to this disparity, in their pixels; blur leaves them nothing to compare beyond it.
 # 1: .517, .0251. 4: .481, .0270.
 _REFINED_PX: Final = 2.0
+# What is in focus is sought up to this disparity: a circle of confusion of about 6 px.
+_SHARP_PX: Final = 1.5
+# An edge is measured where its contrast is; a pixel beside it, in the same window, would widen it.
+_EDGE_PX: Final = 2.0
+# Precision, in 1/px^2, from which an edge in focus decides where the map starts from.
+_DECIDES: Final = 0.01
+_LEAST_LEVELS: Final = 3
 # Smooths the very first map. 3: .492, .0251. 12: .505, .0255.
 _MEAN_PX: Final = 6.0
 
@@ -158,11 +167,7 @@ def estimate_disparity(left: Tensor, right: Tensor, *, settings: DisparitySettin
     left, right = equalise_gain(left, right)
     noise = max(difference_noise(left, right), _LEAST_NOISE)
     coarse = choose_search_level(*left.shape[-2:])
-    pyramids = [build_pyramid(view, levels=coarse + 1) for view in (left, right)]
-    levels = [
-        Level(index, a, b, noise=halved_noise(noise, index), settings=settings)
-        for index, (a, b) in enumerate(zip(*pyramids, strict=True))
-    ]
+    levels = build_levels(left, right, count=coarse + 2, noise=noise, settings=settings)
     reach_px = settings.largest_disparity_px * 2.0 ** max(0, coarse - 2)
     found = levels[coarse].search(reach_px, start=levels[coarse + 1].search(reach_px))
     for index in range(coarse - 1, 0, -1):
@@ -170,6 +175,23 @@ def estimate_disparity(left: Tensor, right: Tensor, *, settings: DisparitySettin
     maps = found.disparity_px, found.measured.precision
     disparity, precision = (enlarge(m, levels[0].size) if coarse else m for m in maps)
     return disparity, precision
+
+
+def build_levels(
+    left: Tensor, right: Tensor, *, count: int, noise: float, settings: DisparitySettings
+) -> list[Level]:
+    """Both views and their halvings, whole and without the edges that are in focus."""
+    # Edges are measured on refined levels, which small pictures do not have.
+    refined = count > _LEAST_LEVELS
+    masks = [find_sharp_edges(left, right, noise=noise) if refined else torch.zeros_like(left)]
+    while len(masks) < count:
+        masks.append(halve_mask(masks[-1]))
+    planes = [left, right, *(remove_edges(view, masks[0]) for view in (left, right))]
+    pyramids = [build_pyramid(plane, levels=count - 1) for plane in planes]
+    return [
+        Level(index, a, b, (c, d), mask, noise=halved_noise(noise, index), settings=settings)
+        for index, (c, d, a, b, mask) in enumerate(zip(*pyramids, masks, strict=True))
+    ]
 
 
 def choose_search_level(height: int, width: int) -> int:
@@ -220,12 +242,15 @@ class LevelResult:
 class Level:
     """Both views halved `index` times; disparities in pixels of the full size.
 
-    left, right: (1, 1, h, w) in 0..1; `noise` is the standard deviation of one of them.
+    left, right: (1, 1, h, w) in 0..1, without the edges in focus; `whole`: both with them; `sharp`: 1 on
+    and beside those edges, else 0; `noise` is the standard deviation of a view.
     """
 
     index: int
     left: Tensor
     right: Tensor
+    whole: tuple[Tensor, Tensor]
+    sharp: Tensor
     noise: float
     settings: DisparitySettings
 
@@ -241,7 +266,7 @@ class Level:
     def search(self, reach_px: float, *, start: LevelResult | None = None) -> LevelResult:
         """Try every candidate up to `reach_px` either way, in turns with regularisation."""
         count = math.ceil(reach_px / self.step_px)
-        parts = zip(*self._costs(-count, count), strict=True)
+        parts = zip(*self._costs(-count, count, (self.left, self.right)), strict=True)
         costs, attenuation = (torch.cat(part, 1)[0] for part in parts)
         volume = CostVolume(costs, attenuation, first_px=-count * self.step_px, step_px=self.step_px)
         found = self._first_look(volume) if start is None else start.enlarge(self.size)
@@ -254,22 +279,54 @@ class Level:
         """Try candidates near what the next coarser level found, where blur leaves detail to compare."""
         start = coarser.enlarge(self.size)
         limit = _REFINED_PX * 2.0**self.index
-        lowest, highest = torch.aminmax(start.disparity_px.clamp(-limit, limit))
-        first, last = int(lowest / self.step_px) - _NEAR_STEPS, int(highest / self.step_px) + _NEAR_STEPS
-        near = measure_near(
-            (cost for cost, _ in self._costs(first, last)),
+        near = start.disparity_px.clamp(-limit, limit)
+        measured = start.measured.join(
+            self._measure(start.disparity_px, near, steps=_NEAR_STEPS, views=(self.left, self.right))
+        )
+        start_px = start.disparity_px
+        if float(self.sharp.max()) > 0:
+            measured, start_px = self._put_edges(measured, start_px)
+        return self._regularise(measured, start_px, steps=_FINE_SOLVER_STEPS)
+
+    def _measure(
+        self, near_px: Tensor, span_px: Tensor, *, steps: int, views: tuple[Tensor, Tensor]
+    ) -> Measurement:
+        """The deepest minimum within `steps` of `near_px`; candidates span the values of `span_px`."""
+        lowest, highest = torch.aminmax(span_px)
+        first, last = int(lowest / self.step_px) - steps, int(highest / self.step_px) + steps
+        return measure_near(
+            (cost for cost, _ in self._costs(first, last, views)),
             first_px=first * self.step_px,
             step_px=self.step_px,
-            near=start.disparity_px,
-            reach_px=_NEAR_STEPS * self.step_px,
+            near=near_px,
+            reach_px=steps * self.step_px,
         )
-        return self._regularise(start.measured.join(near), start.disparity_px, steps=_FINE_SOLVER_STEPS)
 
-    def _costs(self, first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _put_edges(self, measured: Measurement, start_px: Tensor) -> tuple[Measurement, Tensor]:
+        """Measurements and start with those of the edges in focus in their places, from the whole views."""
+        zero = torch.zeros_like(start_px)
+        steps = max(2, math.ceil(_SHARP_PX / self.step_px))
+        edges = self._measure(zero, zero, steps=steps, views=self.whole)
+        guide = self._guide()
+        contrast = (guide - smooth(guide, _EDGE_PX)).square()
+        own = (contrast / (smooth(contrast, _EDGE_PX) + _TINY)).clamp(0, 1)
+        precision = edges.precision * self.sharp * own
+        put = self.sharp > 0
+        joined = Measurement(
+            torch.where(put, edges.disparity_px, measured.disparity_px),
+            torch.where(put, precision, measured.precision),
+            torch.where(put, edges.evidence, measured.evidence),
+        )
+        return joined, torch.where(put & (precision > _DECIDES), edges.disparity_px, start_px)
+
+    def _guide(self) -> Tensor:
+        return (self.whole[0] + self.whole[1]) / 2
+
+    def _costs(self, first: int, last: int, views: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Costs and attenuations of candidates `first`..`last`, counted in steps from 0."""
         coc_px = torch.arange(first, last + 1) * (_STEP_PX / disparity_per_coc(self.settings.kernel))
         matcher = Matcher(self.settings.kernel, self.settings.window_px, self.settings.band_px)
-        return matcher.costs(self.left, self.right, coc_px, noise=self.noise)
+        return matcher.costs(*views, coc_px, noise=self.noise)
 
     def _first_look(self, volume: CostVolume) -> LevelResult:
         """Regularised from the best candidates, none doubted yet."""
@@ -292,7 +349,7 @@ class Level:
         without texture take the value of what surrounds them. Not `robust`: every measurement is taken at
         its word.
         """
-        edges = EdgeWeights.of((self.left + self.right) / 2, edge=self.settings.guide_edge)
+        edges = EdgeWeights.of(self._guide(), edge=self.settings.guide_edge)
         smoothness, values = self.settings.smoothness * 2.0**self.index, start
         for _ in range(_ROUNDS):
             weight = _weigh(measured, values) if robust else measured.precision
