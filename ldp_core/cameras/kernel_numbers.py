@@ -1,7 +1,8 @@
 """A kernel in a few numbers, by place: what a network is told of the camera.
 
 All are moments of both views' point spread functions, so that every form of kernel, measured ones too, is
-told alike. They are 0 for the half disc of the generic profile. The choice of moments and their scales is our own.
+told alike. They are 0 for the half disc of the generic profile. The choice of moments and their scales is
+our own.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _SCALES: Final = {
     "width_x": 0.1,
     "width_y": 0.1,
     "slant": 0.05,
-    "difference_x": 0.05,
+    "difference_x": 0.1,
     "skew_x": 0.05,
     "skew_y": 0.05,
     "ring": 0.3,

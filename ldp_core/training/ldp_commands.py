@@ -80,8 +80,8 @@ class MeasureOptions(OptionGroup):
 
     measure: tuple[str, ...] = ()
     """Real pairs NAME_{l,r,gt}.png, as FOLDER, FOLDER:ROW (first row that counts) or FOLDER:ROW:HOW, where
-    HOW is align (the truth may be displaced by 4 px), gain (it may be of another exposure), a camera profile, or
-    several of them joined by colons; may be repeated."""
+    HOW is align (the truth may be displaced by 4 px), gain (it may be of another exposure), a camera
+    profile, or several of them joined by colons; may be repeated."""
     hold_out: tuple[Path, ...] = ()
     """Cache of other frames; may be repeated."""
 

@@ -1,8 +1,8 @@
 """Cameras of training scenes: what a scene is photographed with, and what a network is told of it.
 
 Kernels change over the frame as `PupilModel` has it: near a shipped profile, or anywhere in ranges around
-them. A network is told the truth, something roughly right, or nothing, as will happen to it. All draws are our own
-choices.
+them. A network is told the truth, something roughly right, or nothing, as will happen to it. All draws are
+our own choices.
 """
 
 from __future__ import annotations
