@@ -262,11 +262,10 @@ class FrameCache:
         return Frame(self._views[index], maps, exposure, self._lens(index))
 
     def _lens(self, index: int) -> Lens | None:
-        if self.settings.layered is None or self.settings.views_only:
-            return None
-        if index not in self._lenses:
-            self._lenses[index] = _read_lens(self.folder / _LENSES / f"{index:06d}.json")
-        return self._lenses[index]
+        path = self.folder / _LENSES / f"{index:06d}.json"
+        if index not in self._lenses and path.exists():
+            self._lenses[index] = _read_lens(path)
+        return self._lenses.get(index)
 
     def require_restored(self) -> None:
         """Raises SettingsError: frames of this cache have neither an estimated map nor a restoration."""

@@ -100,7 +100,7 @@ def draw_layered_scene(rng: np.random.Generator, sources: Sources, settings: Lay
     surfaces += [_draw_group(rng, sources, shape, coc_px=coc_px) for coc_px in depths.groups_px]
     camera = uniform_camera(draw_kernel(rng, settings.lens))
     if settings.field_share and rng.random() < settings.field_share:
-        camera = draw_camera(rng, width=shape[1])
+        camera = draw_camera(rng, shape)
     transfer = Transfer.SRGB if rng.random() < 0.5 else Transfer.GAMMA_22
     return LayeredScene(tuple(surfaces), camera, transfer, settings.margin_px)
 

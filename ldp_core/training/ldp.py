@@ -8,7 +8,7 @@ formulas are our own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
@@ -144,7 +144,8 @@ def _true_kernel(frame: Frame, window: tuple[slice, slice], *, across: bool, dow
     """The kernel in the middle of a window of a frame, as the window turned over has it."""
     if frame.lens is None:
         return DEFAULT_KERNEL
-    camera = frame.lens.camera
+    # Its own copy: a camera keeps every kernel that it was asked for, a quarter of a MiB each.
+    camera = replace(frame.lens.camera, _kernels={})
     places = camera.places(*frame.maps.shape[1:])
     y, x = ((part.start + part.stop) // 2 for part in window)
     return mirror_kernel(camera.kernel_at(*places[:, y, x].tolist()), in_x=across, in_y=down)

@@ -110,7 +110,7 @@ class LdpOptions(LdpFitSettings, LdpBatchSettings, MeasureOptions, FrameOptions,
     """How the map enters; as the size has it, if not given."""
     residual: Literal["none", "mean", "wiener"] | None = None
     """What the network corrects; as the size has it, if not given."""
-    # 300 steps from nothing hardly reach wiener; from the weights that ship, each goes beyond them.
+    # Those that ship have had 11,000 steps of six crops of 128 px.
     begin: str = ""
     """Weights of a network of the same width to begin with: a shipped model, such as `ldp`, or a file."""
     begin_sha256: str = ""

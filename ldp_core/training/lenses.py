@@ -57,12 +57,13 @@ FIELD_TOLD: Final = ToldSettings(generic_share=0.3, rough_share=0.25)
 """For fields of profiles: what profiles that were measured, or found from views alone, know."""
 
 
-def draw_camera(rng: np.random.Generator, *, width: int) -> Camera:
-    """A camera whose pictures, `width` px wide, are cut from its frame at random."""
+def draw_camera(rng: np.random.Generator, shape: tuple[int, int]) -> Camera:
+    """A camera whose pictures of `shape`, height and width in px, are cut from its frame at random."""
+    height, width = shape
     frame_px = float(np.exp(rng.uniform(*np.log(_FRAME_PX))))
     aspect = _ASPECTS[int(rng.integers(2))]
-    room_x = max(1 - width / frame_px, 0.0)
-    room_y = max(aspect - width / frame_px, 0.0)
+    frame_px = max(frame_px, width, height / aspect)
+    room_x, room_y = 1 - width / frame_px, aspect - height / frame_px
     frame = SensorFrame(
         width=round(frame_px),
         height=round(frame_px * aspect),

@@ -89,13 +89,22 @@ def test_a_field_of_kernels_is_looked_through_within_the_camera_frame(
 
 def test_what_is_told_of_a_camera_is_right_roughly_right_or_nothing() -> None:
     rng = np.random.default_rng(0)
-    for camera in (draw_camera(rng, width=432), uniform_camera(KernelSpec(crosstalk=0.1))):
+    for camera in (draw_camera(rng, (304, 432)), uniform_camera(KernelSpec(crosstalk=0.1))):
         told = [draw_told(rng, camera, FIELD_TOLD) for _ in range(60)]
         assert 8 < sum(each is None for each in told) < 30
         assert 15 < sum(each is camera for each in told) < 40
         (rough, *_) = [each for each in told if each not in (None, camera)]
         assert rough.profile.frame == camera.profile.frame
         assert rough.profile.digest != camera.profile.digest
+
+
+def test_a_scene_fits_into_the_frame_that_it_is_cut_from() -> None:
+    rng = np.random.default_rng(0)
+    for shape in ((304, 432), (1400, 900), (500, 3000)):
+        for _ in range(5):
+            x, y = draw_camera(rng, shape).places(*shape)
+            assert float(x.abs().max()) <= 1
+            assert float(y.abs().max()) <= 0.76
 
 
 @pytest.fixture(scope="module")
