@@ -123,8 +123,9 @@ class DisparitySettings(Settings):
 class DisparityEstimator:
     """Pair to signed circle of confusion in pixels, with confidence; deterministic."""
 
-    def __init__(self, settings: DisparitySettings | None = None) -> None:
-        self.settings = settings or DisparitySettings()
+    def __init__(self, settings: DisparitySettings | None = None, camera: Camera | None = None) -> None:
+        """A `camera` stands in for that of the settings: one that no file holds."""
+        self.settings, self.camera = settings or DisparitySettings(), camera
 
     @property
     def spec(self) -> StageSpec:
@@ -132,6 +133,8 @@ class DisparityEstimator:
 
     @cached_property
     def _camera(self) -> Camera | None:
+        if self.camera is not None:
+            return self.camera
         return None if is_generic(self.settings.camera) else open_camera(self.settings.camera)
 
     def estimate(self, pair: Pair) -> BlurMap:

@@ -108,6 +108,8 @@ class WienerDeblurrer:
     """Two-view Wiener deconvolution, layered over the signed circle of confusion."""
 
     settings: WienerSettings = field(default_factory=WienerSettings)
+    camera: Camera | None = None
+    """In place of the settings' camera: one that no file holds."""
 
     @property
     def spec(self) -> StageSpec:
@@ -115,6 +117,8 @@ class WienerDeblurrer:
 
     @cached_property
     def _camera(self) -> Camera | None:
+        if self.camera is not None:
+            return self.camera
         return None if is_generic(self.settings.camera) else open_camera(self.settings.camera)
 
     def restore(self, pair: Pair, blur_map: BlurMap | None) -> Pixels:
