@@ -76,12 +76,12 @@ _DRAWS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A parameter with its 95 % interval over pictures, and the share of it that the pairs decide: the rest
-    is the prior's."""
+    """A parameter with its 95 % interval over pictures (null: there is one picture), and the share of it
+    that the pairs decide, 0..1: the rest is the prior's."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     told: float
 
 
@@ -148,13 +148,14 @@ class _Normal:
             values - np.linalg.solve(np.tensordot(n, curvature, 1) + prior, n @ slope + prior @ offset)
             for n in drawn
         ]
-        low, high = np.quantile(moved, (0.025, 0.975), axis=0)
-        low, high = (np.full_like(values, np.nan),) * 2 if count < 2 else (low, high)
         limits = _bounds_of(names)
-        low, high = (np.clip(side, *limits) for side in (low, high))
+        low, high = (np.clip(side, *limits).round(4) for side in np.quantile(moved, (0.025, 0.975), axis=0))
+        rounded = zip(
+            values.round(4).tolist(), low.tolist(), high.tolist(), told.round(2).tolist(), strict=True
+        )
         return {
-            name: Estimate(*(round(float(v[i]), 4) for v in (values, low, high)), round(float(told[i]), 2))
-            for i, name in enumerate(names)
+            name: Estimate(value, *((least, most) if count > 1 else (None, None)), share)
+            for name, (value, least, most, share) in zip(names, rounded, strict=True)
         }
 
 
@@ -182,14 +183,12 @@ class _Fit:
         rows = torch.cat([part for _, part in parts])
         return rows[torch.cat([index for index, _ in parts]).argsort()]
 
-    def share(self, rows: Tensor) -> Tensor:
-        """(n,) of every window what stays unexplained, 0..1."""
-        return rows.square().sum(1) / self.windows.power
-
     def refine(self, model: PupilModel, coc_px: Tensor, *, span: float) -> tuple[Tensor, Tensor]:
         """Circles of confusion within `span` of those given at which least is unexplained, and that share."""
         factors = 1 + span * torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
-        shares = torch.stack([self.share(self.rows(model, coc_px * factor)) for factor in factors], 1)
+        shares = torch.stack(
+            [_share(self.rows(model, coc_px * factor), self.windows) for factor in factors], 1
+        )
         best = shares.argmin(1).clamp(1, 3)
         low, mid, high = (shares.gather(1, (best + k)[:, None])[:, 0] for k in (-1, 0, 1))
         offset = (0.5 * (low - high) / (low - 2 * mid + high).clamp_min(1e-9)).clamp(-1, 1)
@@ -241,7 +240,7 @@ class _Fit:
         free = torch.stack(columns, -1)
         free = free - by_coc @ (by_coc.transpose(1, 2) @ free)
         left = rows[..., None] - by_coc @ (by_coc.transpose(1, 2) @ rows[..., None])
-        weight = _FIGURES / (self.windows.power * (self.share(rows) + _FLOOR))
+        weight = _FIGURES / (self.windows.power * (_share(rows, self.windows) + _FLOOR))
         curvature = weight[:, None, None] * (free.transpose(1, 2) @ free)
         slope = weight[:, None] * (free.transpose(1, 2) @ left)[..., 0]
         return _Normal(curvature.double(), slope.double())
@@ -253,16 +252,14 @@ def _choose(windows: Windows) -> tuple[Windows, Tensor]:
     Raises:
         SettingsError: there are too few.
     """
-    textured = (windows.texture >= _LEAST_TEXTURE).nonzero()[:, 0]
-    seen = windows.take(textured)
-    tried = torch.tensor([sign * coc for sign in (-1, 1) for coc in _TRIED_PX])
-    fit = _Fit(seen, PRIOR)
-    in_focus = fit.share(fit.rows(GENERIC_LENS, torch.zeros(len(seen)))) if len(seen) else torch.zeros(0)
-    least, coc_px = torch.full((len(seen),), torch.inf), torch.zeros(len(seen))
-    for one in tried.tolist() if len(seen) else ():
-        share = fit.share(fit.rows(GENERIC_LENS, torch.full((len(seen),), one)))
-        coc_px = torch.where(share < least, one, coc_px)
-        least = torch.minimum(least, share)
+    seen = windows.take((windows.texture >= _LEAST_TEXTURE).nonzero()[:, 0])
+    tried = torch.tensor([0.0, *_TRIED_PX, *(-coc for coc in _TRIED_PX)])
+    # The generic lens is the same at every place.
+    transfers = transfer(_kernel(GENERIC_LENS, 0.0, 0.0), tried)
+    rows = (seen.unexplained(one.expand(len(seen), -1, -1)) for one in transfers)
+    shares = torch.stack([_share(row, seen) for row in rows], 1)
+    in_focus, (least, best) = shares[:, 0], shares[:, 1:].min(1)
+    coc_px = tried[1 + best]
     kept = ((least < _MOST_UNEXPLAINED) & (least < _OF_FOCUS * in_focus)).nonzero()[:, 0]
     if len(kept) < _LEAST_WINDOWS:
         raise SettingsError(
@@ -276,6 +273,11 @@ def _choose(windows: Windows) -> tuple[Windows, Tensor]:
         )
     kept = kept[torch.linspace(0, len(kept) - 1, min(len(kept), _MOST_WINDOWS)).long()]
     return seen.take(kept), coc_px[kept]
+
+
+def _share(rows: Tensor, windows: Windows) -> Tensor:
+    """(n,) of every window what stays unexplained, 0..1."""
+    return rows.square().sum(1) / windows.power
 
 
 def _by_block(windows: Windows, model: PupilModel) -> Iterator[tuple[Tensor, UnitPsf]]:

@@ -18,6 +18,7 @@ from torch.nn.functional import avg_pool2d
 from ldp_core.blur.disparity import equalise_gain
 from ldp_core.cameras.profile import SensorFrame
 from ldp_core.optics.kernels import UnitPsf
+from ldp_core.optics.sensor import Transfer, decode_light
 from ldp_core.signals import Canvas, difference_noise
 
 __all__ = ["WINDOW_PX", "Windows", "cut_windows", "transfer"]
@@ -93,21 +94,21 @@ class Windows:
         """What kernels of these transfer functions (n, 2, f) leave of the windows, (n, r) real.
 
         Of two views it is what no sharp picture explains: at each frequency, the part across (kL, kR). With
-        a truth it is what the blurred truth does not explain after its best gain and displacement.
+        a truth it is what the blurred truth does not explain after its best displacement. The gain of each
+        view is free in either case: an offset in the black level or stray light change it.
         """
-        if not self.truth.shape[-1]:
-            return _real(self._across(transfers) * self.weight.sqrt())
         root = self.weight.sqrt()[:, None]
-        blurred = transfers * self.truth[:, None] * root
-        slopes = [blurred, *(_TURNS * bins[_KEPT] * blurred for bins in _GRID)]
-        return _project_out(
-            _real(self.spectra * root - blurred), torch.stack([_real(slope) for slope in slopes], -1)
-        )
-
-    def _across(self, transfers: Tensor) -> Tensor:
-        left, right = transfers[:, 0], transfers[:, 1]
-        norm = (left.abs().square() + right.abs().square() + _TINY).sqrt()
-        return (self.spectra[:, 1] * left - self.spectra[:, 0] * right) / norm
+        if self.truth.shape[-1]:
+            blurred = transfers * self.truth[:, None] * root
+            nothing = torch.zeros_like(blurred[:, :1])
+            gains = [torch.cat(side, 1) for side in ((blurred[:, :1], nothing), (nothing, blurred[:, 1:]))]
+            slopes = [*gains, *(_TURNS * bins[_KEPT] * blurred for bins in _GRID)]
+            rows = self.spectra * root - blurred
+        else:
+            norm = (transfers.abs().square().sum(1, keepdim=True) + _TINY).sqrt()
+            right, left = (self.spectra.flip(1) * transfers * root / norm).unbind(1)
+            rows, slopes = right - left, [right + left]
+        return _project_out(_real(rows), torch.stack([_real(slope) for slope in slopes], -1))
 
 
 def cut_windows(
@@ -122,7 +123,10 @@ def cut_windows(
         SettingsError: the picture is larger than the frame.
     """
     x, y = frame.places(*left.shape[-2:])
-    pictures = [*equalise_gain(left, right), *([] if truth is None else [truth])]
+    light = [
+        decode_light(one, Transfer.GAMMA_22) for one in (left, right, *([] if truth is None else [truth]))
+    ]
+    pictures = [*equalise_gain(*light[:2]), *light[2:]]
     reduction = math.ceil(left.shape[-1] / _WIDEST_PX)
     planes = torch.cat([avg_pool2d(one, reduction) for one in pictures])[:, 0]
     noise = max(difference_noise(planes[None, :1], planes[None, 1:2]), _LEAST_NOISE / reduction)
