@@ -81,7 +81,7 @@ def calibrate(
         options.source_option(
             "--frame",
             metavar="WxH",
-            help="Width and height of the sensor's frame in pixels of a view, along the dual-pixel axis first.",
+            help="Size of the sensor's frame in pixels of a view, along the dual-pixel axis first.",
         ),
     ] = "4032x3024",
     scale: Annotated[

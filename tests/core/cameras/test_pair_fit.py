@@ -1,5 +1,5 @@
-"""A lens model from pairs: a known lens is found again from views alone and with truths; what tells nothing is
-refused."""
+"""A lens model from pairs: a known lens is found again, from views alone and with truths; what tells nothing
+is refused."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ class TestViewsAlone:
     def test_intervals_hold_the_values(self, alone: PairFit) -> None:
         assert alone.pictures == 3
         for name, estimate in alone.estimates.items():
-            assert estimate.low is not None and estimate.high is not None, name
+            assert estimate.low is not None
+            assert estimate.high is not None
             assert estimate.low - 0.05 <= estimate.value <= estimate.high + 0.05, name
 
 
