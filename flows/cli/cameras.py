@@ -57,7 +57,8 @@ def calibrate(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="Folder with blur_kernels_left.npy and blur_kernels_right.npy."
+            metavar="SOURCE",
+            help="Dataset of one camera, or folder with blur_kernels_left.npy and blur_kernels_right.npy.",
         ),
     ],
     output: Annotated[
@@ -67,6 +68,8 @@ def calibrate(
         str | None,
         options.output_option("--name", metavar="NAME", help="Its name. Default: that of the file."),
     ] = None,
+    layout: options.Layout = "folders",
+    peak: options.Peak = None,
     grid: Annotated[
         str,
         options.source_option(
@@ -76,7 +79,9 @@ def calibrate(
     frame: Annotated[
         str,
         options.source_option(
-            "--frame", metavar="WxH", help="Width and height of the sensor's frame in pixels of a view."
+            "--frame",
+            metavar="WxH",
+            help="Size of the sensor's frame in pixels of a view, along the dual-pixel axis first.",
         ),
     ] = "4032x3024",
     scale: Annotated[
@@ -87,30 +92,47 @@ def calibrate(
             help="Pixels of the frame per pixel of a picture. Default: pictures are as wide as the frame.",
         ),
     ] = None,
+    fit: Annotated[
+        Literal["views", "truths"],
+        options.method_option(
+            "--fit",
+            help="Of a dataset: compare the views with each other, or each with the truth.",
+            **options.one_of("--fit", "views", "truths"),
+        ),
+    ] = "views",
     kernels: Annotated[
         Literal["lens", "grid"],
         options.method_option(
             "--kernels",
-            help="Fit a lens model, or keep the measured kernels.",
+            help="Of measured kernels: fit a lens model, or keep the kernels.",
             **options.one_of("--kernels", "lens", "grid"),
         ),
     ] = "lens",
     draw: Draw = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make a camera profile from measured kernels."""
+    """Make a camera profile from measured kernels, from pairs with a truth, or from pairs alone."""
     from ldp_core.cameras import SensorFrame, open_camera
-    from ldp_core.cameras.calibrate import GridSource, calibrate_from_grid, write_profile
+    from ldp_core.cameras.calibrate import (
+        GridSource,
+        calibrate_from_grid,
+        calibrate_from_pairs,
+        write_profile,
+    )
+    from ldp_core.catalogue import read_catalogue, require_named_peak
 
     with exits():
         columns, rows = options.parse_size(grid)
         width, height = options.parse_size(frame)
-        found = calibrate_from_grid(
-            GridSource(source, rows, columns),
-            name=name or Path(output).stem,
-            frame=SensorFrame.parse({"width": width, "height": height, "scale": scale}),
-            kernels=kernels,
-        )
+        name = name or Path(output).stem
+        whole = SensorFrame.parse({"width": width, "height": height, "scale": scale})
+        measured = GridSource(source, rows, columns)
+        if measured.is_there:
+            found = calibrate_from_grid(measured, name=name, frame=whole, kernels=kernels)
+        else:
+            catalogue = read_catalogue(source, layout=layout, pixels=options.parse_pixels(peak))
+            require_named_peak(catalogue)
+            found = calibrate_from_pairs(catalogue.items, name=name, frame=whole, use=fit)
         write_profile(found, output)
         camera = open_camera(output)
         if draw is not None:
@@ -161,10 +183,19 @@ def _print_cameras(listed: list[dict[str, Any]]) -> None:
 
 def _print_card(described: Mapping[str, Any]) -> None:
     card = described["card"]
-    facts = [(name, str(card[name])) for name in ("summary", "data", "method") if name in card]
+    facts = [(name, str(card[name])) for name in ("summary", "data", "method", "limits") if name in card]
     facts += [("residuals", _name_values(card.get("residuals", {})))]
     facts += [("disparity", _name_values(described["disparity per px of circle of confusion"]))]
     console.show_facts([*facts, ("use", f"--camera {described['use']}")])
+    if parameters := card.get("parameters"):
+        rows = [(name, *_describe_estimate(estimate)) for name, estimate in parameters.items()]
+        console.show_table(("parameter", "value", "95 % interval", "told by the pairs"), rows)
+
+
+def _describe_estimate(estimate: Mapping[str, Any]) -> tuple[str, str, str]:
+    low, high = estimate["low"], estimate["high"]
+    interval = "one pair: not known" if low is None else console.format_interval(low, high)
+    return f"{estimate['value']:.3f}", interval, f"{estimate['told']:.0%}"
 
 
 def _name_values(values: Mapping[str, Any]) -> str:

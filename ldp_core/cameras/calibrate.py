@@ -1,4 +1,4 @@
-"""Camera profiles from data: measured kernels.
+"""Camera profiles from data: measured kernels, pairs with a truth, or pairs alone.
 
 What the data do not hold is said in the card.
 """
@@ -8,21 +8,30 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ldp_core.axis_adapter import align_axis
 from ldp_core.cameras.grid_fit import FREE, fit_grid
 from ldp_core.cameras.kernel_fields import GridKernels, KernelsModel, PupilKernels, read_grid
+from ldp_core.cameras.pair_fit import PairFit, fit_pairs
 from ldp_core.cameras.profile import CameraProfile, SensorFrame
-from ldp_core.errors import SettingsError
+from ldp_core.cameras.windows import Windows, cut_windows
+from ldp_core.catalogue import load_pair
+from ldp_core.errors import ImageError, SettingsError
 from ldp_core.storage import exists, join, read_bytes, write_bytes
+from ldp_core.tensors import to_grey
+from ldp_core.types import Item, Pair
 
-__all__ = ["Calibration", "GridSource", "calibrate_from_grid", "write_profile"]
+__all__ = ["Calibration", "GridSource", "calibrate_from_grid", "calibrate_from_pairs", "write_profile"]
 
+# Evenly chosen of a larger dataset: more take longer and change nothing beyond the interval.
+_MOST_PAIRS: Final = 200
 _SIDES: Final = ("blur_kernels_left.npy", "blur_kernels_right.npy")
 
 
@@ -100,6 +109,81 @@ def calibrate_from_grid(
         card |= {"licence": "as of the data", "lens_model": {n: getattr(fit.model, n) for n in FREE}}
     profile = CameraProfile.parse({"name": name, "kernels": model, "frame": frame, "card": card})
     return Calibration(profile, arrays)
+
+
+def calibrate_from_pairs(
+    items: Sequence[Item], *, name: str, frame: SensorFrame, use: Literal["views", "truths"] = "views"
+) -> Calibration:
+    """A profile from a dataset that one camera has taken.
+
+    Args:
+        items: pairs that cannot be read, and single views, are left out and counted in the card.
+        use: ``views`` compares the views of every pair with each other. It cannot see a blur common to
+            both, so that the rim stays that of the generic lens. ``truths`` compares each view with the
+            truth, which may be displaced, of another gain and, in places, of another magnification.
+
+    Raises:
+        SettingsError: too few windows have texture and are out of focus, there is no pair (with a truth), or
+            a picture is larger than the frame.
+    """
+    chosen = [item for item in items if item.right is not None]
+    chosen = [item for item in chosen if item.target is not None] if use == "truths" else chosen
+    if not chosen:
+        raise SettingsError(
+            "there is nothing to fit a camera to",
+            where="SOURCE",
+            expected="pairs of views" + (" with a truth" if use == "truths" else ""),
+            got=f"{len(items)} items without",
+            remedy="name another dataset or --layout" + (", or use --fit views" if use == "truths" else ""),
+        )
+    kept = np.linspace(0, len(chosen) - 1, min(len(chosen), _MOST_PAIRS)).astype(int)
+    cut, unread = _cut_all([chosen[index] for index in kept], frame, use)
+    fit = fit_pairs(Windows.join(cut)) if cut else None
+    if fit is None:
+        raise SettingsError("no pair can be read", where="SOURCE", got=f"{unread} pairs")
+    profile = {"kernels": PupilKernels(pupil=fit.model), "frame": frame, "card": _describe(fit, use, unread)}
+    return Calibration(CameraProfile.parse({"name": name, **profile}), {})
+
+
+def _cut_all(items: Iterable[Item], frame: SensorFrame, use: str) -> tuple[list[Windows], int]:
+    """Windows by pair, and how many pairs cannot be read."""
+    cut, unread = [], 0
+    for number, item in enumerate(items):
+        try:
+            pair = align_axis(load_pair(item))
+        except ImageError:
+            unread += 1
+            continue
+        cut.append(_cut(pair, frame, number, use))
+    return cut, unread
+
+
+def _cut(pair: Pair, frame: SensorFrame, number: int, use: str) -> Windows:
+    left, right = (to_grey(view, peak=pair.peak) for view in pair.both_views)
+    target = pair.target if use == "truths" else None
+    truth = None if target is None else to_grey(target, peak=pair.peak)
+    return cut_windows(left, right, frame, picture=number, truth=truth)
+
+
+def _describe(fit: PairFit, use: str, unread: int) -> dict[str, Any]:
+    """The card of a profile from pairs."""
+    source = {"views": "views alone", "truths": "views and truths"}[use]
+    limits = "A blur common to both views cannot be seen in them: the rim is that of the generic lens. "
+    return {
+        "summary": f"A lens model over the frame, from the {source} of {fit.pictures} pairs.",
+        "data": f"{fit.windows} windows of {fit.pictures} pairs" + (f", {unread} not read" if unread else ""),
+        "method": "least share of the views that no sharp picture explains"
+        if use == "views"
+        else "least share of the views that the blurred truth does not explain",
+        "limits": (limits if use == "views" else "The rim is that of the generic lens. ")
+        + "What the pairs do not tell stays near the generic lens (`told`, 0 to 1).",
+        "licence": "as of the data",
+        "residuals": {
+            "unexplained_generic": fit.unexplained_before,
+            "unexplained": fit.unexplained_after,
+        },
+        "parameters": {name: asdict(estimate) for name, estimate in fit.estimates.items()},
+    }
 
 
 def write_profile(calibration: Calibration, url: str) -> None:

@@ -7,12 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch.nn.functional import interpolate
 from typer.testing import CliRunner
 
 from flows.cli import app
 from ldp_core.cameras import list_cameras, open_camera
-from ldp_core.images import read_image
+from ldp_core.images import encode_image, read_image
 from ldp_core.optics.kernels import KernelSpec, kernel_pair
+from ldp_core.optics.render import render_views
+from ldp_core.storage import write_bytes
+from ldp_core.tensors import to_pixels
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -64,6 +69,49 @@ def test_measured_kernels_become_a_profile(measured: Path, tmp_path: Path) -> No
     assert camera.name == "mine"
     assert (tmp_path / "k.png").exists()
     assert (tmp_path / "mine.npy").exists()
+
+
+def write_views(folder: Path, *, coc_px: float) -> Path:
+    """One pair of texture at every scale, out of focus by the same all over, as a half disc shows it."""
+    generator = torch.Generator().manual_seed(1)
+    sizes = ((12, 18), (48, 72), (416, 608))
+    planes = [torch.rand(1, 1, *size, generator=generator) for size in sizes]
+    sharp = torch.stack([interpolate(plane, size=sizes[-1], mode="bicubic") for plane in planes]).mean(0)
+    views = render_views(sharp.clamp(0, 1), torch.full(sharp.shape[1:], coc_px), KernelSpec(), slices=3)
+    for name, view in zip(("left", "right"), views, strict=True):
+        write_bytes(str(folder / name / "a.png"), encode_image(to_pixels(view[0], peak=65535)))
+    return folder
+
+
+def test_pairs_alone_become_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The views come from the generic lens, and that is what is found."""
+    monkeypatch.setenv("COLUMNS", "80")
+    output = tmp_path / "mine.json"
+    source = write_views(tmp_path / "set", coc_px=10.0)
+    code, out, err = run("calibrate", source, "-o", output, "--frame", "608x416")
+    assert code == 0, err
+    assert max(len(line) for line in out.splitlines() if not line.startswith("use ")) <= 80
+    profile = open_camera(str(output)).profile
+    assert str(profile.card["residuals"]["unexplained"]) in out
+    assert "one pair: not known" in out
+    for place in ((0, 0), (0.7, 0.3)):
+        found, true = open_camera(str(output)).kernel_at(*place), open_camera("generic").kernel_at(0, 0)
+        assert found.disparity == pytest.approx(true.disparity, rel=0.07)
+
+
+def test_pairs_in_focus_make_no_profile(tmp_path: Path) -> None:
+    source = write_views(tmp_path / "set", coc_px=0.5)
+    code, _, err = run("calibrate", source, "-o", tmp_path / "mine.json", "--frame", "608x416")
+    assert code == 1
+    assert "the pairs do not tell the camera's kernels" in err
+    assert not (tmp_path / "mine.json").exists()
+
+
+def test_a_fit_to_truths_needs_truths(tmp_path: Path) -> None:
+    source = write_views(tmp_path / "set", coc_px=10.0)
+    code, _, err = run("calibrate", source, "-o", tmp_path / "mine.json", "--fit", "truths")
+    assert code == 1
+    assert "pairs of views with a truth" in err
 
 
 @pytest.mark.parametrize(
