@@ -1,9 +1,10 @@
 """Cells that LDP-tiny learns from: patches of both views, blurred once by one lens, and cut again and again.
 
 A patch of a sharp picture is blurred in linear light, or cut from a layered scene (`scene_patches`); patch
-number n of a seed is always the same. A pool of them lies in a folder, made once. Cells are cut from patches, mirrored, degraded as cameras do, and laid out
-as the language-driven estimator sees them. Those of a step depend on the seed, the step and the rank alone,
-once the pool is complete. All ranges are our own choices.
+number n of a seed is always the same. A pool of them lies in a folder, made once. Cells are cut from
+patches, mirrored, degraded as cameras do, and laid out as the language-driven estimator sees them. Those of
+a step depend on the seed, the step and the rank alone, once the pool is complete. All ranges are our own
+choices.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Patches cut from layered scenes: depth edges, hidden backgrounds, large blur, kernels by place in the frame.
+"""Patches cut from layered scenes: depth edges, what they hide, large blur, kernels by place in the frame.
 
 Scene number n of a seed is always the same, and so are the patches that are cut from it. Its kernels are
 those of a broad mix, or those of an off-axis lens over the frame (`KernelFamily.OFF_AXIS`). All ranges are
