@@ -274,7 +274,7 @@ def _draw_cell(rng: np.random.Generator, patch: Patch, settings: CellSettings) -
     """One composite (40, 80, 3), its mean disparity and circle of confusion in pixels."""
     window = draw_window(rng, patch.coc_px.shape, (CELL_PX, CELL_PX))
     views = [view[window] for view in patch.views]
-    coc_px = _read_texture(views, patch.coc_px[window])
+    coc_px = read_texture(views, patch.coc_px[window])
     if rng.random() < 0.5:
         views, coc_px = views[::-1], -coc_px
     if rng.random() < 0.5:
@@ -284,7 +284,7 @@ def _draw_cell(rng: np.random.Generator, patch: Patch, settings: CellSettings) -
     return composite, coc_px * patch.disparity_per_coc, coc_px
 
 
-def _read_texture(views: Sequence[Bytes], coc_px: NDArray[np.float16]) -> float:
+def read_texture(views: Sequence[Bytes], coc_px: NDArray[np.float16]) -> float:
     """Mean circle of confusion (40, 40) of a cell, by how much contrast along x there is at each pixel.
 
     At a depth edge a cell shows the blur of what has texture; without any, all pixels count alike.

@@ -126,7 +126,8 @@ def describe_run(
         training={
             "fit": state["fit_settings"],
             "cells": state["batch_settings"],
-            "patches": PatchSettings().model_dump(mode="json"),
+            "patches": state.get("patches") or PatchSettings().model_dump(mode="json"),
+            "begin": state.get("begin", ""),
         },
         notes=notes,
         sources=("Kodak Lossless True Color Image Suite, 24 photographs", "procedural pictures"),
