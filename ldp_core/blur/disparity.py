@@ -32,6 +32,7 @@ from ldp_core.blur.matching import (
     smooth,
 )
 from ldp_core.blur.sharp_edges import find_sharp_edges, halve_mask, remove_edges
+from ldp_core.blur.spreading import EdgeWeights, spread
 from ldp_core.cameras import Camera, is_generic, key_settings, open_camera
 from ldp_core.optics.kernels import KernelSpec, disparity_per_coc
 from ldp_core.settings import Settings
@@ -52,9 +53,7 @@ _STEP_PX: Final = 0.25
 # .938, .0264. Above the search level one turn does as well: .469, .0256.
 _COUPLINGS: Final = (0.05, 0.2)
 _COUPLINGS_LATER: Final = (0.05, 0.2, 0.5)
-# Reweightings, and solver steps of each. One round: .706, .0317. 10 steps: .632, .0356; 8 fine ones: .522,
-# .0248.
-_ROUNDS: Final = 3
+# Solver steps of each reweighting. 10 steps: .632, .0356; 8 fine ones: .522, .0248.
 _SOLVER_STEPS: Final = 30
 _FINE_SOLVER_STEPS: Final = 20
 # How far finer levels look around, in steps. One: .511, .0257.
@@ -71,13 +70,6 @@ _DECIDES: Final = 0.01
 _LEAST_LEVELS: Final = 3
 # Smooths the very first map. 3: .492, .0251. 12: .505, .0255.
 _MEAN_PX: Final = 6.0
-
-# Total variation is quadratic below this step. .003: .576, .0262. .05: .500, .0313.
-_CORNER_PX: Final = 0.01
-# Without them the system is singular where a pixel has neither a measurement nor a neighbour.
-_LEAST_WEIGHT: Final = 1e-5
-_LEAST_EDGE: Final = 0.01
-_TINY: Final = 1e-30
 
 # Rounding to 8 bit alone has a deviation of 1 / sqrt(12) levels.
 _LEAST_NOISE: Final = 0.3 / 255
@@ -341,87 +333,8 @@ class Level:
     def _regularise(
         self, measured: Measurement, start: Tensor, *, steps: int, robust: bool = True
     ) -> LevelResult:
-        """Minimise, over the map v of disparities and from `start` on,
-
-            sum E u / (1 + u),  u = precision (v - measured)^2 / E      E = evidence
-            + smoothness sum edge |v_i - v_j|
-
-        that is robust data and total variation, loosened along edges of the mean view, by reweighted least
-        squares; each round is solved by preconditioned conjugate gradients. A measurement outvotes its
-        surroundings by its evidence at most, so wrong matches without support are overruled, and places
-        without texture take the value of what surrounds them. Not `robust`: every measurement is taken at
-        its word.
-        """
+        """The map from `start` on, edges taken from the mean view; not `robust`: without doubts."""
         edges = EdgeWeights.of(self._guide(), edge=self.settings.guide_edge)
-        smoothness, values = self.settings.smoothness * 2.0**self.index, start
-        for _ in range(_ROUNDS):
-            weight = _weigh(measured, values) if robust else measured.precision
-            reweighted = edges.reweight(values, smoothness=smoothness)
-            values = _solve(weight, measured.disparity_px, reweighted, start=values, steps=steps)
+        smoothness = self.settings.smoothness * 2.0**self.index
+        values = spread(measured, edges, start=start, smoothness=smoothness, steps=steps, robust=robust)
         return LevelResult(values, measured)
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeWeights:
-    """Weights between neighbouring pixels: `right` (..., h, w-1) and `below` (..., h-1, w)."""
-
-    right: Tensor
-    below: Tensor
-
-    @classmethod
-    def of(cls, guide: Tensor, *, edge: float) -> EdgeWeights:
-        """About 1, falling as the guide (values 0..1) changes by `edge` and more."""
-        right, below = (torch.exp(-guide.diff(dim=axis).abs() / edge) + _LEAST_EDGE for axis in (-1, -2))
-        return cls(right, below)
-
-    def reweight(self, values: Tensor, *, smoothness: float) -> EdgeWeights:
-        """Weights whose squares of differences stand for total variation around `values`."""
-        right, below = (
-            weight * smoothness / (values.diff(dim=axis).square() + _CORNER_PX**2).sqrt()
-            for weight, axis in ((self.right, -1), (self.below, -2))
-        )
-        return EdgeWeights(right, below)
-
-    def laplacian(self, values: Tensor) -> Tensor:
-        """The graph Laplacian applied to a map."""
-        across, down = self.right * values.diff(dim=-1), self.below * values.diff(dim=-2)
-        out = torch.zeros_like(values)
-        out[..., :-1] -= across
-        out[..., 1:] += across
-        out[..., :-1, :] -= down
-        out[..., 1:, :] += down
-        return out
-
-    def degree(self, like: Tensor) -> Tensor:
-        """Sum of each pixel's weights."""
-        out = torch.zeros_like(like)
-        out[..., :-1] += self.right
-        out[..., 1:] += self.right
-        out[..., :-1, :] += self.below
-        out[..., 1:, :] += self.below
-        return out
-
-
-def _weigh(measured: Measurement, values: Tensor) -> Tensor:
-    """Precision, less where the measurement disagrees with `values` by more than its evidence allows."""
-    residual = measured.precision * (values - measured.disparity_px).square() / measured.evidence
-    return measured.precision / (1 + residual).square() + _LEAST_WEIGHT
-
-
-def _solve(weight: Tensor, target: Tensor, edges: EdgeWeights, *, start: Tensor, steps: int) -> Tensor:
-    """Minimise sum weight (v - target)^2 + sum edge (v_i - v_j)^2: Jacobi-preconditioned CG."""
-    values = start
-    scale = weight + edges.degree(weight)
-    residual = weight * (target - values) - edges.laplacian(values)
-    direction = residual / scale
-    energy = (residual * direction).sum()
-    for _ in range(steps):
-        image = weight * direction + edges.laplacian(direction)
-        length = energy / ((direction * image).sum() + _TINY)
-        values = values + length * direction
-        residual = residual - length * image
-        ahead = residual / scale
-        next_energy = (residual * ahead).sum()
-        direction = ahead + next_energy / (energy + _TINY) * direction
-        energy = next_energy
-    return values
