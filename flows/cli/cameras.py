@@ -189,12 +189,12 @@ def _print_card(described: Mapping[str, Any]) -> None:
     console.show_facts([*facts, ("use", f"--camera {described['use']}")])
     if parameters := card.get("parameters"):
         rows = [(name, *_describe_estimate(estimate)) for name, estimate in parameters.items()]
-        console.show_table(("parameter", "value", "95 % interval", "told by the pairs"), rows)
+        console.show_table(("parameter", "value", "95 % interval", "told"), rows)
 
 
 def _describe_estimate(estimate: Mapping[str, Any]) -> tuple[str, str, str]:
     low, high = estimate["low"], estimate["high"]
-    interval = "one pair: not known" if low is None else console.format_interval(low, high)
+    interval = "not known" if low is None else console.format_interval(low, high)
     return f"{estimate['value']:.3f}", interval, f"{estimate['told']:.0%}"
 
 

@@ -113,7 +113,7 @@ def fit_pairs(windows: Windows, *, prior: Mapping[str, float] = PRIOR) -> PairFi
         model,
         normal.estimates(fit.values_of(model), fit.deviations, windows.picture, tuple(prior)),
         windows=len(windows),
-        pictures=len(windows.picture.unique()),
+        pictures=len(set(windows.picture.tolist())),
         unexplained_before=round(float(before.median()), 4),
         unexplained_after=round(float(after.median()), 4),
     )
@@ -128,7 +128,7 @@ class _Normal:
 
     def total(self, picture: Tensor) -> tuple[_Floats, _Floats]:
         """Sums by picture, (k, p, p) and (k, p)."""
-        numbers = picture.unique().tolist()
+        numbers = sorted(set(picture.tolist()))
         parts = [(self.curvature[picture == k].sum(0), self.slope[picture == k].sum(0)) for k in numbers]
         curvature, slope = (torch.stack(side).numpy() for side in zip(*parts, strict=True))
         return curvature, slope
@@ -149,13 +149,16 @@ class _Normal:
             for n in drawn
         ]
         limits = _bounds_of(names)
-        low, high = (np.clip(side, *limits).round(4) for side in np.quantile(moved, (0.025, 0.975), axis=0))
-        rounded = zip(
-            values.round(4).tolist(), low.tolist(), high.tolist(), told.round(2).tolist(), strict=True
-        )
+        low, high = (np.clip(side, *limits) for side in np.quantile(moved, (0.025, 0.975), axis=0))
+        known = count > 1
         return {
-            name: Estimate(value, *((least, most) if count > 1 else (None, None)), share)
-            for name, (value, least, most, share) in zip(names, rounded, strict=True)
+            name: Estimate(
+                round(float(values[i]), 4),
+                round(float(low[i]), 4) if known else None,
+                round(float(high[i]), 4) if known else None,
+                round(float(told[i]), 2),
+            )
+            for i, name in enumerate(names)
         }
 
 
