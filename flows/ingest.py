@@ -39,6 +39,7 @@ def ingest_dataset(
     verify_sources: bool = False,
     allow_shrink: bool = False,
     camera: str = GENERIC_CAMERA,
+    insecure_cluster: bool = False,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
 
@@ -48,6 +49,7 @@ def ingest_dataset(
         archive: where frames and the records of runs are kept, any fsspec URL.
         camera: profile of the camera; it may say which view is the left one, and along which axis they lie.
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
+        insecure_cluster: allow a scheduler on another host that is reached without TLS.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
@@ -65,7 +67,7 @@ def ingest_dataset(
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
     config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
-    with open_workers(cluster, processes=processes) as workers:
+    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         planned = plan_run(
             unvisited(config),
             shared_url(source),

@@ -58,6 +58,7 @@ def restore_dataset(
     allow_single: bool = False,
     verify_sources: bool = False,
     allow_shrink: bool = False,
+    insecure_cluster: bool = False,
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
@@ -71,6 +72,7 @@ def restore_dataset(
         baselines: deblurrers that restore every item as well, to be scored beside the result.
         camera: profile of the camera, by name or address; ``auto`` chooses by what pictures tell (EXIF).
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
+        insecure_cluster: allow a scheduler on another host that is reached without TLS.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         report_items: how many items, worst first, get pictures in the report.
@@ -89,7 +91,7 @@ def restore_dataset(
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
     source, archive, camera = shared_url(source), shared_url(archive), shared_camera(camera)
-    with open_workers(cluster, processes=processes) as workers:
+    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         config = make_config(
             archive,
             estimator=(estimator, estimator_settings),

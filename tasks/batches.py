@@ -17,8 +17,9 @@ from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
 from ldp_core.catalogue import require_named_peak, require_whole
+from ldp_core.credentials import redact
 from ldp_core.types import GENERIC_CAMERA, Item, QuarantineRecord
-from tasks.cluster import stream
+from tasks.cluster import share_credentials, stream
 from tasks.items import (
     DrawnItem,
     Failed,
@@ -158,6 +159,7 @@ def _run(
     stage: str, items: Iterable[Item], submit: Callable[[Item], Future[Any]], in_flight: int
 ) -> BatchResult:
     outcomes = []
+    share_credentials(default_client())
     for item, outcome in stream(submit, items, in_flight=in_flight):
         if isinstance(outcome, Exception):
             outcome = _lost(item.id, stage, outcome)
@@ -167,6 +169,6 @@ def _run(
 
 
 def _lost(item_id: str, stage: str, error: Exception) -> Failed:
-    message = f"{type(error).__name__}: {error}"
+    message = redact(f"{type(error).__name__}: {error}")
     remedy = "look for the worker's end in its log: memory is the usual cause"
     return Failed(QuarantineRecord(item_id, stage, "worker_lost", message, remedy))
