@@ -51,8 +51,6 @@ VERSION: Final = "1"
 SPREAD_VERSION: Final = "2"
 """Of maps that have confidence and are spread; others are those of version 1."""
 ZNCC_VERSION: Final = "1"
-SPREAD_VERSION: Final = "2"
-"""Of maps that have confidence and are spread; others are those of version 1."""
 
 # Counts as fully blurred: more than half a cell of 40 px.
 STRONG_COC_PX: Final = 24.0

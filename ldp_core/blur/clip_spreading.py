@@ -30,9 +30,6 @@ BLURRED_PX: Final = 7.0
 # Variance that sentences about shifts have where a cell tells nothing, in px^2. 5: .882, .987. 12: .879,
 # .990.
 _PRIOR_PX2: Final = 8.0
-# Shrinking towards 0 is undone to this extent; without a bound strong blur, whose sentences differ little, comes
-# out a quarter too large.
-_LEAST_KNOWN: Final = 0.9
 # A cell is never surer than to .2 px: its sentences are a pixel apart.
 _LEAST_PX2: Final = 0.04
 # Ratings that all agree are no surer than to 1.5 px.
@@ -79,7 +76,7 @@ def read_shifts(shares: Tensor, shifts_px: Tensor) -> CellReadings:
     variance = (shares @ shifts_px.square() - mean.square()).clamp_min(0) + _LEAST_PX2
     known = (1 - variance / _PRIOR_PX2).clamp_min(0)
     limit = float(shifts_px.abs().max())
-    values = (mean / known.clamp_min(_LEAST_KNOWN)).clamp(-limit, limit)
+    values = torch.where(known > 0, mean / known.clamp_min(_TINY), 0).clamp(-limit, limit)
     return CellReadings(values, known / variance)
 
 
@@ -114,12 +111,12 @@ def fill_between(
         found = spread(
             Measurement(sums / known.clamp_min(_TINY), known, torch.full_like(known, _EVIDENCE)),
             EdgeWeights.of(plane, edge=_GUIDE_EDGE),
-            start=enlarge(found, plane.shape[-2:]) if level < _COARSEST else found,
+            start=enlarge(found, (plane.shape[-2], plane.shape[-1])) if level < _COARSEST else found,
             smoothness=_SMOOTHNESS * 2.0**level,
             steps=_STEPS[level - 1],
         )
     around = smooth(precision, _AROUND_PX)
-    return enlarge(found, guide.shape[-2:])[0, 0], (around / (around + _HALF_TRUST))[0, 0]
+    return enlarge(found, (grid.height, grid.width))[0, 0], (around / (around + _HALF_TRUST))[0, 0]
 
 
 def find_texture(plane: Tensor, *, noise: float) -> Tensor:
