@@ -65,6 +65,8 @@ _REFINED_PX: Final = 2.0
 _SHARP_PX: Final = 1.5
 # An edge is measured where its contrast is; a pixel beside it, in the same window, would widen it.
 _EDGE_PX: Final = 2.0
+# Keeps the ratio of two flat areas finite.
+_TINY: Final = 1e-30
 # Precision, in 1/px^2, from which an edge in focus decides where the map starts from.
 _DECIDES: Final = 0.01
 _LEAST_LEVELS: Final = 3

@@ -1,8 +1,7 @@
 """Patches cut from layered scenes: depth edges, what they hide, large blur, kernels by place in the frame.
 
 Scene number n of a seed is always the same, and so are the patches that are cut from it. Its kernels are
-those of a broad mix, or those of an off-axis lens over the frame (`KernelFamily.OFF_AXIS`). All ranges are
-our own choices.
+those of a broad mix, or those of a camera over its frame. All ranges are our own choices.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
-from ldp_core.optics.kernels import KernelFamily, KernelSpec, disparity_per_coc
+from ldp_core.optics.kernels import Kernel, disparity_per_coc
 from ldp_core.optics.layered import KernelField
 from ldp_core.settings import Settings
 from ldp_core.training.frames import Bytes, compress, reduce_palette, to_bytes
@@ -22,11 +21,9 @@ from ldp_core.training.layered_scenes import (
     draw_layered_scene,
     render_layered_scene,
 )
-from ldp_core.training.scenes import LensSettings, draw_kernel, draw_window
+from ldp_core.training.scenes import LensSettings, draw_window
 from ldp_core.training.sources import Sources
 from ldp_core.training.tiny.patches import PATCH_PX, Patch
-
-_OFF_AXIS = LensSettings(mix="cameras", families=(KernelFamily.OFF_AXIS,))
 
 
 class ScenePatchSettings(Settings):
@@ -47,11 +44,11 @@ class _Cuts:
 
     views: Bytes
     rendered: RenderedScene
-    kernel: KernelSpec | KernelField
+    kernel: Kernel | KernelField
 
     def per_coc(self, rows: slice, columns: slice) -> float:
         """Pixels of disparity per pixel of circle of confusion in the middle of a window."""
-        if isinstance(self.kernel, KernelSpec):
+        if not callable(self.kernel):
             return disparity_per_coc(self.kernel)
         height, width = self.rendered.coc_px.shape
         x, y = (columns.start + columns.stop) / width - 1, (rows.start + rows.stop - height) / width
@@ -80,7 +77,7 @@ class ScenePatchMaker:
 
     def _render(self, number: int) -> _Cuts:
         rng = np.random.default_rng([self.seed, 0, number])
-        scene = draw_layered_scene(rng, self.sources, self.settings.scene, draw_field=draw_off_axis_field)
+        scene = draw_layered_scene(rng, self.sources, self.settings.scene)
         rendered = render_layered_scene(scene, slices=self.settings.scene.slices)
         views = [to_bytes(view.permute(1, 2, 0).numpy()) for view in (rendered.left, rendered.right)]
         return _Cuts(np.stack(self._store(rng, views)), rendered, scene.kernel)
@@ -95,9 +92,3 @@ class ScenePatchMaker:
             quality = int(rng.integers(60, 98))
             return [compress(view, quality=quality) for view in views]
         return views
-
-
-def draw_off_axis_field(rng: np.random.Generator) -> KernelField:
-    """One off-axis lens, looked through at every place of its frame."""
-    lens = draw_kernel(rng, _OFF_AXIS)
-    return lambda x, y: lens.model_copy(update={"field_x": x, "field_y": y})
