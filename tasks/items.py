@@ -124,14 +124,24 @@ def confirm_item(config: PipelineConfig, item: Item, confirmed: bool = False) ->
     return ItemResult(item.id, (), (), seconds, str(record["digest"]), item.version, doubts)
 
 
-def restore_item(config: PipelineConfig, item: Item, archived: Collection[str] = ()) -> ItemResult | Failed:
-    """Make the products of an item; those whose labels are ``archived`` are read, and made where damaged."""
+def restore_item(
+    config: PipelineConfig,
+    item: Item,
+    archived: Collection[str] = (),
+    *,
+    wanted: Collection[str] | None = None,
+) -> ItemResult | Failed:
+    """Make the products of an item; those whose labels are ``archived`` are read, and made where damaged.
+
+    ``wanted`` are the labels of all products that are to be made or read, if not all of its pipeline.
+    """
     state, stage_name = ItemState(item), "load"
     try:
         _load_frames(config, state)
         for stage in pipeline_for(config, item).stages:
-            stage_name = stage.definition.name
-            _read_or_make(config, stage, state, read=stage.label in archived)
+            if wanted is None or stage.label in wanted:
+                stage_name = stage.definition.name
+                _read_or_make(config, stage, state, read=stage.label in archived)
     except Exception as error:
         return quarantined(item.id, stage_name, error)
     return to_result(state)
