@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +20,41 @@ _QUIET = {
 """Read when Prefect is first imported; what the user has set stays."""
 
 
+_SETTINGS = (
+    (Path.home() / ".prefect" / "profiles.toml", b""),
+    (Path("prefect.toml"), b""),
+    (Path("pyproject.toml"), b"[tool.prefect"),
+    (Path(".env"), b"prefect_"),
+)
+"""Files that Prefect reads settings from, and what they hold if they have any."""
+
+
 def keep_quiet() -> None:
     """Leave the terminal to the command: no log lines of Prefect or Dask below an error."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("distributed").setLevel(logging.ERROR)
+
+
+def server_is_configured() -> bool:
+    """Whether the user has named a Prefect server.
+
+    Prefect knows, but importing it takes seconds: it is asked where the environment, a profile or a file of
+    this folder may name one.
+    """
+    named = any(name.startswith("PREFECT_") and name not in _QUIET for name in os.environ)
+    if not (named or "prefect" in sys.modules or any(_names_settings(*one) for one in _SETTINGS)):
+        return False
+    from prefect.settings import PREFECT_API_URL
+
+    return bool(PREFECT_API_URL.value())
+
+
+def _names_settings(file: Path, sign: bytes) -> bool:
+    try:
+        return sign in file.read_bytes().lower()
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -33,9 +64,7 @@ def prefect_engine() -> Iterator[None]:
     The private server keeps its database in a folder of its own, which goes when the run ends: the
     lasting record of a run is in the archive, and runs side by side do not wait for each other.
     """
-    from prefect.settings import PREFECT_API_URL
-
-    if PREFECT_API_URL.value():
+    if server_is_configured():
         yield
     else:
         with _private_server():

@@ -8,14 +8,17 @@ from typing import Any
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.artifacts import RunArtifacts
 from flows.dataset_run import BATCHES_AT_ONCE, record_run
+from flows.finished import record_finished
+from flows.planning import prepared_plan
 from ldp_core.cameras.matching import shared_camera
 from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
 from ldp_core.types import GENERIC_CAMERA, PixelOptions
 from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
-from tasks.plan import Plan
+from tasks.finished import read_all_finished
 from tasks.progress import expect
 from tasks.stage import PipelineConfig
 
@@ -65,7 +68,8 @@ def ingest_dataset(
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
     config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
-    with open_workers(cluster, processes=processes) as workers:
+    plan = prepared_plan(config)
+    if plan is None:
         planned = plan_run(
             unvisited(config),
             shared_url(source),
@@ -76,9 +80,12 @@ def ingest_dataset(
             camera=shared_camera(camera),
             allow_shrink=allow_shrink,
         )
-        plan: Plan = planned.unquote()
+        plan = planned.unquote()
+        if (results := read_all_finished(plan, scored=False)) is not None:
+            return asdict(record_finished("ingest", plan, results, max_bad=max_bad, artifacts=RunArtifacts))
+    with open_workers(cluster, processes=processes) as workers:
         expect("ingest", len(plan.catalogue.items))
-        with record_run("ingest", plan, {}, max_bad=max_bad) as run:
+        with record_run("ingest", plan, {}, max_bad=max_bad, artifacts=RunArtifacts) as run:
             run.run_batches(
                 lambda batch: [ingest_batch.submit(unvisited(plan), batch, in_flight=workers.processes + 1)]
             )

@@ -13,8 +13,9 @@ from ldp_core.catalogue.problems import STOPPING, group_problems
 from ldp_core.storage import absolute_url
 from ldp_core.types import AS_STORED, GENERIC_CAMERA, PixelOptions
 from tasks.cluster import embedded_memory_bytes, usable_bytes
+from tasks.needs import declare_memory, estimate_seconds
 from tasks.pipeline import Choice, make_config
-from tasks.plan import Plan, declare_memory, estimate_seconds, make_plan
+from tasks.plan import Plan, make_plan
 from tasks.sources import find_shrinkage
 
 

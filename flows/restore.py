@@ -10,25 +10,22 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, draw_pictures, record_run
+from flows.artifacts import RunArtifacts
+from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, record_run
+from flows.drawing import draw_pictures
+from flows.finished import record_finished
+from flows.planning import prepared_plan, restore_config
 from ldp_core.cameras.matching import shared_camera
-from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
-from ldp_core.types import GENERIC_CAMERA, PixelOptions
-from tasks.batches import (
-    Batch,
-    BatchResult,
-    awaited,
-    ingest_batch,
-    plan_run,
-    restore_batch,
-    unvisited,
-)
+from ldp_core.types import GENERIC_CAMERA
+from tasks.batches import awaited, ingest_batch, plan_run, restore_batch, unvisited
 from tasks.cluster import Workers, open_workers
-from tasks.pipeline import make_config
-from tasks.plan import Plan, declare_memory, require_memory
+from tasks.finished import read_all_finished
+from tasks.needs import declare_memory, require_memory
+from tasks.plan import Plan
 from tasks.progress import expect
 from tasks.reports import report_url_of, worst_first
+from tasks.work import Batch, BatchResult
 
 
 @flow(
@@ -89,15 +86,20 @@ def restore_dataset(
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
     source, archive, camera = shared_url(source), shared_url(archive), shared_camera(camera)
-    with open_workers(cluster, processes=processes) as workers:
-        config = make_config(
-            archive,
-            estimator=(estimator, estimator_settings),
-            deblurrer=(deblurrer, deblurrer_settings),
-            single_settings=(single_estimator_settings, single_deblurrer_settings),
-            baselines=baselines,
-            pixels=PixelOptions(parse_peak(peak), to_srgb),
-        )
+    config = restore_config(
+        archive,
+        estimator=estimator,
+        estimator_settings=estimator_settings,
+        deblurrer=deblurrer,
+        deblurrer_settings=deblurrer_settings,
+        single_estimator_settings=single_estimator_settings,
+        single_deblurrer_settings=single_deblurrer_settings,
+        baselines=baselines,
+        peak=peak,
+        to_srgb=to_srgb,
+    )
+    plan = prepared_plan(config)
+    if plan is None:
         planned = plan_run(
             unvisited(config),
             source,
@@ -108,7 +110,19 @@ def restore_dataset(
             camera=camera,
             allow_shrink=allow_shrink,
         )
-        plan: Plan = planned.unquote()
+        plan = planned.unquote()
+        if (results := read_all_finished(plan, scored=True)) is not None:
+            summary = record_finished(
+                "restore",
+                plan,
+                results,
+                pipelines=plan.pipelines,
+                max_bad=max_bad,
+                report_items=report_items,
+                artifacts=RunArtifacts,
+            )
+            return asdict(summary)
+    with open_workers(cluster, processes=processes) as workers:
         require_memory(declare_memory(plan.to_do, config), workers)
         for stage in ("ingest", "restore"):
             expect(stage, len(plan.catalogue.items))
@@ -118,6 +132,7 @@ def restore_dataset(
             plan.pipelines,
             max_bad=max_bad,
             draw=lambda run: _draw_worst(run, workers, report_items),
+            artifacts=RunArtifacts,
         ) as run:
             run.run_batches(lambda batch: _submit_batch(plan, batch, workers.processes + 1))
     return asdict(run.finished_summary)

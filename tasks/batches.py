@@ -16,28 +16,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
-from ldp_core.catalogue import require_named_peak, require_whole
 from ldp_core.types import GENERIC_CAMERA, Item, QuarantineRecord
 from tasks.cluster import stream
-from tasks.items import (
-    DrawnItem,
-    Failed,
-    ItemResult,
-    confirm_item,
-    draw_item,
-    ingest_item,
-    load_archived,
-    restore_item,
-)
-from tasks.pipeline import pipeline_for
-from tasks.plan import Plan, make_plan
+from tasks.items import Failed, draw_item
+from tasks.plan import Plan, make_checked_plan
 from tasks.progress import advance
-from tasks.sources import require_no_shrinkage
 from tasks.stage import PipelineConfig
+from tasks.work import Batch, BatchResult, choose_ingest, choose_restore
 
 T = TypeVar("T")
-Call = tuple[Any, ...]
-"""A function of `tasks.items`, and its arguments."""
 
 
 def unvisited(value: T) -> T:
@@ -48,26 +35,6 @@ def unvisited(value: T) -> T:
 def awaited(future: PrefectFuture[T]) -> T:
     """What Prefect hands to a task once a future has it, without walking through it."""
     return cast(T, opaque(future))
-
-
-class Batch:
-    """Some items of a run."""
-
-    def __init__(self, number: int, items: tuple[Item, ...]) -> None:
-        self.number = number
-        self.items = items
-
-
-class BatchResult:
-    """What became of a batch: for each item a result or its pictures, or the reason why it is quarantined."""
-
-    def __init__(self, outcomes: Iterable[ItemResult | DrawnItem | Failed]) -> None:
-        found = tuple(outcomes)
-        self.results = tuple(one for one in found if isinstance(one, ItemResult))
-        self.drawn = tuple(one for one in found if isinstance(one, DrawnItem))
-        self.quarantine: tuple[QuarantineRecord, ...] = tuple(
-            one.record for one in found if isinstance(one, Failed)
-        )
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -82,20 +49,17 @@ def plan_run(
     camera: str = GENERIC_CAMERA,
     allow_shrink: bool = False,
 ) -> quote:
-    """Catalogue a source and plan what is left to do for it; the plan, quoted.
-
-    Raises:
-        IncompleteSourceError: whole folders have lost pictures, and ``allow_single`` is not given.
-        SourceShrunkError: many pictures of the run before are gone, and ``allow_shrink`` is not given.
-        PeakUnnamedError: the values of its pictures end below full scale, and their peak is not named.
-    """
-    plan = make_plan(
-        config, source, layout=layout, dataset=dataset, verify_sources=verify_sources, camera=camera
+    """`tasks.plan.make_checked_plan` as a task; the plan, quoted."""
+    plan = make_checked_plan(
+        config,
+        source,
+        layout,
+        dataset,
+        allow_single=allow_single,
+        verify_sources=verify_sources,
+        camera=camera,
+        allow_shrink=allow_shrink,
     )
-    require_whole(plan.catalogue.problems, where=plan.catalogue.source, allow_single=allow_single)
-    if not allow_shrink:
-        require_no_shrinkage(plan.catalogue, plan.sources)
-    require_named_peak(plan.catalogue)
     return quote(plan)
 
 
@@ -122,25 +86,6 @@ def restore_batch(plan: Plan, batch: Batch, *, ingested: BatchResult, in_flight:
         return _submit(*choose_restore(plan, item))
 
     return _run("restore", items, submit, in_flight)
-
-
-def choose_ingest(plan: Plan, item: Item) -> Call:
-    """What a worker does first: it decodes an item that is not archived or whose source may have changed."""
-    config, sources = plan.config, plan.sources
-    if (archived := sources.suspects.get(item.id)) is not None:
-        return ingest_item, config, item, archived
-    confirmed = item.id in sources.confirmed
-    if confirmed or item.key in plan.completed.frames:
-        return confirm_item, config, item, confirmed
-    return ingest_item, config, item
-
-
-def choose_restore(plan: Plan, item: Item) -> Call:
-    """What a worker does then of an item, in the version that its source was found to hold."""
-    config, completed, pipeline = plan.config, plan.completed, pipeline_for(plan.config, item)
-    if completed.holds_all(pipeline, item):
-        return load_archived, config, item
-    return restore_item, config, item, completed.labels(pipeline, item)
 
 
 @task(task_run_name="draw-{batch.number}", cache_policy=NO_CACHE, persist_result=False)

@@ -112,8 +112,7 @@ def confirm_item(config: PipelineConfig, item: Item, confirmed: bool = False) ->
     try:
         with _timing(seconds, "ingest"):
             record = Archive(config.archive).read_attributes("frames", "", item.key)
-            of_origin = record["provenance"].get("source") == _sources(item) and _is_read_alike(record, item)
-            unchanged = confirmed or of_origin
+            unchanged = confirmed or _is_of_origin(record, item)
     except ItemMissingError:
         return _archive_again(config, item)
     except Exception as error:
@@ -160,6 +159,26 @@ def load_archived(config: PipelineConfig, item: Item) -> ItemResult | Failed:
     except Exception as error:
         return quarantined(item.id, "load", error)
     return ItemResult(item.id, (), tuple(scores), {}, digest, item.version)
+
+
+def read_finished(config: PipelineConfig, item: Item, confirmed: bool, *, scored: bool) -> ItemResult | None:
+    """What `confirm_item` and, where it is ``scored``, `load_archived` say of an item together, in one visit.
+
+    None where anything of it has to be looked at closer, or made.
+    """
+    archive, seconds, scores = Archive(config.archive), dict[str, float](), list[Score]()
+    try:
+        with _timing(seconds, "ingest"):
+            record = archive.read_attributes("frames", "", item.key)
+            if not (confirmed or _is_of_origin(record, item)):
+                return None
+        if scored:
+            score = pipeline_for(config, item)[SCORE]
+            scores = score.definition.read(archive, score, item.key, input_digest=record["digest"])
+    except LdpError:  # the stages meet it again, and say what it is
+        return None
+    doubts = doubts_of(record["provenance"])
+    return ItemResult(item.id, (), tuple(scores), seconds, str(record["digest"]), item.version, doubts)
 
 
 def draw_item(config: PipelineConfig, report_url: str, item: Item) -> DrawnItem | Failed:
@@ -273,6 +292,11 @@ def _archive_again(config: PipelineConfig, item: Item) -> ItemResult | Failed:
     except Exception as error:
         return quarantined(item.id, "ingest", error)
     return ItemResult(item.id, ("ingest",), (), seconds, pair_digest(pair), item.version, pair.doubts)
+
+
+def _is_of_origin(record: Mapping[str, Any], item: Item) -> bool:
+    """Whether archived frames say the same of their origin as the catalogue."""
+    return record["provenance"].get("source") == _sources(item) and _is_read_alike(record, item)
 
 
 def _is_read_alike(attributes: Mapping[str, Any], item: Item) -> bool:

@@ -1,45 +1,24 @@
-"""What a run would do, before anything runs: which items, which products, how much memory, how long.
-
-A worker computes one item at a time while its other threads read and write others. What it needs at most is
-its program, the working memory of the stage that takes most for the largest item, and the frames of the
-items beside it. The memory models of the default methods cover what a pair of 15 megapixels took
-(``infra/benchmarks/large_image.py``).
-"""
+"""What a run would do, before anything runs: which items, which products."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from time import perf_counter
-from typing import Any
-
-import torch
+from dataclasses import dataclass, field
 
 from ldp_core.archive import Section
 from ldp_core.archive.layout import FRAME_SECTION, list_whole
 from ldp_core.cameras.matching import AUTO, assign_cameras
-from ldp_core.catalogue import read_catalogue
-from ldp_core.errors import MemoryShortError
-from ldp_core.optics import SimulationSettings, simulate_pair
+from ldp_core.catalogue import read_catalogue, require_named_peak, require_whole
 from ldp_core.types import GENERIC_CAMERA, Catalogue, Item
-from tasks.cluster import THREADS_PER_WORKER, Workers, usable_bytes
-from tasks.items import COMPUTING_THREADS
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of, pipelines_for
-from tasks.sources import Sources, apply_versions, find_sources
+from tasks.sources import Sources, apply_versions, find_sources, require_no_shrinkage
 from tasks.stage import ItemTraits, PipelineConfig
-from tasks.stages import SCORE
 
 _MOST_BATCHES = 100
 """A batch is two Prefect task runs, and bursts of a thousand of them make its server refuse requests."""
 _SMALLEST_BATCH = 8
-_PROBE_PX = 320
-_PROGRAM_BYTES = 700 * 2**20
-"""A worker that has imported everything and keeps what its allocator freed."""
-_COPIES_OF_FRAMES = 4
-"""Of an item that is read, verified and written: encoded, decoded, stacked."""
-_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +36,6 @@ class Completed:
     def holds_all(self, pipeline: Pipeline, item: Item) -> bool:
         """Whether nothing of an item is left to compute."""
         return item.key in self.frames and len(self.labels(pipeline, item)) == len(pipeline.stages)
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryNeed:
-    """Bytes that a worker needs, its program included, while it computes this item."""
-
-    item_id: str
-    width: int
-    height: int
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +90,7 @@ class Plan:
         archived = item.key in self.completed.frames and item.id not in self.sources.suspects
         there = self.completed.labels(pipeline, item) if archived else ()
         missing = (stage for stage in pipeline.stages if stage.label not in there)
-        frames = 0 if archived else item.pictures * _view_bytes(item)
+        frames = 0 if archived else item.pictures * view_bytes(item)
         return frames + sum(stage.definition.bytes_out(item) for stage in missing)
 
 
@@ -154,6 +123,34 @@ def make_plan(
     return Plan(catalogue, config, pipelines, completed, sources)
 
 
+def make_checked_plan(
+    config: PipelineConfig,
+    source: str,
+    layout: str,
+    dataset: str | None,
+    *,
+    allow_single: bool = False,
+    verify_sources: bool = False,
+    camera: str = GENERIC_CAMERA,
+    allow_shrink: bool = False,
+) -> Plan:
+    """The plan of a run; a source that a run must not be made of is refused.
+
+    Raises:
+        IncompleteSourceError: whole folders have lost pictures, and ``allow_single`` is not given.
+        SourceShrunkError: many pictures of the run before are gone, and ``allow_shrink`` is not given.
+        PeakUnnamedError: the values of its pictures end below full scale, and their peak is not named.
+    """
+    plan = make_plan(
+        config, source, layout=layout, dataset=dataset, verify_sources=verify_sources, camera=camera
+    )
+    require_whole(plan.catalogue.problems, where=plan.catalogue.source, allow_single=allow_single)
+    if not allow_shrink:
+        require_no_shrinkage(plan.catalogue, plan.sources)
+    require_named_peak(plan.catalogue)
+    return plan
+
+
 def list_completed(archive: str, pipelines: Iterable[Pipeline]) -> Completed:
     """What is archived of the products of some pipelines: one listing per section."""
     sections = dict.fromkeys(stage.section for pipeline in pipelines for stage in pipeline.stages)
@@ -170,88 +167,11 @@ def make_batches(items: Iterable[Item]) -> list[tuple[Item, ...]]:
     return [listed[start : start + size] for start in range(0, len(listed), size)]
 
 
-def estimate_seconds(plan: Plan, *, processes: int) -> float:
-    """Expected seconds of the run's computation: its methods timed on a small simulated pair."""
-    seconds = 0.0
-    for pipeline in plan.pipelines.values():
-        if pixels := sum(map(_pixels, (i for i in plan.to_do if pipeline_for(plan.config, i) is pipeline))):
-            # The probe has no place in the frame of a camera; with a profile it takes a tenth longer.
-            probed = pipeline_of(plan.config, replace(pipeline.traits, camera=GENERIC_CAMERA))
-            seconds += _seconds_per_pixel(probed) * pixels / processes
-    return seconds
+def view_bytes(item: Item) -> int:
+    """Bytes of the pixels of one view."""
+    return pixels_of(item) * item.left.channels * item.left.bit_depth // 8
 
 
-def declare_memory(items: Iterable[Item], config: PipelineConfig) -> tuple[MemoryNeed, ...]:
-    """What each item needs, most first, while others as large as the largest are in the worker with it."""
-    listed = tuple(items)
-    others = min(THREADS_PER_WORKER, len(listed)) - 1
-    beside = others * max(map(_handling_bytes, listed), default=0)
-    needs = [
-        MemoryNeed(item.id, item.left.width, item.left.height, beside + _bytes_for(item, config))
-        for item in listed
-    ]
-    return tuple(sorted(needs, key=lambda need: (-need.bytes, need.item_id)))
-
-
-def require_memory(needs: Iterable[MemoryNeed], workers: Workers) -> None:
-    """Refuse items that a worker has not the memory for.
-
-    Raises:
-        MemoryShortError: some need more than Dask lets a worker take before it stops giving it work.
-    """
-    allowed = usable_bytes(workers.memory_bytes)
-    too_large = [need for need in needs if allowed and need.bytes > allowed]
-    if too_large:
-        named = [f"{need.item_id} ({need.width}x{need.height})" for need in too_large[:_NAMED]]
-        raise MemoryShortError(
-            f"{len(too_large)} of the items need more memory than a worker has",
-            where=", ".join(named) + (" ..." if too_large[_NAMED:] else ""),
-            expected=f"at most {_show(allowed)}, of {_show(workers.memory_bytes)} of a worker",
-            got=_show(too_large[0].bytes),
-            remedy=_suggest(too_large[0].bytes, workers),
-        )
-
-
-def _seconds_per_pixel(pipeline: Pipeline) -> float:
-    """Of its stages but for scoring, whose time depends on what there is to compare with."""
-    pair = simulate_pair(0, SimulationSettings(height=_PROBE_PX, width=_PROBE_PX))
-    pair = replace(pair, right=None) if pipeline.traits.views == 1 else pair
-    products: dict[str, Any] = {}
-    torch.set_num_threads(COMPUTING_THREADS)  # as in workers, or the estimate is too low
-    begin = perf_counter()
-    for stage in pipeline.stages:
-        if stage.label != SCORE:
-            inputs = {label: products[label] for label in stage.inputs}
-            products[stage.label] = stage.definition.run(stage, pair, inputs)
-    return (perf_counter() - begin) / _PROBE_PX**2
-
-
-def _bytes_for(item: Item, config: PipelineConfig) -> int:
-    pixels, stages = _pixels(item), pipeline_for(config, item).stages
-    computing = max(stage.definition.memory(stage, item).bytes_for(pixels) for stage in stages)
-    results = sum(stage.definition.bytes_per_pixel for stage in stages) * pixels
-    return _PROGRAM_BYTES + _handling_bytes(item) + results + computing
-
-
-def _handling_bytes(item: Item) -> int:
-    return _COPIES_OF_FRAMES * item.pictures * _view_bytes(item)
-
-
-def _view_bytes(item: Item) -> int:
-    return _pixels(item) * item.left.channels * item.left.bit_depth // 8
-
-
-def _pixels(item: Item) -> int:
+def pixels_of(item: Item) -> int:
+    """Pixels of one view."""
     return item.left.width * item.left.height
-
-
-def _suggest(needed: int, workers: Workers) -> str:
-    total = workers.processes * usable_bytes(workers.memory_bytes)
-    if workers.embedded and total >= needed:
-        return f"take fewer workers, each has more memory then: --workers {total // needed}"
-    where = "a machine" if workers.embedded else "workers (dask worker --memory-limit)"
-    return f"take {where} with more memory, or leave these items out"
-
-
-def _show(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"

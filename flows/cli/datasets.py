@@ -48,7 +48,6 @@ def restore(
     with exits():
         chosen = options.parse_settings(settings, options.METHOD_STAGES)
         options.require_camera(camera)  # a mistake is told before a server starts
-        _check_source(source, layout, dataset, allow_single)
         summary = _run_restore(
             as_json=as_json,
             source=source,
@@ -91,21 +90,19 @@ def ingest(
     as_json: options.Json = False,
 ) -> None:
     """Archive the frames of a dataset and restore nothing; a later `ldp restore` finds them there."""
-    from flows.engine import prefect_engine
-    from flows.ingest import ingest_dataset
+    from flows.launch import run_ingest
 
     with exits():
-        options.require_camera(camera)
-        _check_source(source, layout, dataset, allow_single)
-        with prefect_engine(), console.showing_progress():
-            summary = ingest_dataset(
-                source,
-                layout,
-                archive,
-                dataset,
-                cluster,
-                workers,
-                max_bad,
+        options.require_camera(camera)  # a mistake is told before a server starts
+        with console.showing_progress():
+            summary = run_ingest(
+                source=source,
+                layout=layout,
+                archive=archive,
+                dataset=dataset,
+                cluster=cluster,
+                processes=workers,
+                max_bad=max_bad,
                 peak=peak,
                 to_srgb=to_srgb,
                 allow_single=allow_single,
@@ -321,24 +318,15 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
         console.show(f"`ldp restore` stops here: {', '.join(preview['stops'])}", style="red")
 
 
-def _check_source(source: str, layout: str, dataset: str | None, allow_single: bool) -> None:
-    """Refuse what every run would refuse, before a server and workers start."""
-    from ldp_core.catalogue import check_source
-    from ldp_core.storage import shared_url
-
-    check_source(shared_url(source), layout=layout, dataset=dataset, allow_single=allow_single)
-
-
 def _list_cameras(preview: Mapping[str, Any]) -> tuple[str, str]:
     return "cameras", ", ".join(f"{count} {name}" for name, count in preview["cameras"].items())
 
 
 def _run_restore(*, as_json: bool, **arguments: Any) -> dict[str, Any]:
-    from flows.engine import prefect_engine
-    from flows.restore import restore_dataset
+    from flows.launch import run_restore
 
-    with prefect_engine(), console.showing_progress():
-        summary: dict[str, Any] = restore_dataset(**arguments)
+    with console.showing_progress():
+        summary = run_restore(**arguments)
     console.print_json(summary) if as_json else _print_summary(summary)
     return summary
 
