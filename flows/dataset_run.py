@@ -7,19 +7,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from types import MappingProxyType
 from typing import Protocol
 
 from flows.exits import ending_soon, raise_lost_interrupt
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.storage import join
 from ldp_core.types import Catalogue, RunSummary
+from tasks.items import ItemResult
 from tasks.pipeline import Pipeline
-from tasks.plan import Plan, make_batches
+from tasks.plan import Plan
 from tasks.reports import publish_report, report_url_of
 from tasks.run import Run, RunState
 from tasks.run_stats import RunStats
 from tasks.sources import apply_versions
-from tasks.work import Batch, BatchResult
+from tasks.work import Batch, BatchResult, make_batches
 
 BATCHES_AT_ONCE = 2
 """While one is counted the next is at work; more would only hold more results in memory."""
@@ -69,16 +71,22 @@ class DatasetRun:
     artifacts: Artifacts
     summary: RunSummary | None = None
 
-    def run_batches(self, submit: Submit) -> None:
-        """Have every batch of items worked on, a few at once.
+    def run_batches(
+        self, submit: Submit, *, recorded: Mapping[str, ItemResult] = MappingProxyType({}), at_once: int = 1
+    ) -> None:
+        """Have every batch of items worked on, a few at once, but for those whose results are ``recorded``.
+
+        ``at_once`` is how many pieces of work of a batch are with workers at once.
 
         Raises:
             TooManyBadItemsError: more items are bad than the run allows.
             KeyboardInterrupt: one was asked for.
         """
-        batches = make_batches(self.plan.catalogue.items)
+        rest = (item for item in self.plan.catalogue.items if item.id not in recorded)
+        batches = make_batches(rest, at_once=at_once)
         running: deque[Sequence[Counted]] = deque()
         self.stats.check()
+        self.stats.add(BatchResult(recorded.values()))
         for number, items in enumerate(batches):
             running.append(submit(Batch(number, items)))
             if len(running) == BATCHES_AT_ONCE:

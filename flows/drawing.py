@@ -7,10 +7,9 @@ from collections.abc import Collection
 from ldp_core.types import Catalogue
 from tasks.batches import draw_batch, unvisited
 from tasks.cluster import Workers
-from tasks.plan import make_batches
 from tasks.progress import expect
 from tasks.stage import PipelineConfig
-from tasks.work import Batch, BatchResult
+from tasks.work import Batch, BatchResult, make_batches
 
 
 def draw_pictures(

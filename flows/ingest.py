@@ -18,7 +18,7 @@ from ldp_core.storage import shared_url
 from ldp_core.types import GENERIC_CAMERA, PixelOptions
 from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
-from tasks.finished import read_all_finished
+from tasks.finished import read_all_finished, read_recorded
 from tasks.progress import expect
 from tasks.stage import PipelineConfig
 
@@ -84,9 +84,12 @@ def ingest_dataset(
         if (results := read_all_finished(plan, scored=False)) is not None:
             return asdict(record_finished("ingest", plan, results, max_bad=max_bad, artifacts=RunArtifacts))
     with open_workers(cluster, processes=processes) as workers:
-        expect("ingest", len(plan.catalogue.items))
+        recorded, at_once = read_recorded(plan, scored=False), workers.processes + 1
+        expect("ingest", len(plan.catalogue.items) - len(recorded))
         with record_run("ingest", plan, {}, max_bad=max_bad, artifacts=RunArtifacts) as run:
             run.run_batches(
-                lambda batch: [ingest_batch.submit(unvisited(plan), batch, in_flight=workers.processes + 1)]
+                lambda batch: [ingest_batch.submit(unvisited(plan), batch, in_flight=at_once)],
+                recorded=recorded,
+                at_once=at_once,
             )
     return asdict(run.finished_summary)

@@ -20,7 +20,7 @@ from ldp_core.storage import shared_url
 from ldp_core.types import GENERIC_CAMERA
 from tasks.batches import awaited, ingest_batch, plan_run, restore_batch, unvisited
 from tasks.cluster import Workers, open_workers
-from tasks.finished import read_all_finished
+from tasks.finished import read_all_finished, read_recorded
 from tasks.needs import declare_memory, require_memory
 from tasks.plan import Plan
 from tasks.progress import expect
@@ -124,8 +124,9 @@ def restore_dataset(
             return asdict(summary)
     with open_workers(cluster, processes=processes) as workers:
         require_memory(declare_memory(plan.to_do, config), workers)
+        recorded, at_once = read_recorded(plan, scored=True), workers.processes + 1
         for stage in ("ingest", "restore"):
-            expect(stage, len(plan.catalogue.items))
+            expect(stage, len(plan.catalogue.items) - len(recorded))
         with record_run(
             "restore",
             plan,
@@ -134,7 +135,9 @@ def restore_dataset(
             draw=lambda run: _draw_worst(run, workers, report_items),
             artifacts=RunArtifacts,
         ) as run:
-            run.run_batches(lambda batch: _submit_batch(plan, batch, workers.processes + 1))
+            run.run_batches(
+                lambda batch: _submit_batch(plan, batch, at_once), recorded=recorded, at_once=at_once
+            )
     return asdict(run.finished_summary)
 
 

@@ -6,7 +6,8 @@ and their results are plain classes, which it leaves alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -16,13 +17,22 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
-from ldp_core.types import GENERIC_CAMERA, Item, QuarantineRecord
+from ldp_core.types import GENERIC_CAMERA, QuarantineRecord
 from tasks.cluster import stream
 from tasks.items import Failed, draw_item
 from tasks.plan import Plan, make_checked_plan
 from tasks.progress import advance
 from tasks.stage import PipelineConfig
-from tasks.work import Batch, BatchResult, choose_ingest, choose_restore
+from tasks.work import (
+    Batch,
+    BatchResult,
+    Call,
+    choose_ingest,
+    choose_restore,
+    item_of,
+    make_calls,
+    make_chunks,
+)
 
 T = TypeVar("T")
 
@@ -69,11 +79,7 @@ def ingest_batch(plan: Plan, batch: Batch, *, in_flight: int) -> BatchResult:
 
     Sources that may have changed are decoded: their pixels tell which version they hold.
     """
-
-    def submit(item: Item) -> Future[Any]:
-        return _submit(*choose_ingest(plan, item))
-
-    return _run("ingest", batch.items, submit, in_flight)
+    return _run("ingest", (choose_ingest(plan, item) for item in batch.items), in_flight, len(batch.items))
 
 
 @task(task_run_name="restore-{batch.number}", cache_policy=NO_CACHE, persist_result=False)
@@ -81,37 +87,48 @@ def restore_batch(plan: Plan, batch: Batch, *, ingested: BatchResult, in_flight:
     """All products of a batch; those that are archived are read."""
     versions = {result.item_id: result.version for result in ingested.results}
     items = [replace(item, version=versions[item.id]) for item in batch.items if item.id in versions]
-
-    def submit(item: Item) -> Future[Any]:
-        return _submit(*choose_restore(plan, item))
-
-    return _run("restore", items, submit, in_flight)
+    return _run("restore", (choose_restore(plan, item) for item in items), in_flight, len(items))
 
 
 @task(task_run_name="draw-{batch.number}", cache_policy=NO_CACHE, persist_result=False)
 def draw_batch(config: PipelineConfig, batch: Batch, report_url: str, *, in_flight: int) -> BatchResult:
     """Pictures of a batch for the report."""
-    return _run("draw", batch.items, lambda item: _submit(draw_item, config, report_url, item), in_flight)
+    calls = [(draw_item, config, report_url, item) for item in batch.items]
+    return _run("draw", calls, in_flight, len(calls))
 
 
-def _submit(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    future: Future[Any] = default_client().submit(function, *arguments, pure=False)
-    return future
+def _run(stage: str, calls: Iterable[Call], in_flight: int, count: int) -> BatchResult:
+    """What became of ``count`` calls, made by workers some at once.
 
-
-def _run(
-    stage: str, items: Iterable[Item], submit: Callable[[Item], Future[Any]], in_flight: int
-) -> BatchResult:
-    outcomes = []
-    for item, outcome in stream(submit, items, in_flight=in_flight):
-        if isinstance(outcome, Exception):
-            outcome = _lost(item.id, stage, outcome)
-        outcomes.append(outcome)
-        advance(stage, bad=isinstance(outcome, Failed))
+    Where a worker died of a chunk again and again, its calls are made one by one: one of them did it.
+    """
+    outcomes: list[Any] = []
+    alone: list[Call] = []
+    for chunk, found in _stream(make_chunks(calls, most=math.ceil(count / in_flight)), in_flight):
+        if isinstance(found, Exception) and len(chunk) > 1:
+            alone += chunk
+        else:
+            outcomes += _count(stage, chunk, found)
+    for chunk, found in _stream([(call,) for call in alone], in_flight):
+        outcomes += _count(stage, chunk, found)
     return BatchResult(outcomes)
 
 
-def _lost(item_id: str, stage: str, error: Exception) -> Failed:
+def _stream(chunks: Iterable[tuple[Call, ...]], in_flight: int) -> Iterator[tuple[tuple[Call, ...], Any]]:
+    def submit(chunk: tuple[Call, ...]) -> Future[Any]:
+        future: Future[Any] = default_client().submit(make_calls, chunk, pure=False)
+        return future
+
+    return stream(submit, chunks, in_flight=in_flight)
+
+
+def _count(stage: str, chunk: tuple[Call, ...], found: Any) -> list[Any]:
+    outcomes = [_lost(chunk[0], stage, found)] if isinstance(found, Exception) else found
+    advance(stage, done=len(chunk), bad=sum(isinstance(outcome, Failed) for outcome in outcomes))
+    return list(outcomes)
+
+
+def _lost(call: Call, stage: str, error: Exception) -> Failed:
     message = f"{type(error).__name__}: {error}"
     remedy = "look for the worker's end in its log: memory is the usual cause"
-    return Failed(QuarantineRecord(item_id, stage, "worker_lost", message, remedy))
+    return Failed(QuarantineRecord(item_of(call).id, stage, "worker_lost", message, remedy))

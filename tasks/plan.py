@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
 
 from ldp_core.archive import Section
-from ldp_core.archive.layout import FRAME_SECTION, list_whole
+from ldp_core.archive.layout import FRAME_SECTION, list_whole_and_changed
 from ldp_core.cameras.matching import AUTO, assign_cameras
 from ldp_core.catalogue import read_catalogue, require_named_peak, require_whole
 from ldp_core.types import GENERIC_CAMERA, Catalogue, Item
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of, pipelines_for
-from tasks.sources import Sources, apply_versions, find_sources, require_no_shrinkage
+from tasks.run import Run
+from tasks.sources import Sources, apply_versions, find_sources, require_no_shrinkage, runs_of
 from tasks.stage import ItemTraits, PipelineConfig
 
-_MOST_BATCHES = 100
-"""A batch is two Prefect task runs, and bursts of a thousand of them make its server refuse requests."""
-_SMALLEST_BATCH = 8
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
+"""After all moments there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Completed:
 
     frames: frozenset[str]
     products: Mapping[Section, frozenset[str]]
+    changed: frozenset[str] = frozenset()
+    """Keys of items of which something was, or may have been, written since the last finished run."""
 
     def labels(self, pipeline: Pipeline, item: Item) -> frozenset[str]:
         """Labels of the products of an item that are archived."""
@@ -43,7 +46,7 @@ class Plan:
     """A run before it runs. ``pipelines`` are those of its items, by name.
 
     Items have the version that their source held when a run last saw it; ``sources`` says which are to be
-    looked at again.
+    looked at again. ``recorded`` is the newest finished run over the same source.
     """
 
     catalogue: Catalogue
@@ -51,6 +54,7 @@ class Plan:
     pipelines: Mapping[str, Pipeline]
     completed: Completed
     sources: Sources = field(default_factory=Sources)
+    recorded: Run | None = None
 
     @property
     def to_do(self) -> tuple[Item, ...]:
@@ -117,10 +121,14 @@ def make_plan(
     catalogue = read_catalogue(source, layout=layout, dataset=dataset, pixels=config.pixels)
     catalogue = assign_cameras(catalogue, camera)
     pipelines = pipelines_for(config, catalogue.items)
-    completed = list_completed(config.archive, pipelines.values())
-    sources = find_sources(config.archive, catalogue, completed.frames, verify=verify_sources)
+    runs = tuple(runs_of(config.archive, catalogue))
+    recorded = next((run for run in runs if run.finished_at is not None), None)
+    completed = list_completed(
+        config.archive, pipelines.values(), since=(recorded and recorded.finished_at) or NEVER
+    )
+    sources = find_sources(runs, catalogue, completed.frames, verify=verify_sources)
     catalogue = apply_versions(catalogue, sources.versions)
-    return Plan(catalogue, config, pipelines, completed, sources)
+    return Plan(catalogue, config, pipelines, completed, sources, recorded)
 
 
 def make_checked_plan(
@@ -151,20 +159,17 @@ def make_checked_plan(
     return plan
 
 
-def list_completed(archive: str, pipelines: Iterable[Pipeline]) -> Completed:
-    """What is archived of the products of some pipelines: one listing per section."""
-    sections = dict.fromkeys(stage.section for pipeline in pipelines for stage in pipeline.stages)
-    with ThreadPoolExecutor(1 + len(sections)) as pool:
-        frames = pool.submit(list_whole, archive, FRAME_SECTION)
-        products = pool.map(lambda section: list_whole(archive, section), sections)
-        return Completed(frames.result(), dict(zip(sections, products, strict=True)))
+def list_completed(archive: str, pipelines: Iterable[Pipeline], *, since: datetime = NEVER) -> Completed:
+    """What is archived of the products of some pipelines, and what of it was written ``since`` some moment.
 
-
-def make_batches(items: Iterable[Item]) -> list[tuple[Item, ...]]:
-    """Items in batches: at most a hundred, whatever the size of the dataset."""
-    listed = tuple(items)
-    size = max(_SMALLEST_BATCH, math.ceil(len(listed) / _MOST_BATCHES))
-    return [listed[start : start + size] for start in range(0, len(listed), size)]
+    One listing per section.
+    """
+    products = dict.fromkeys(stage.section for pipeline in pipelines for stage in pipeline.stages)
+    sections = (FRAME_SECTION, *products)
+    with ThreadPoolExecutor(len(sections)) as pool:
+        listed = pool.map(lambda section: list_whole_and_changed(archive, section, since), sections)
+        whole, changed = zip(*listed, strict=True)
+    return Completed(whole[0], dict(zip(products, whole[1:], strict=True)), frozenset().union(*changed))
 
 
 def view_bytes(item: Item) -> int:

@@ -10,10 +10,11 @@ The names of fields on disk are translated in `tasks.stored_run`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from ldp_core.archive import Archive, Section
 from ldp_core.archive.layout import FRAME_SECTION, TRUTHS, write_groups
-from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, list_runs, make_digests
+from ldp_core.archive.run_files import (
+    DIGESTS,
+    STARTED,
+    SUMMARY,
+    list_runs,
+    make_digests,
+    read_digests,
+)
 from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl, items_from_jsonl
 from ldp_core.errors import (
     CatalogueError,
@@ -38,7 +46,7 @@ from ldp_core.errors import (
 )
 from ldp_core.item_ids import make_item_key
 from ldp_core.metrics.summary import read_scores_table, scores_table
-from ldp_core.storage import join, list_folder, read_bytes, write_bytes
+from ldp_core.storage import Entry, join, list_folder, read_bytes, write_bytes
 from ldp_core.types import Catalogue, Item, RunSummary, Score, StageSpec
 from tasks.pipeline import Pipeline
 from tasks.stage import (
@@ -330,14 +338,38 @@ class Run:
             )
 
     @cached_property
-    def files(self) -> Collection[str]:
-        """Names of the files of its record."""
-        return list_folder(self.url).objects.keys()
+    def files(self) -> Mapping[str, Entry]:
+        """The files of its record by name."""
+        return list_folder(self.url).objects
 
     @property
     def is_finished(self) -> bool:
         """Whether it has come to its end: its summary is written last."""
         return SUMMARY in self.files
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When it came to its end, by the clock of the store; None where it has not, or nobody knows."""
+        return self.files[SUMMARY].modified if self.is_finished else None
+
+    def read_recorded(self) -> tuple[RunItem, ...]:
+        """As `items`, once the digests of the files that these are read from are met.
+
+        Raises:
+            ItemDamagedError: they are not, or the run recorded none.
+        """
+        digests = read_digests(self.archive, self.run_id) or {}
+        for name in ("scores.parquet", "items.jsonl"):
+            got = hashlib.sha256(self.read_file(name)).hexdigest()
+            if got != (expected := digests.get(name, "")):
+                raise ItemDamagedError(
+                    "a file of a run's record was altered, or has no digest",
+                    where=join(self.url, name),
+                    expected=expected,
+                    got=got,
+                    remedy="run `ldp verify --repair`",
+                )
+        return self.items
 
     @property
     def state(self) -> RunState:

@@ -75,16 +75,39 @@ class Sources:
         return () if self.previous is None else self.previous.vanished
 
 
+def runs_of(archive: str, catalogue: Catalogue) -> Iterator[Run]:
+    """The newest runs over the same dataset and source, newest first."""
+
+    def is_of_source(run: Run) -> bool:
+        try:
+            header = run.header
+        except (ItemMissingError, ItemDamagedError):
+            return False
+        source = header.source.rstrip("/")
+        return (header.dataset, source) == (catalogue.dataset, catalogue.source.rstrip("/"))
+
+    found = 0
+    with ThreadPoolExecutor(_READERS) as readers:
+        for run_ids in partition_all(_READERS, list_runs(archive)):
+            runs = [Run(archive, run_id) for run_id in run_ids]
+            for run, fits in zip(runs, readers.map(is_of_source, runs), strict=True):
+                if fits and found < _MOST_RUNS:
+                    found += 1
+                    yield run
+            if found == _MOST_RUNS:
+                return
+
+
 def find_sources(
-    archive: str, catalogue: Catalogue, frames: Iterable[str], *, verify: bool = False
+    runs: Iterable[Run], catalogue: Catalogue, frames: Iterable[str], *, verify: bool = False
 ) -> Sources:
     """Compare a catalogue with what runs of the same dataset and source recorded, the newest first.
 
-    ``frames`` are the keys of the archived frames. ``verify`` makes every archived item suspect. A record
-    that cannot be read is passed over.
+    ``runs`` are those of `runs_of`, ``frames`` the keys of the archived frames. ``verify`` makes every
+    archived item suspect. A record that cannot be read is passed over.
     """
     search = _Search(catalogue, frames)
-    for run in _runs_of(archive, catalogue):
+    for run in runs:
         search.read(run)
         if search.is_over:
             break
@@ -250,29 +273,6 @@ class _Search:
             tuple(sorted(item.id for item in poorer)),
             tuple(folders.most_common(_FOLDERS_NAMED)),
         )
-
-
-def _runs_of(archive: str, catalogue: Catalogue) -> Iterator[Run]:
-    """The newest runs over the same dataset and source, newest first."""
-
-    def is_of_source(run: Run) -> bool:
-        try:
-            header = run.header
-        except (ItemMissingError, ItemDamagedError):
-            return False
-        source = header.source.rstrip("/")
-        return (header.dataset, source) == (catalogue.dataset, catalogue.source.rstrip("/"))
-
-    found = 0
-    with ThreadPoolExecutor(_READERS) as readers:
-        for run_ids in partition_all(_READERS, list_runs(archive)):
-            runs = [Run(archive, run_id) for run_id in run_ids]
-            for run, fits in zip(runs, readers.map(is_of_source, runs), strict=True):
-                if fits and found < _MOST_RUNS:
-                    found += 1
-                    yield run
-            if found == _MOST_RUNS:
-                return
 
 
 def _reading(item: Item) -> tuple[object, ...]:
