@@ -97,7 +97,7 @@ def make_calls(calls: Sequence[Call]) -> list[Any]:
 
 
 def make_batches(items: Iterable[Item], *, at_once: int = 1) -> list[tuple[Item, ...]]:
-    """Items in batches of ``at_once`` chunks at least; a hundred at most, whatever the size of the dataset."""
+    """Items in batches of ``at_once`` chunks at least; a hundred at most, whatever a dataset's size."""
     listed = tuple(items)
     cost = sum(_PIXELS_OF_ANY + pixels_of(item) for item in listed) / max(len(listed), 1)
     least = max(_SMALLEST_BATCH, int(at_once * _CHUNK_PIXELS / max(cost, 1)))

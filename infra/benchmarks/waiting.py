@@ -7,9 +7,10 @@ processes over datasets of their own, and prints CPU seconds and the largest pro
 are those of all processes that a command starts.
 
     restored    `ldp restore` of 3 items of which nothing is left to compute
-    finished    the same with --items items: more than 3 of them cost the difference
+    finished    an item of --items finished ones in a run after a finished run
+    unrecorded  the same where no run has come to its end yet
     plan        `ldp plan` of 3 items
-    tiny        `ldp restore` of --items items of 64x48 px: more than 8 of them cost the difference
+    tiny        an item of --items of 64x48 px in `ldp restore`, and of the same computed bare
 """
 
 from __future__ import annotations
@@ -32,6 +33,39 @@ from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 
 RUN = "from flows.cli import app; app()"
+OPTIONS = ("--dataset", "set", "--estimator", "disparity", "--deblurrer", "wiener", "--report-items", "0")
+_PREPARE = """
+import sys
+import torch
+from ldp_core.archive import Archive
+from ldp_core.catalogue import load_pair, read_catalogue
+from tasks.items import ingest_item
+from tasks.pipeline import make_config, pipeline_for
+
+torch.set_num_threads(1)
+config = make_config(sys.argv[2], estimator=("disparity", {}), deblurrer=("wiener", {}))
+items = read_catalogue(sys.argv[1], layout="folders", dataset="set").items
+
+def compute(item):
+    pair, made = load_pair(item), {}
+    for stage in pipeline_for(config, item).stages:
+        inputs = {label: made[label] for label in stage.inputs}
+        made[stage.label] = stage.definition.run(stage, pair, inputs)
+    return made
+"""
+FILL = f"""{_PREPARE}
+from dataclasses import replace
+archive, made = Archive(config.archive), [compute(item) for item in items[:8]]
+for number, item in enumerate(items):
+    ingested, products = ingest_item(config, item), made[number % len(made)]
+    for stage in pipeline_for(config, item).stages:
+        product = products[stage.label]
+        if stage.label == "score":
+            product = [replace(score, item=item.id) for score in product]
+        stage.definition.write(archive, stage, item.id, product, input_digest=ingested.digest)
+"""
+BARE = f"{_PREPARE}\nfor item in items: compute(item)"
+"""Decoding and computing, in one process, nothing archived."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +118,28 @@ def show(name: str, costs: Mapping[str, list[Spent]]) -> None:
 
 
 def restored(checkout: Checkout, folder: Path, asked: argparse.Namespace) -> Spent:
-    return _restore_again(checkout, folder / "few", items=3)
+    make_archive(checkout, folder, items=3)
+    run(checkout, folder, "restore", *OPTIONS)
+    return run(checkout, folder, "restore", *OPTIONS)
+
+
+def unrecorded(checkout: Checkout, folder: Path, asked: argparse.Namespace) -> Spent:
+    return _cost_of_one(checkout, folder, asked.items, earlier=0)
 
 
 def finished(checkout: Checkout, folder: Path, asked: argparse.Namespace) -> Spent:
-    few = _restore_again(checkout, folder / "few", items=3)
-    many = _restore_again(checkout, folder / "many", items=asked.items)
-    return _per_item(many - few, asked.items - 3)
+    return _cost_of_one(checkout, folder, asked.items, earlier=1)
+
+
+def _cost_of_one(checkout: Checkout, folder: Path, items: int, *, earlier: int) -> Spent:
+    """Of the last of some runs over that many items, beyond a run over 3."""
+    costs = []
+    for count in (3, items):
+        make_archive(checkout, folder / str(count), items=count)
+        for _ in range(earlier + 1):
+            spent = run(checkout, folder / str(count), "restore", *OPTIONS)
+        costs.append(spent)
+    return _per_item(costs[1] - costs[0], items - 3)
 
 
 def plan(checkout: Checkout, folder: Path, asked: argparse.Namespace) -> Spent:
@@ -104,13 +153,20 @@ def tiny(checkout: Checkout, folder: Path, asked: argparse.Namespace) -> Spent:
     for items in (8, asked.items):
         place = folder / str(items)
         write_source(place / "source", items)
-        costs.append(run(checkout, place, "restore", "--report-items", "0"))
-    return _per_item(costs[1] - costs[0], asked.items - 8)
+        costs.append(run(checkout, place, "restore", *OPTIONS))
+    bare = make_archive(checkout, folder / "bare", items=40, program=BARE)
+    start = make_archive(checkout, folder / "start", items=1, program=BARE)
+    each = _per_item(costs[1] - costs[0], asked.items - 8)
+    print(
+        f"  {checkout.name}: {each.cpu_s:.3f}, bare {(bare - start).cpu_s / 39:.3f} CPU s an item", flush=True
+    )
+    return each - _per_item(bare - start, 39)
 
 
 MEASURES: Mapping[str, Measure] = {
     "restored": restored,
     "finished": finished,
+    "unrecorded": unrecorded,
     "plan": plan,
     "tiny": tiny,
 }
@@ -135,34 +191,39 @@ def _repeat_pictures(different: int = 8) -> Iterator[dict[str, bytes]]:
 
 def run(checkout: Checkout, folder: Path, command: str, *options: str) -> Spent:
     """One command over ``folder/source`` with the archive beside it."""
+    arguments = [command, str(folder / "source"), "--archive", str(folder / "archive"), *options]
+    return _measure(checkout, RUN, arguments)
+
+
+def make_archive(checkout: Checkout, folder: Path, *, items: int, program: str = "") -> Spent:
+    """Archive ``folder/source`` without a run; items beyond eight have the results of others."""
+    write_source(folder / "source", items)
+    arguments = [str(folder / "source"), str(folder / "archive")]
+    return _measure(checkout, program or FILL, arguments)
+
+
+def _measure(checkout: Checkout, program: str, arguments: list[str]) -> Spent:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    arguments = [str(folder / "source"), "--archive", str(folder / "archive"), *options]
-    program = _wrap([checkout.python, "-c", RUN, command, *arguments])
+    wrapped = _wrap([checkout.python, "-c", program, *arguments])
     done = subprocess.run(
-        program,
+        wrapped,
         cwd=checkout.folder,
         env=os.environ | {"PYTHONPATH": str(checkout.folder)},
         capture_output=True,
         text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"{checkout.name}: {done.stderr[-2000:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Spent(cpu, float(done.stderr.rsplit("\n", 2)[-2]) / 1024 if program[0] != checkout.python else 0)
+    return Spent(cpu, float(done.stderr.split()[-1]) / 1024 if wrapped[0] != checkout.python else 0)
 
 
 def _wrap(program: list[str]) -> list[str]:
     """With GNU time, which tells the memory of the largest process, where it is there."""
     time = shutil.which("time")
     return [time, "-f", "%M", *program] if time else program
-
-
-def _restore_again(checkout: Checkout, folder: Path, *, items: int) -> Spent:
-    write_source(folder / "source", items)
-    options = ("--estimator", "disparity", "--deblurrer", "wiener", "--report-items", "3")
-    run(checkout, folder, "restore", *options)
-    return run(checkout, folder, "restore", *options)
 
 
 def _per_item(spent: Spent, items: int) -> Spent:
