@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,15 +11,12 @@ from typing import Any, Protocol, TypeVar
 
 import dask
 from distributed import Client, Future, LocalCluster, as_completed
-from distributed.system import MEMORY_LIMIT
 
 from ldp_core import __version__
 from ldp_core.errors import ClusterError
+from tasks.capacity import THREADS_PER_WORKER, cores
 
 T = TypeVar("T")
-
-THREADS_PER_WORKER = 3
-"""One computes; the others read and write meanwhile."""
 
 KEEP_FREED_MEMORY = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**30 for name in ("TRIM", "MMAP")
@@ -57,22 +53,11 @@ def open_workers(
         ClusterError: the scheduler does not answer, has no workers, or they run other code.
     """
     if not address:
-        with _embedded(processes or _cores()) as workers:
+        with _embedded(processes or cores()) as workers:
             yield workers
     else:
         with _connected(address, timeout_s) as workers:
             yield workers
-
-
-def embedded_memory_bytes(processes: int | None = None) -> int:
-    """Memory limit of each worker of an embedded cluster: a share of the machine's memory."""
-    return int(MEMORY_LIMIT // (processes or _cores()))
-
-
-def usable_bytes(memory_bytes: int) -> int:
-    """What a worker may hold of its memory limit: beyond it Dask gives it no more work."""
-    share = dask.config.get("distributed.worker.memory.pause")
-    return int(memory_bytes * share) if share else memory_bytes
 
 
 def stream(
@@ -195,7 +180,3 @@ def _checked(client: Client, address: str, timeout_s: float) -> int:
 def _smallest_memory_bytes(client: Client) -> int:
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return min((worker["memory_limit"] for worker in workers if worker["memory_limit"]), default=0)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -25,12 +25,9 @@ from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import Item, Pair, Problem, QuarantineRecord, Score
 from tasks.pipeline import Pipeline, pipeline_for
-from tasks.stage import PipelineConfig, Stage
+from tasks.stage import COMPUTING_THREADS, PipelineConfig, Stage
 from tasks.stages import BLUR, DEBLUR, SCORE, is_baseline
 
-COMPUTING_THREADS = 1
-"""Of torch. With more, sums are taken in another order and a few values round to the next level (3 of 100,000
-on two threads); workers beside each other use the other cores."""
 _COMPUTE = threading.Semaphore(1)
 NONE_ARCHIVED: Final[Mapping[int, str]] = MappingProxyType({})
 

@@ -10,7 +10,6 @@ from typing import Final
 
 from ldp_core.archive import Section
 from ldp_core.archive.layout import FRAME_SECTION, list_whole_and_changed
-from ldp_core.cameras.matching import AUTO, assign_cameras
 from ldp_core.catalogue import read_catalogue, require_named_peak, require_whole
 from ldp_core.types import GENERIC_CAMERA, Catalogue, Item
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of, pipelines_for
@@ -18,6 +17,8 @@ from tasks.run import Run
 from tasks.sources import Sources, apply_versions, find_sources, require_no_shrinkage, runs_of
 from tasks.stage import ItemTraits, PipelineConfig
 
+_AUTO: Final = "auto"
+"""`ldp_core.cameras.matching.AUTO`, which would import torch."""
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 """After all moments there are."""
 
@@ -117,9 +118,9 @@ def make_plan(
         CatalogueError: the source cannot be read as a dataset.
     """
     # A method or a profile that is unknown is refused before anything is read.
-    pipeline_of(config, ItemTraits(camera=GENERIC_CAMERA if camera == AUTO else camera))
+    pipeline_of(config, ItemTraits(camera=GENERIC_CAMERA if camera == _AUTO else camera))
     catalogue = read_catalogue(source, layout=layout, dataset=dataset, pixels=config.pixels)
-    catalogue = assign_cameras(catalogue, camera)
+    catalogue = _assign_cameras(catalogue, camera)
     pipelines = pipelines_for(config, catalogue.items)
     runs = tuple(runs_of(config.archive, catalogue))
     recorded = next((run for run in runs if run.finished_at is not None), None)
@@ -129,6 +130,14 @@ def make_plan(
     sources = find_sources(runs, catalogue, completed.frames, verify=verify_sources)
     catalogue = apply_versions(catalogue, sources.versions)
     return Plan(catalogue, config, pipelines, completed, sources, recorded)
+
+
+def _assign_cameras(catalogue: Catalogue, camera: str) -> Catalogue:
+    if camera == GENERIC_CAMERA:
+        return catalogue
+    from ldp_core.cameras.matching import assign_cameras  # it imports torch
+
+    return assign_cameras(catalogue, camera)
 
 
 def make_checked_plan(

@@ -25,8 +25,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from ldp_core.archive import Archive, Section
-from ldp_core.archive.layout import FRAME_SECTION, TRUTHS, write_groups
+from ldp_core.archive import Section
+from ldp_core.archive.layout import FRAME_SECTION, RUNS, TRUTHS, write_groups
 from ldp_core.archive.run_files import (
     DIGESTS,
     STARTED,
@@ -44,8 +44,7 @@ from ldp_core.errors import (
     StorageError,
     suggest,
 )
-from ldp_core.item_ids import make_item_key
-from ldp_core.metrics.summary import read_scores_table, scores_table
+from ldp_core.item_ids import check_run_id, make_item_key
 from ldp_core.storage import Entry, join, list_folder, read_bytes, write_bytes
 from ldp_core.types import Catalogue, Item, RunSummary, Score, StageSpec
 from tasks.pipeline import Pipeline
@@ -116,7 +115,7 @@ class Run:
 
     def __init__(self, archive: str, run_id: str) -> None:
         self.archive, self.run_id = archive, run_id
-        self.url = Archive(archive).run_url(run_id)
+        self.url = join(archive, RUNS, check_run_id(run_id))
 
     @classmethod
     def start(
@@ -144,6 +143,8 @@ class Run:
 
     def finish(self, summary: RunSummary, items: Iterable[RunItem]) -> None:
         """Record what came of the run; ``summary.json`` last."""
+        from ldp_core.metrics.summary import scores_table  # seconds of imports, which a plan does without
+
         listed = tuple(items)
         records = {
             "scores.parquet": scores_table([score for item in listed for score in item.scores]),
@@ -320,6 +321,8 @@ class Run:
     @cached_property
     def items(self) -> tuple[RunItem, ...]:
         """The items that came through, with their scores."""
+        from ldp_core.metrics.summary import read_scores_table
+
         scores: dict[str, list[Score]] = {}
         with self._readable("scores.parquet"):
             for score in read_scores_table(self.read_file("scores.parquet")):

@@ -17,9 +17,17 @@ from pydantic import TypeAdapter
 import ldp_core
 from ldp_core.archive.run_files import DIGESTS
 from ldp_core.types import BASELINE, PixelOptions, StageSpec
-from tasks.items import COMPUTING_THREADS
 from tasks.pipeline import Pipeline, definition_of
-from tasks.stage import PAIR, SINGLE, ItemTraits, MethodConfig, PipelineConfig, Route, Stage
+from tasks.stage import (
+    COMPUTING_THREADS,
+    PAIR,
+    SINGLE,
+    ItemTraits,
+    MethodConfig,
+    PipelineConfig,
+    Route,
+    Stage,
+)
 
 _PACKAGES = ("torch", "zarr", "dask", "prefect", "numpy")
 _STAGES_FIELDS = {PAIR: "stages", SINGLE: "single_stages"}

@@ -301,7 +301,7 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
                 for size, needed in islice(memory["bytes_by_size"].items(), _SIZES_SHOWN)
             ),
             ("", f"each worker may take {console.format_size(memory['worker_bytes'])}"),
-            ("time", f"about {console.format_duration(preview['seconds_estimated'])} of computation"),
+            ("time", f"about {console.format_duration(preview['seconds_estimated'])}"),
         ]
     )
     sources = preview["sources"]
