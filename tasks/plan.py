@@ -10,11 +10,12 @@ from typing import Final
 
 from ldp_core.archive import Section
 from ldp_core.archive.layout import FRAME_SECTION, list_whole_and_changed
-from ldp_core.catalogue import read_catalogue, require_named_peak, require_whole
+from ldp_core.catalogue import name_dataset, read_catalogue, require_named_peak, require_whole
+from ldp_core.storage import absolute_url
 from ldp_core.types import GENERIC_CAMERA, Catalogue, Item
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of, pipelines_for
 from tasks.run import Run
-from tasks.sources import Sources, apply_versions, find_sources, require_no_shrinkage, runs_of
+from tasks.sources import Sources, apply_versions, find_sources, read_known, require_no_shrinkage, runs_of
 from tasks.stage import ItemTraits, PipelineConfig
 
 _AUTO: Final = "auto"
@@ -109,7 +110,9 @@ def make_plan(
     camera: str = GENERIC_CAMERA,
 ) -> Plan:
     """Catalogue a source and compare it with an archive: headers, a few pictures, a listing per stage key,
-    and records of earlier runs. ``verify_sources`` has the pixels of every archived item compared in the run.
+    and records of earlier runs. Items whose listing the newest finished run recorded are not probed again, as
+    far as `ldp_core.catalogue.known` tells. ``verify_sources`` has the pixels of every archived item compared
+    in the run.
 
     ``camera`` is the profile of its items' camera, by name or address, or ``auto``.
 
@@ -119,11 +122,13 @@ def make_plan(
     """
     # A method or a profile that is unknown is refused before anything is read.
     pipeline_of(config, ItemTraits(camera=GENERIC_CAMERA if camera == _AUTO else camera))
-    catalogue = read_catalogue(source, layout=layout, dataset=dataset, pixels=config.pixels)
+    name = name_dataset(source, layout=layout, dataset=dataset)
+    runs = tuple(runs_of(config.archive, name, absolute_url(source)))
+    recorded = next((run for run in runs if run.finished_at is not None), None)
+    known = {} if verify_sources else read_known(recorded)
+    catalogue = read_catalogue(source, layout=layout, dataset=dataset, pixels=config.pixels, known=known)
     catalogue = _assign_cameras(catalogue, camera)
     pipelines = pipelines_for(config, catalogue.items)
-    runs = tuple(runs_of(config.archive, catalogue))
-    recorded = next((run for run in runs if run.finished_at is not None), None)
     completed = list_completed(
         config.archive, pipelines.values(), since=(recorded and recorded.finished_at) or NEVER
     )

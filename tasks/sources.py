@@ -22,6 +22,7 @@ from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.item_ids import split_item_key
 from ldp_core.types import Catalogue, ImageRef, Item
 from tasks.run import Run
+from tasks.stored_run import environment
 
 MOST_GONE: Final = 0.05
 """As `--max-bad`: a listing that lacks more is likelier incomplete than right."""
@@ -75,16 +76,15 @@ class Sources:
         return () if self.previous is None else self.previous.vanished
 
 
-def runs_of(archive: str, catalogue: Catalogue) -> Iterator[Run]:
-    """The newest runs over the same dataset and source, newest first."""
+def runs_of(archive: str, dataset: str, source: str) -> Iterator[Run]:
+    """The newest runs over a dataset and its source, newest first."""
 
     def is_of_source(run: Run) -> bool:
         try:
             header = run.header
         except (ItemMissingError, ItemDamagedError):
             return False
-        source = header.source.rstrip("/")
-        return (header.dataset, source) == (catalogue.dataset, catalogue.source.rstrip("/"))
+        return (header.dataset, header.source.rstrip("/")) == (dataset, source.rstrip("/"))
 
     found = 0
     with ThreadPoolExecutor(_READERS) as readers:
@@ -96,6 +96,18 @@ def runs_of(archive: str, catalogue: Catalogue) -> Iterator[Run]:
                     yield run
             if found == _MOST_RUNS:
                 return
+
+
+def read_known(run: Run | None) -> dict[str, Item]:
+    """The items of a run's catalogue by id, if the same installation made it and its digest is met."""
+    if run is None:
+        return {}
+    try:
+        if run.environment != environment() or not run.is_intact("catalogue.jsonl"):
+            return {}
+        return {item.id: item for item in run.iterate_items()}
+    except (ItemMissingError, ItemDamagedError):
+        return {}
 
 
 def find_sources(

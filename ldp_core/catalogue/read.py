@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Final
 
 from toolz import groupby, partition_all
 
 from ldp_core.catalogue.agreement import find_disagreements
+from ldp_core.catalogue.known import is_known
 from ldp_core.catalogue.layouts import LAYOUTS
 from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
 from ldp_core.catalogue.peaks import Ceilings, apply_named_peak, settle_peaks
@@ -48,13 +50,19 @@ ProbeResult = Probed | tuple[Problem, ...]
 
 
 def read_catalogue(
-    source: str, *, layout: str, dataset: str | None = None, pixels: PixelOptions = AS_STORED
+    source: str,
+    *,
+    layout: str,
+    dataset: str | None = None,
+    pixels: PixelOptions = AS_STORED,
+    known: Mapping[str, Item] = MappingProxyType({}),
 ) -> Catalogue:
     """The items of a dataset and everything in it that could not become one.
 
     ``source`` is the URL of a folder, or of a file for the layout ``manifest``; ``layout`` is one of
     `LAYOUTS`. ``dataset`` is the first part of every item id; by default the name of the source.
     Only headers are read, and the pixels of a few 16-bit pictures, to tell their full scale (`settle_peaks`).
+    ``known`` are items of an earlier catalogue by id: those that the listing shows unchanged are not probed.
     Items come in id order, problems in the order of the place they name.
 
     Raises:
@@ -62,14 +70,19 @@ def read_catalogue(
         StorageError: the store refused or could not be reached.
     """
     read_layout = LAYOUTS[layout]
-    name = _name_dataset(source, layout=layout, dataset=dataset)
+    name = name_dataset(source, layout=layout, dataset=dataset)
     found = read_layout(source)
     named, problems = _name_items(found.items, dataset=name)
     items: list[Item] = []
     problems += [*found.problems, *find_losses(found)]
     _require_pictures(named, found, source=source)
     ceilings: dict[str, Ceilings] = {}
-    for result in _probe_all(named, found, pixels=pixels):
+    same = {
+        i: known[i] for i, spec in named.items() if i in known and is_known(known[i], spec, found, pixels)
+    }
+    items += same.values()
+    rest = {item_id: spec for item_id, spec in named.items() if item_id not in same} if same else named
+    for result in _probe_all(rest, found, pixels=pixels):
         if isinstance(result, Probed):
             items.append(result.item)
             ceilings |= {result.item.id: result.ceilings} if any(result.ceilings) else {}
@@ -100,7 +113,7 @@ def check_source(source: str, *, layout: str, dataset: str | None = None, allow_
         StorageError: the store refused or could not be reached.
     """
     read_layout = LAYOUTS[layout]
-    name = _name_dataset(source, layout=layout, dataset=dataset)
+    name = name_dataset(source, layout=layout, dataset=dataset)
     found = read_layout(source)
     named, problems = _name_items(found.items, dataset=name)
     problems += found.problems
@@ -114,7 +127,12 @@ def _sort(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(written, key=lambda problem: (problem.where, problem.kind, problem.message)))
 
 
-def _name_dataset(source: str, *, layout: str, dataset: str | None) -> str:
+def name_dataset(source: str, *, layout: str, dataset: str | None) -> str:
+    """The first part of the ids of a source's items.
+
+    Raises:
+        CatalogueError: it is not valid.
+    """
     path = PurePosixPath(absolute_url(source).partition("://")[2] or absolute_url(source))
     of_source = slug(path.stem if layout == "manifest" else path.name) or layout
     name = of_source if dataset is None else dataset

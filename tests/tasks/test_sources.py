@@ -190,12 +190,14 @@ def test_only_archived_items_can_be_suspect(config: PipelineConfig, source: Path
     begin_run(config, source, FIRST)
     (source / "left" / "003.png").write_bytes(PICTURE)
     catalogue = read_catalogue(str(source), layout="folders", dataset="set")
-    runs = [*runs_of(config.archive, catalogue)]
+    runs = [*runs_of(config.archive, catalogue.dataset, catalogue.source)]
     assert not find_sources(runs, catalogue, []).suspects
     assert not find_sources(runs, catalogue, ["set/001", "other/003"]).suspects
     assert find_sources(runs, catalogue, ["set/003"]).suspects == {"set/003": {1: ""}}
     several = find_sources(
-        runs_of(config.archive, catalogue), catalogue, ["set/001", "set/001@4", "set/002@2"]
+        runs_of(config.archive, catalogue.dataset, catalogue.source),
+        catalogue,
+        ["set/001", "set/001@4", "set/002@2"],
     )
     assert several.suspects == {"set/001": {1: "", 4: ""}, "set/002": {2: ""}}
     assert several.versions == {"set/001": 4, "set/002": 2}
