@@ -281,8 +281,16 @@ class Run:
 
     def iterate_items(self) -> Iterator[Item]:
         """The items of its catalogue as the source had them, one by one."""
+        if "source_items" in self.__dict__:
+            yield from self.source_items
+            return
         with self._readable("catalogue.jsonl"):
             yield from items_from_jsonl(self.read_file("catalogue.jsonl").decode())
+
+    @cached_property
+    def source_items(self) -> tuple[Item, ...]:
+        """The same, all of them at once, and kept."""
+        return tuple(self.iterate_items())
 
     @cached_property
     def listed(self) -> dict[str, frozenset[str]]:

@@ -105,7 +105,7 @@ def read_known(run: Run | None) -> dict[str, Item]:
     try:
         if run.environment != environment() or not run.is_intact("catalogue.jsonl"):
             return {}
-        return {item.id: item for item in run.iterate_items()}
+        return {item.id: item for item in run.source_items}
     except (ItemMissingError, ItemDamagedError):
         return {}
 
@@ -156,7 +156,7 @@ def is_same_source(recorded: Item, current: Item) -> bool:
 
     Views, truths and how they are read and scored count; the camera chooses stages, not contents.
     """
-    if recorded == current:
+    if recorded is current or recorded == current:
         return True
     return _reading(recorded) == _reading(current) and _are_same(recorded.refs, current.refs)
 
