@@ -79,17 +79,23 @@ def describe_one_run(archive: str, run_id: str) -> dict[str, Any]:
 
 
 def verify(
-    archive: str, *, repair: bool = False, cluster: str | None = None, processes: int | None = None
+    archive: str,
+    *,
+    repair: bool = False,
+    cluster: str | None = None,
+    processes: int | None = None,
+    insecure_cluster: bool = False,
 ) -> dict[str, Any]:
     """What was hashed, what is corrupt and what became of it.
 
     Raises:
         ArchiveError: there is no archive at this address.
         StorageError: the store refused or could not be reached.
+        ClusterError: the workers cannot be reached, or not in safety.
     """
     archive = absolute_url(archive)
     require_archive(archive)
-    with open_workers(cluster, processes=processes) as workers:
+    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         found = verify_archive(archive, run_calls := on_workers(workers))
         corrupt = found.corrupt.values()
         repairs = repair_archive(archive, corrupt, run_calls, when=new_run_id()) if repair else {}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from flows.exits import interrupt
+from ldp_core.errors import EngineError
 
 _QUIET = {
     "DO_NOT_TRACK": "1",
@@ -62,32 +63,27 @@ def prefect_engine() -> Iterator[None]:
     """Run flows against the configured Prefect server, or against a private, quiet one.
 
     The private server keeps its database in a folder of its own, which goes when the run ends: the
-    lasting record of a run is in the archive, and runs side by side do not wait for each other.
+    lasting record of a run is in the archive, and runs side by side do not wait for each other. A run whose
+    server ends before it is ended with one line.
+
+    Raises:
+        EngineError: the private server did not start.
     """
     if server_is_configured():
         yield
     else:
-        with _private_server():
+        from flows.private_server import private_server
+
+        with private_server(on_death=_end_run):
             yield
 
 
-@contextmanager
-def _private_server() -> Iterator[None]:
-    from prefect.settings import (
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-        PREFECT_HOME,
-        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
-        temporary_settings,
+def _end_run(code: int) -> None:
+    ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+    interrupt(
+        EngineError(
+            "Prefect's server of this run has ended before it",
+            got=ended,
+            remedy="give the same command again to continue; what is archived is kept",
+        )
     )
-
-    home = Path(tempfile.mkdtemp(prefix="ldp-prefect-"))
-    settings = {
-        PREFECT_HOME: home,
-        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
-    }
-    try:
-        with temporary_settings(settings):
-            yield
-    finally:
-        shutil.rmtree(home, ignore_errors=True)

@@ -3,12 +3,13 @@
 Python raises an interruption wherever the program happens to be; in a callback that must not fail it is
 reported and forgotten. So it is remembered as well, and raised again between batches.
 
-A signal to a whole process group ends Prefect's private server as well. Prefect then tries for more than a
-minute to tell it of the end, and raises what its client met: that is one line here, and takes `PATIENCE_S`.
+Where Prefect's server is gone, Prefect tries for more than a minute to tell it of the end, and raises what
+its client met: that is one line here, and takes `patience_s` at most.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -27,14 +28,21 @@ EXIT_CODES = (
     "143 terminated."
 )
 PATIENCE_S = 20.0
-"""From a signal to the end of its command; Kubernetes kills after 30 s. Closing the workers takes a few."""
+"""From a signal to the end of its command; Kubernetes kills after 30 s. Closing the workers takes a few.
+The variable LDP_PATIENCE sets another time."""
 
+_fault: list[LdpError] = []
+"""What ends the command from another thread."""
 _asked = threading.Event()
 _endings: list[list[threading.Timer]] = []
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a command as an interruption does."""
+
+
+class Faulted(KeyboardInterrupt):
+    """An error of another thread, which ends a command as an interruption does."""
 
 
 _MESSAGES = {
@@ -53,24 +61,48 @@ def exits() -> Iterator[None]:
         typer.echo(f"ldp: [{error.kind}] {error}", err=True)
         raise typer.Exit(EXIT_STOPPED if isinstance(error, TooManyBadItemsError) else EXIT_ERROR) from None
     except (Exception, KeyboardInterrupt) as error:
+        if _fault:
+            typer.echo(_message(EXIT_ERROR), err=True)
+            raise typer.Exit(EXIT_ERROR) from None
         if (code := _code_of_signal(error)) is None:
             raise
         typer.echo(_MESSAGES[code], err=True)
         raise typer.Exit(code) from None
+    finally:
+        _fault.clear()
+
+
+def patience_s() -> float:
+    """Seconds from a signal to the end of its command."""
+    try:
+        return float(os.environ.get("LDP_PATIENCE", PATIENCE_S))
+    except ValueError:
+        return PATIENCE_S
+
+
+def interrupt(error: LdpError) -> None:
+    """From any thread, within `exits`: end the command with this error, after `patience_s` at the latest."""
+    _fault.append(error)
+    _end_soon(EXIT_ERROR)
+    _thread.interrupt_main(signal.SIGINT)
 
 
 @contextmanager
 def ending_soon() -> Iterator[None]:
-    """Within `exits`: end the process and those it started, `PATIENCE_S` after a signal ended the block."""
+    """Within `exits`: end the process and those it started, `patience_s` after a signal ended the block."""
     try:
         yield
     except BaseException as error:
-        code = _code_of_signal(error)
-        if _endings and code is not None:
-            _endings[-1].append(timer := threading.Timer(PATIENCE_S, _end, [code]))
-            timer.daemon = True
-            timer.start()
+        if (code := _code_of_signal(error)) is not None:
+            _end_soon(code)
         raise
+
+
+def _end_soon(code: int) -> None:
+    if _endings:
+        _endings[-1].append(timer := threading.Timer(patience_s(), _end, [code]))
+        timer.daemon = True
+        timer.start()
 
 
 @contextmanager
@@ -110,6 +142,8 @@ def raise_lost_interrupt() -> None:
 
 def _note(number: int, frame: FrameType | None) -> None:
     _asked.set()
+    if _fault:
+        raise Faulted
     if number == signal.SIGTERM:
         raise Terminated
     signal.default_int_handler(number, frame)
@@ -121,17 +155,23 @@ def _code_of_signal(error: BaseException | None) -> int | None:
         names = {kind.__name__ for kind in type(error).__mro__}
         if not names.isdisjoint(("Terminated", "TerminationSignal")):  # ours, and Prefect's in a flow
             return EXIT_TERMINATED
+        if isinstance(error, Faulted):
+            return EXIT_ERROR
         if isinstance(error, KeyboardInterrupt):
             return EXIT_INTERRUPTED
         error = error.__cause__ or error.__context__
     return None
 
 
+def _message(code: int) -> str:
+    return f"ldp: [{_fault[0].kind}] {_fault[0]}" if _fault else _MESSAGES[code]
+
+
 def _end(code: int) -> None:
     """Archives are whole whenever a process ends."""
     import psutil
 
-    sys.stderr.write(_MESSAGES[code] + "\n")
+    sys.stderr.write(_message(code) + "\n")
     sys.stderr.flush()
     for child in psutil.Process().children(recursive=True):
         child.kill()

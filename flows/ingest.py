@@ -42,6 +42,7 @@ def ingest_dataset(
     verify_sources: bool = False,
     allow_shrink: bool = False,
     camera: str = GENERIC_CAMERA,
+    insecure_cluster: bool = False,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
 
@@ -51,6 +52,7 @@ def ingest_dataset(
         archive: where frames and the records of runs are kept, any fsspec URL.
         camera: profile of the camera; it may say which view is the left one, and along which axis they lie.
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
+        insecure_cluster: allow a scheduler on another host that is reached without TLS.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
@@ -83,7 +85,7 @@ def ingest_dataset(
         plan = planned.unquote()
         if (results := read_all_finished(plan, scored=False)) is not None:
             return asdict(record_finished("ingest", plan, results, max_bad=max_bad, artifacts=RunArtifacts))
-    with open_workers(cluster, processes=processes) as workers:
+    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         recorded, at_once = read_recorded(plan, scored=False), workers.processes + 1
         expect("ingest", len(plan.catalogue.items) - len(recorded))
         with record_run("ingest", plan, {}, max_bad=max_bad, artifacts=RunArtifacts) as run:

@@ -80,6 +80,10 @@ def _check_source(parameters: Mapping[str, Any]) -> None:
 
 
 def _make_plan(config: PipelineConfig, parameters: Mapping[str, Any]) -> Plan:
+    if parameters.get("cluster"):
+        from tasks.cluster import check_address  # what it refuses is told before a source is read
+
+        check_address(parameters["cluster"], insecure=parameters.get("insecure_cluster", False))
     return make_checked_plan(
         config,
         shared_url(parameters["source"]),

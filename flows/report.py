@@ -25,6 +25,7 @@ def report_dataset(
     cluster: str | None = None,
     processes: int | None = None,
     report_items: int = 200,
+    insecure_cluster: bool = False,
 ) -> str:
     """Draw the pictures and the page of a run again; returns the address of the page.
 
@@ -36,7 +37,7 @@ def report_dataset(
     catalogue, items, summary = run.catalogue, run.items, run.summary
     require_restored(summary)
     report_url = report_url_of(archive, run_id)
-    with open_workers(cluster, processes=processes) as workers:
+    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         shown = worst_first(items)[:report_items]
         drawn = draw_pictures(run.config, catalogue, shown, report_url, workers)
     summary = replace(summary, report=join(report_url, "index.html"))

@@ -55,6 +55,7 @@ def restore_dataset(
     allow_single: bool = False,
     verify_sources: bool = False,
     allow_shrink: bool = False,
+    insecure_cluster: bool = False,
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
@@ -68,6 +69,7 @@ def restore_dataset(
         baselines: deblurrers that restore every item as well, to be scored beside the result.
         camera: profile of the camera, by name or address; ``auto`` chooses by what pictures tell (EXIF).
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
+        insecure_cluster: allow a scheduler on another host that is reached without TLS.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         report_items: how many items, worst first, get pictures in the report.
@@ -122,7 +124,7 @@ def restore_dataset(
                 artifacts=RunArtifacts,
             )
             return asdict(summary)
-    with open_workers(cluster, processes=processes) as workers:
+    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         require_memory(declare_memory(plan.to_do, config), workers)
         recorded, at_once = read_recorded(plan, scored=True), workers.processes + 1
         for stage in ("ingest", "restore"):

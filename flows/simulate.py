@@ -25,6 +25,7 @@ def simulate_dataset(
     settings: Mapping[str, Any] | None = None,
     cluster: str | None = None,
     processes: int | None = None,
+    insecure_cluster: bool = False,
 ) -> str:
     """Write ``count`` simulated pairs below ``output``, layout ``folders``; returns its address.
 
@@ -37,7 +38,7 @@ def simulate_dataset(
     chosen = SimulationSettings.parse({**(settings or {}), "seed": seed}).model_dump_json()
     size = max(_SMALLEST_BATCH, -(-count // _MOST_BATCHES))
     expect("simulate", count)
-    with open_workers(cluster, processes=processes) as workers:
+    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         for first in range(0, count, size):
             share = min(size, count - first)
             simulate_batch(url, chosen, first, share, in_flight=workers.processes + 1)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ldp_core.blur import ESTIMATORS, make_estimator
+from ldp_core.credentials import hide
 from ldp_core.deblur import DEBLURRERS, make_deblurrer
 from ldp_core.errors import (
     BlurMapError,
@@ -151,6 +152,7 @@ def open_archive(url: str) -> Archive:
     from ldp_core.archive import Archive
     from ldp_core.archive.layout import require_archive
 
+    url = hide(url)
     require_archive(url)
     return Archive(url, latest=True)
 

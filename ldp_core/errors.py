@@ -31,6 +31,7 @@
     ├── BlurMapError             a map of the wrong kind or shape for what is asked
     ├── MetricError              a score that cannot be computed as asked
     └── ExecutionError           the run itself
+        ├── EngineError          Prefect's server cannot be used
         ├── ClusterError         workers cannot be reached or cannot do what is asked
         ├── MemoryShortError     items need more memory than a worker has
         └── TooManyBadItemsError more items failed than the run allows
@@ -43,6 +44,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
+
+from ldp_core.credentials import redact
 
 
 class LdpError(Exception):
@@ -69,8 +72,9 @@ class LdpError(Exception):
 
 
 def _escape(text: str) -> str:
-    """What is no Unicode as escapes: names of files may be raw bytes, and texts of errors become JSON."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """What is no Unicode as escapes, for names of files may be raw bytes and texts of errors become JSON;
+    no passwords, keys and signatures of addresses."""
+    return redact(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _rebuild(cls: type[LdpError], what: str, where: str, expected: str, got: str, remedy: str) -> LdpError:
@@ -213,6 +217,10 @@ class MetricError(LdpError):
 
 class ExecutionError(LdpError):
     kind = "execution"
+
+
+class EngineError(ExecutionError):
+    kind = "engine"
 
 
 class ClusterError(ExecutionError):

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import fsspec
 
+from ldp_core.credentials import split_s3_user
 from ldp_core.errors import StorageError
 
 ATTEMPTS: Final = 4
@@ -38,7 +39,9 @@ def is_s3(url: str) -> bool:
 def open_s3(url: str) -> tuple[Any, str]:
     """The file system of an S3 address, and the path in it."""
     configured = fsspec.config.conf.get("s3", {}).get("config_kwargs", {})
-    fs, path = fsspec.url_to_fs(url, use_listings_cache=False, config_kwargs=_client_config() | configured)
+    plain, keys = split_s3_user(url)
+    settings = _client_config() | configured
+    fs, path = fsspec.url_to_fs(plain, use_listings_cache=False, config_kwargs=settings, **keys)
     fs.retries = 1
     return fs, path
 

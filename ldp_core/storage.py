@@ -21,6 +21,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from ldp_core.credentials import VARIABLE, hide, plain_of, redact_error, reveal
 from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError
 from ldp_core.item_ids import is_unicode
 from ldp_core.s3 import is_s3, list_s3, list_s3_folder, list_s3_folders_from, open_s3, read_s3, write_s3
@@ -39,7 +40,10 @@ _WALKING = {"fsspec.spec", "fsspec.asyn", "fsspec.implementations.http"}
 """Where fsspec lists what is below a folder by walking through it."""
 _BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}
 _CHECK_ADDRESS = "check the address, and for a local one the disk"
-_CHECK_ACCESS = "check the credentials (for S3 AWS_ACCESS_KEY_ID ...) and what they may do at this address"
+_CHECK_ACCESS = (
+    "check the credentials (for S3 AWS_ACCESS_KEY_ID ...; else whole addresses in the file that "
+    "LDP_CREDENTIALS names) and what they may do at this address"
+)
 _CHECK_ENDPOINT = "check the network and the endpoint (for S3 AWS_ENDPOINT_URL), then give the command again"
 _GIVE_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, here and on the workers"
 _LATER = "give the same command again later; what is archived is not lost"
@@ -78,6 +82,8 @@ def join(url: str, *parts: str) -> str:
 def absolute_url(url: str) -> str:
     """The URL itself, or the absolute path of a local one, so that it means the same everywhere.
 
+    Passwords, keys and signatures are parted from it and kept in this process (`ldp_core.credentials`).
+
     Raises:
         SettingsError: it is empty, which would mean the current folder, or not Unicode: archives hold
             addresses as JSON, which other readers would refuse.
@@ -86,6 +92,7 @@ def absolute_url(url: str) -> str:
         raise SettingsError(
             "an address is empty", expected="a path or a URL", remedy="name the source and the archive"
         )
+    url = hide(url)
     with _translated(url):
         fs, path = _open(url)
     absolute = str(path) if isinstance(fs, LocalFileSystem) else url
@@ -104,7 +111,17 @@ def shared_url(url: str) -> str:
 
     Raises:
         StorageError: the place is in the memory of this process.
+        SettingsError: the address holds a password, a key or a signature: Prefect, whose parameters are such
+            addresses, would keep and show it.
     """
+    if plain_of(url) != url:
+        raise SettingsError(
+            "the address holds a password, a key or a signature",
+            where=plain_of(url),
+            expected="the address alone, which may be recorded and shown",
+            remedy="write the whole address into a file that only you can read, name that file in "
+            f"{VARIABLE} where the run works, and give the address without it",
+        )
     absolute = absolute_url(url)
     if absolute.startswith("memory://"):
         raise StorageError(
@@ -333,7 +350,16 @@ def _write_local(path: Path, content: bytes) -> None:
 
 
 def _open(url: str) -> tuple[Any, str]:
-    return open_s3(url) if is_s3(url) else fsspec.url_to_fs(url)
+    try:
+        whole = reveal(url)
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"the file that {VARIABLE} names cannot be read",
+            where=os.environ.get(VARIABLE, ""),
+            expected="whole addresses, one a line",
+            got=f"{type(error).__name__}: {error}",
+        ) from error
+    return open_s3(whole) if is_s3(whole) else fsspec.url_to_fs(whole)
 
 
 @contextmanager
@@ -343,7 +369,13 @@ def _translated(url: str) -> Iterator[None]:
     except (LdpError, MemoryError):
         raise
     except Exception as error:
-        raise _explain_fault(error, url=url) from error
+        fault = _explain_fault(error, url=url)
+        if reveal(url) == plain_of(url):
+            raise fault from error
+        redact_error(error)  # it may hold the address in other ways, so it does not go on
+    else:
+        return
+    raise fault from None
 
 
 def _explain_fault(error: Exception, *, url: str) -> StorageError:

@@ -17,8 +17,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
+from ldp_core.credentials import redact
 from ldp_core.types import GENERIC_CAMERA, QuarantineRecord
-from tasks.cluster import stream
+from tasks.cluster import share_credentials, stream
 from tasks.items import Failed, draw_item
 from tasks.plan import Plan, make_checked_plan
 from tasks.progress import advance
@@ -102,6 +103,7 @@ def _run(stage: str, calls: Iterable[Call], in_flight: int, count: int) -> Batch
 
     Where a worker died of a chunk again and again, its calls are made one by one: one of them did it.
     """
+    share_credentials(default_client())
     outcomes: list[Any] = []
     alone: list[Call] = []
     for chunk, found in _stream(make_chunks(calls, most=math.ceil(count / in_flight)), in_flight):
@@ -129,6 +131,6 @@ def _count(stage: str, chunk: tuple[Call, ...], found: Any) -> list[Any]:
 
 
 def _lost(call: Call, stage: str, error: Exception) -> Failed:
-    message = f"{type(error).__name__}: {error}"
+    message = redact(f"{type(error).__name__}: {error}")
     remedy = "look for the worker's end in its log: memory is the usual cause"
     return Failed(QuarantineRecord(item_of(call).id, stage, "worker_lost", message, remedy))

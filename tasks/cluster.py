@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import dask
-from distributed import Client, Future, LocalCluster, as_completed
+from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, as_completed
+from distributed.client import FutureCancelledError
+from distributed.security import Security
 
 from ldp_core import __version__
-from ldp_core.errors import ClusterError
+from ldp_core.credentials import KEYRING, Keyring, guard_logs
+from ldp_core.errors import ClusterError, SettingsError
 from tasks.capacity import THREADS_PER_WORKER, cores
 
 T = TypeVar("T")
+
+_ENCRYPTED: Final = frozenset({"tls", "wss"})
 
 KEEP_FREED_MEMORY = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**30 for name in ("TRIM", "MMAP")
@@ -42,24 +51,79 @@ class Workers:
 
 @contextmanager
 def open_workers(
-    address: str | None = None, *, processes: int | None = None, timeout_s: float = 60
+    address: str | None = None,
+    *,
+    processes: int | None = None,
+    timeout_s: float | None = None,
+    insecure: bool = False,
 ) -> Iterator[Workers]:
     """Workers of a running scheduler, or of a cluster embedded in this process when none is named.
+
+    Dask runs whatever reaches it. So an embedded cluster speaks TLS with a key that only this process and its
+    workers have, and a scheduler elsewhere must be reached by TLS.
 
     Args:
         address: a Dask scheduler, such as ``tls://host:8786``; None or empty for none.
         processes: worker processes of the embedded cluster; one per core by default.
-        timeout_s: how long to wait for a named scheduler to answer, and for its first worker.
+        timeout_s: how long to wait for a named scheduler to answer, and for its first worker; by default
+            what the variable LDP_CLUSTER_TIMEOUT says, else 60.
+        insecure: allow a scheduler on another host without TLS.
 
     Raises:
-        ClusterError: the scheduler does not answer, has no workers, or they run other code.
+        ClusterError: the scheduler does not answer, has no workers, or they run other code; TLS is not set
+            up, or an address of another host does without it.
     """
     if not address:
         with _embedded(processes or cores()) as workers:
             yield workers
     else:
-        with _connected(address, timeout_s) as workers:
+        check_address(address, insecure=insecure)
+        with _connected(address, _timeout_s() if timeout_s is None else timeout_s) as workers:
             yield workers
+
+
+def check_address(address: str, *, insecure: bool = False) -> None:
+    """Refuse a scheduler on another host that is not reached by TLS, unless that is asked for.
+
+    Raises:
+        ClusterError: it is such a scheduler, or TLS is asked for and not set up here.
+    """
+    scheme, _, rest = address.rpartition("://")
+    if scheme in _ENCRYPTED:
+        _require_certificates(address)
+    elif not (insecure or scheme == "inproc" or _is_loopback(rest)):
+        raise ClusterError(
+            "the Dask scheduler is reached without TLS",
+            where=address,
+            expected="tls://HOST:PORT, or an address of this machine's loopback",
+            got=f"{scheme or 'tcp'}://, over which anybody on the network can run code as its user",
+            remedy="set up TLS as the page on deploying shows; or, where the network itself is closed, give "
+            "--insecure-cluster (insecure_cluster of a flow)",
+        )
+
+
+def _require_certificates(address: str) -> None:
+    got = "no such settings"
+    try:
+        if Security().get_connection_args("client").get("ssl_context") is not None:
+            return
+    except OSError as error:
+        got = f"{type(error).__name__}: {error}"
+    raise ClusterError(
+        "TLS is not set up here",
+        where=address,
+        expected="distributed.comm.tls.ca-file, client.cert and client.key in Dask's configuration",
+        got=got,
+        remedy="write them to ~/.config/dask/, as the page on deploying shows",
+    )
+
+
+def _is_loopback(host_and_port: str) -> bool:
+    host = urlsplit(f"//{host_and_port}").hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def stream(
@@ -68,6 +132,9 @@ def stream(
     """Items with the results of ``submit(item)`` as they finish, at most ``in_flight`` at once.
 
     A future that failed yields its exception: a worker that died again and again, for example.
+
+    Raises:
+        ClusterError: the scheduler is gone; nothing else ends a future without a result.
     """
     waiting = iter(items)
     running = as_completed()
@@ -81,9 +148,48 @@ def stream(
 
     start(in_flight)
     for future in running:
-        error = future.exception()
-        yield item_of.pop(future.key), future.result() if error is None else error
+        with _noticing_loss(future):
+            error = future.exception()
+            result = future.result() if error is None else error
+        yield item_of.pop(future.key), result
         start(1)
+
+
+@contextmanager
+def _noticing_loss(future: Future[Any]) -> Iterator[None]:
+    try:
+        yield
+    except FutureCancelledError as error:
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Dask would log how it looks for it
+        raise ClusterError(
+            "the connection to the Dask scheduler is lost",
+            got=str(error).partition("cancelled for reason: ")[2].partition(".")[0] or type(error).__name__,
+            remedy="see whether the scheduler runs, then give the same command again to continue",
+        ) from None
+
+
+class _Credentials(WorkerPlugin):
+    """Gives workers, also those that start later, what was parted from addresses."""
+
+    name = "ldp-credentials"
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def setup(self, worker: Worker) -> None:
+        KEYRING.take(self._keyring)
+        guard_logs()
+
+
+_SHARED: Final[WeakKeyDictionary[Client, int]] = WeakKeyDictionary()
+"""Which revision of the keyring the workers of a client have."""
+
+
+def share_credentials(client: Client) -> None:
+    """Give the workers of a client what was parted from addresses, where they do not have it yet."""
+    if KEYRING.revision and _SHARED.get(client) != KEYRING.revision:
+        _SHARED[client] = KEYRING.revision
+        client.register_plugin(_Credentials(KEYRING))
 
 
 class RunCalls(Protocol):
@@ -96,6 +202,8 @@ def on_workers(workers: Workers) -> RunCalls:
     """Run calls on workers, a bounded number at once. What a call raises is raised here."""
 
     def run(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) -> Iterator[T]:
+        share_credentials(workers.client)
+
         def submit(call: tuple[Any, ...]) -> Future[Any]:
             future: Future[Any] = workers.client.submit(function, *call, pure=False)
             return future
@@ -116,36 +224,56 @@ def in_process(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) 
 @contextmanager
 def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    with dask.config.set(KEEP_FREED_MEMORY | NO_PROFILES):
+    with dask.config.set(KEEP_FREED_MEMORY | NO_PROFILES | _show_no_pages()):
         cluster = LocalCluster(
             n_workers=processes,
             threads_per_worker=THREADS_PER_WORKER,
             host="127.0.0.1",
+            protocol="tls://",
+            security=Security.temporary(),
             dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.ERROR,
         )
         try:
             with Client(cluster) as client:
+                share_credentials(client)
                 yield Workers(client, processes, True, _smallest_memory_bytes(client))
         finally:
             with suppress(TimeoutError):  # a worker slow to end is killed; its work is done
                 cluster.close()
 
 
+def _show_no_pages() -> dict[str, list[str]]:
+    """Settings: Dask's pages are plain HTTP, where any local user could read logs and the names of items.
+
+    Dask may add to these lists, so each cluster has its own.
+    """
+    return {
+        f"distributed.{part}.http.routes": ["distributed.http.health"] for part in ("scheduler", "worker")
+    }
+
+
 @contextmanager
 def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
     try:
         client = Client(address, timeout=timeout_s)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
         raise ClusterError(
             "the Dask scheduler does not answer",
             where=address,
             got=f"{type(error).__name__}: {error}",
-            remedy="check the address and that the scheduler runs, or leave out --cluster",
+            remedy="check the address, that the scheduler runs, and that both sides use TLS or neither does",
         ) from error
     with client:
         processes = _checked(client, address, timeout_s)
-        yield Workers(client, processes, False, _smallest_memory_bytes(client))
+        share_credentials(client)
+        try:
+            yield Workers(client, processes, False, _smallest_memory_bytes(client))
+        finally:
+            if client in _SHARED:
+                with suppress(Exception):  # the scheduler may be gone
+                    client.unregister_worker_plugin(_Credentials.name)
 
 
 def installed_version() -> str:
@@ -182,3 +310,13 @@ def _checked(client: Client, address: str, timeout_s: float) -> int:
 def _smallest_memory_bytes(client: Client) -> int:
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return min((worker["memory_limit"] for worker in workers if worker["memory_limit"]), default=0)
+
+
+def _timeout_s() -> float:
+    text = os.environ.get("LDP_CLUSTER_TIMEOUT", "60")
+    try:
+        return float(text)
+    except ValueError:
+        raise SettingsError(
+            "not a number of seconds", where="LDP_CLUSTER_TIMEOUT", expected="such as 60", got=text
+        ) from None

@@ -19,6 +19,7 @@ import torch
 
 from ldp_core.archive import Archive, pair_digest
 from ldp_core.catalogue import load_pair
+from ldp_core.credentials import plain_of, redact
 from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingError, LdpError
 from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.report import picture_paths, render_pictures
@@ -207,7 +208,7 @@ def quarantined(item_id: str, stage: str, error: Exception) -> Failed:
         facts = (("where", error.where), ("expected", error.expected), ("got", error.got))
         message = "; ".join([error.what, *(f"{name} {text}" for name, text in facts if text)])
         return Failed(QuarantineRecord(item_id, stage, error.kind, message, error.remedy))
-    message = f"{type(error).__name__}: {error}"
+    message = redact(f"{type(error).__name__}: {error}")
     return Failed(QuarantineRecord(item_id, stage, "unexpected", message, "report this as a defect"))
 
 
@@ -274,7 +275,7 @@ def _render(config: PipelineConfig, pipeline: Pipeline, item: Item) -> dict[str,
 
 def _sources(item: Item) -> dict[str, dict[str, str | int]]:
     """Address and size of every picture of an item."""
-    return {name: {"uri": ref.uri, "size_bytes": ref.size_bytes} for name, ref in item.refs.items()}
+    return {name: {"uri": plain_of(ref.uri), "size_bytes": ref.size_bytes} for name, ref in item.refs.items()}
 
 
 def _archive_again(config: PipelineConfig, item: Item) -> ItemResult | Failed:

@@ -172,11 +172,9 @@ class Run:
         ended = ""
         try:
             yield
-        except Exception:
-            ended = RunState.STOPPED
-            raise
-        except BaseException:
-            ended = RunState.CANCELLED
+        except BaseException as error:
+            faulted = isinstance(error, Exception) or type(error).__name__ == "Faulted"
+            ended = RunState.STOPPED if faulted else RunState.CANCELLED
             raise
         finally:
             over.set()

@@ -17,6 +17,7 @@ from toolz import partition_all
 
 from ldp_core.archive.run_files import list_runs
 from ldp_core.catalogue.pairing import LEFT, RIGHT
+from ldp_core.credentials import plain_of
 from ldp_core.errors import ItemDamagedError, ItemMissingError, SourceShrunkError
 from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.item_ids import split_item_key
@@ -84,7 +85,7 @@ def runs_of(archive: str, dataset: str, source: str) -> Iterator[Run]:
             header = run.header
         except (ItemMissingError, ItemDamagedError):
             return False
-        return (header.dataset, header.source.rstrip("/")) == (dataset, source.rstrip("/"))
+        return (header.dataset, plain_of(header.source).rstrip("/")) == (dataset, source.rstrip("/"))
 
     found = 0
     with ThreadPoolExecutor(_READERS) as readers:
@@ -300,7 +301,7 @@ def _are_same(recorded: Mapping[str, ImageRef], current: Mapping[str, ImageRef])
 def _is_same(recorded: ImageRef, current: ImageRef) -> bool:
     """By address and size, and by revision where both have one: earlier records do not."""
     known = bool(recorded.revision and current.revision)
-    same = (recorded.uri, recorded.size_bytes) == (current.uri, current.size_bytes)
+    same = (plain_of(recorded.uri), recorded.size_bytes) == (plain_of(current.uri), current.size_bytes)
     return same and (not known or recorded.revision == current.revision)
 
 

@@ -54,6 +54,7 @@ def verify(
         bool, options.execution_option("--repair", help="Compute again what can be computed again.")
     ] = False,
     cluster: options.Cluster = None,
+    insecure_cluster: options.InsecureCluster = False,
     workers: options.Workers = None,
     as_json: options.Json = False,
 ) -> None:
@@ -61,7 +62,13 @@ def verify(
     from flows.archives import verify as verify_all
 
     with exits(), console.showing_progress():
-        found = verify_all(archive, repair=repair, cluster=cluster, processes=workers)
+        found = verify_all(
+            archive,
+            repair=repair,
+            cluster=cluster,
+            processes=workers,
+            insecure_cluster=insecure_cluster,
+        )
     console.print_json(found) if as_json else _print_verification(found)
     if found["not_repaired"]:
         raise typer.Exit(EXIT_BAD_ITEMS)

@@ -35,6 +35,7 @@ def restore(
     baseline: options.Baselines = None,
     camera: options.Camera = GENERIC_CAMERA,
     cluster: options.Cluster = None,
+    insecure_cluster: options.InsecureCluster = False,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
     allow_single: options.AllowSingle = False,
@@ -60,6 +61,7 @@ def restore(
             baselines=baseline or (),
             camera=camera,
             cluster=cluster,
+            insecure_cluster=insecure_cluster,
             processes=workers,
             max_bad=max_bad,
             report_items=report_items,
@@ -81,6 +83,7 @@ def ingest(
     peak: options.Peak = None,
     to_srgb: options.ToSrgb = False,
     cluster: options.Cluster = None,
+    insecure_cluster: options.InsecureCluster = False,
     workers: options.Workers = None,
     max_bad: options.MaxBad = 0.05,
     allow_single: options.AllowSingle = False,
@@ -109,6 +112,7 @@ def ingest(
                 verify_sources=verify_sources,
                 allow_shrink=allow_shrink,
                 camera=camera,
+                insecure_cluster=insecure_cluster,
             )
     console.print_json(summary) if as_json else _print_summary(summary)
     _exit_for(summary)
@@ -245,6 +249,7 @@ def report(
         str, typer.Argument(metavar="RUN", help="The run, by its name below runs/ in the archive.")
     ],
     cluster: options.Cluster = None,
+    insecure_cluster: options.InsecureCluster = False,
     workers: options.Workers = None,
     archive: options.Archive = "archive",
     report_items: options.ReportItems = 200,
@@ -254,7 +259,7 @@ def report(
     from flows.report import report_dataset
 
     with exits(), prefect_engine(), console.showing_progress():
-        address = report_dataset(archive, run_id, cluster, workers, report_items)
+        address = report_dataset(archive, run_id, cluster, workers, report_items, insecure_cluster)
     typer.echo(address)
 
 

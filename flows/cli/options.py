@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 import ldp_core
+from ldp_core.credentials import hide
 from ldp_core.errors import SettingsError, suggest
 from ldp_core.item_ids import is_unicode
 from ldp_core.types import GENERIC_CAMERA
@@ -118,11 +119,14 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """Commands below one name; a misspelt option of it is explained as well."""
+    """Commands below one name; a misspelt option of it is explained as well.
+
+    Passwords, keys and signatures are parted from all addresses that are given, whatever they are given for.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         with _saying_what_was_meant():
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, [hide(text) for text in args])
 
 
 def _describe(parameter: Any) -> None:
@@ -214,6 +218,13 @@ Cluster = Annotated[
         "--cluster", metavar="ADDRESS", help="Address of a Dask scheduler. Default: workers on this machine."
     ),
 ]
+InsecureCluster = Annotated[
+    bool,
+    execution_option(
+        "--insecure-cluster",
+        help="Allow a scheduler on another host without TLS: whoever is on the network can run code there.",
+    ),
+]
 Workers = Annotated[
     int | None,
     execution_option(
@@ -226,7 +237,7 @@ MaxBad = Annotated[
         "--max-bad",
         min=0,
         max=1,
-        metavar="SHARE",
+        metavar="X",
         help="Stop the run when more than this share of its items is bad.",
     ),
 ]

@@ -20,6 +20,7 @@ from ldp_core.catalogue.layouts import LAYOUTS
 from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
 from ldp_core.catalogue.peaks import Ceilings, apply_named_peak, settle_peaks
 from ldp_core.catalogue.problems import find_losses, make_readable, require_whole
+from ldp_core.credentials import hide
 from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, StorageError
 from ldp_core.images import PictureTraits, probe_picture
 from ldp_core.images.colour import name_colours
@@ -70,6 +71,7 @@ def read_catalogue(
         StorageError: the store refused or could not be reached.
     """
     read_layout = LAYOUTS[layout]
+    source = hide(source)
     name = name_dataset(source, layout=layout, dataset=dataset)
     found = read_layout(source)
     named, problems = _name_items(found.items, dataset=name)

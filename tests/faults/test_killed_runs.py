@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ldp_core.archive import Archive
 from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
+from tasks.status import describe_runs
 
 LDP = Path(sys.executable).with_name("ldp")
 PAIRS = 6
@@ -155,3 +157,50 @@ def test_a_run_killed_while_it_archives_new_versions_goes_on(
     assert_whole(archive)
     assert finish(start(changed))["items"]["skipped"] == PAIRS
     assert not list(archive.glob("frames/dataset/*@3"))
+
+
+def server_of(run: subprocess.Popen[str]) -> psutil.Process:
+    """The Prefect server of a run."""
+    children = psutil.Process(run.pid).children(recursive=True)
+    [server] = [child for child in children if "private_server" in " ".join(child.cmdline())]
+    return server
+
+
+def state_of(archive: Path) -> str:
+    [run] = describe_runs(str(archive))
+    return run.state
+
+
+def test_a_run_whose_prefect_server_is_killed_says_so_in_the_time_allowed(
+    start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LDP_PATIENCE", "8")
+    run = start()
+    wait_for("frames/*/*/c.*", tmp_path / "archive", run)
+    server_of(run).kill()
+    begin = time.monotonic()
+    _, err = run.communicate(timeout=100)
+    assert time.monotonic() - begin < 30
+    assert run.returncode == 1
+    assert err.startswith("ldp: [engine] Prefect's server of this run has ended before it\n  got: signal 9\n")
+    assert "Traceback" not in err
+    assert wait_for_silence(run.pid)
+    assert state_of(tmp_path / "archive") == "stopped"
+    assert finish(start())["items"]["total"] == PAIRS
+
+
+def test_a_signal_to_the_whole_group_is_one_line(
+    start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LDP_PATIENCE", "8")
+    run = start()
+    wait_for("frames/*/*/c.*", tmp_path / "archive", run)
+    server = server_of(run)
+    begin = time.monotonic()
+    os.killpg(run.pid, signal.SIGTERM)
+    _, err = run.communicate(timeout=100)
+    assert time.monotonic() - begin < 30
+    assert (run.returncode, err) == (143, "ldp: terminated; give the same command again to continue\n")
+    assert wait_for_silence(run.pid)
+    server.wait(30)
+    assert state_of(tmp_path / "archive") == "cancelled"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 import yaml
+from distributed import LocalCluster
 from dockerfile_parse import DockerfileParser
 
-from tasks.cluster import KEEP_FREED_MEMORY
+from tasks.cluster import KEEP_FREED_MEMORY, open_workers
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 FILES = ("compose.yaml", "compose.s3.yaml")
@@ -71,6 +74,41 @@ def test_compute_workers_keep_freed_memory_as_embedded_ones_do() -> None:
     environment = services("compose.yaml")["compute"]["environment"]
     embedded = {path.rpartition(".")[2]: str(value) for path, value in KEEP_FREED_MEMORY.items()}
     assert embedded.items() <= environment.items()
+
+
+def test_the_cluster_speaks_tls_with_a_key_that_is_made_once(tmp_path: Path) -> None:
+    """The key that the file makes, the settings that it gives, and a cluster that they open."""
+    found = services("compose.yaml")
+    [command] = found["keys"]["command"]
+    for _ in range(2):
+        subprocess.run(
+            ["sh", "-ec", command.replace("/keys", str(tmp_path))], check=True, capture_output=True
+        )
+        made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert made.keys() == {"dask.pem", "dask.key"}
+        assert made == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert (tmp_path / "dask.key").stat().st_mode & 0o077 == 0
+    for name in ("scheduler", "compute", "worker"):
+        assert found[name]["environment"]["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] == "true"
+        assert any(volume.startswith("keys:/keys") for volume in found[name]["volumes"])
+    assert found["deployments"]["environment"]["LDP_CLUSTER"].startswith("tls://")
+    settings = {
+        name.removeprefix("DASK_").lower().replace("__", "."): str(text).replace("/keys", str(tmp_path))
+        for name, text in found["worker"]["environment"].items()
+        if name.startswith("DASK_")
+    }
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=1,
+            processes=False,
+            host="127.0.0.1",
+            protocol="tls://",
+            dashboard_address=None,
+        ) as cluster,
+        open_workers(cluster.scheduler_address) as workers,
+    ):
+        assert workers.client.submit(sum, [20, 22]).result() == 42
 
 
 @pytest.fixture

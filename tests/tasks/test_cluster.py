@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dask
 import pytest
 from distributed import Client, Future, LocalCluster
-from prefect_service import wait_until
+from prefect_service import free_port, wait_until
 
 from ldp_core.errors import ClusterError
 from tasks.cluster import Workers, open_workers, stream
@@ -81,6 +85,46 @@ def test_a_scheduler_that_does_not_answer_is_named() -> None:
     with pytest.raises(ClusterError, match="does not answer") as caught, opening:
         pass
     assert caught.value.where == "tcp://127.0.0.1:9"
+
+
+def sleepy(value: int) -> int:
+    time.sleep(0.3)
+    return value
+
+
+def work_and_kill(address: str, scheduler: subprocess.Popen[bytes]) -> None:
+    with open_workers(address) as opened:
+        for _ in stream(lambda n: opened.client.submit(sleepy, n, pure=False), range(50), in_flight=3):
+            scheduler.kill()
+
+
+def test_a_scheduler_that_dies_ends_the_work_with_one_error(capfd: pytest.CaptureFixture[str]) -> None:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    port = address.rpartition(":")[2]
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "5 s"}),
+        started("dask_scheduler", "--host", "127.0.0.1", "--port", port) as scheduler,
+        started("dask_worker", address, "--nthreads", "1"),
+    ):
+        with pytest.raises(ClusterError, match="connection to the Dask scheduler is lost") as caught:
+            work_and_kill(address, scheduler)
+        assert caught.value.got == "scheduler-connection-lost"
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@contextmanager
+def started(program: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of Dask, which finds this module as well."""
+    command = [sys.executable, "-m", f"distributed.cli.{program}", *arguments, "--no-dashboard"]
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": path}, stdout=quiet, stderr=quiet
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_an_address_uses_the_workers_of_that_scheduler() -> None:

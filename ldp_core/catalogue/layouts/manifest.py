@@ -19,6 +19,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
+from ldp_core.credentials import hide, plain_of, redact
 from ldp_core.errors import CatalogueError, SettingsError
 from ldp_core.images.scale import parse_peak
 from ldp_core.item_ids import is_unicode
@@ -103,8 +104,8 @@ def _read_row(
     if relative := [url for url in pictures.values() if re.match(r"(file|local)://(?!/)", url)]:
         return _bad_row(where, f"'{relative[0]}' is no whole address: write file:///, or the path alone")
     if pictures[LEFT] == pictures.get(RIGHT):
-        return _bad_row(where, f"left and right are the same picture, {cells[LEFT]}")
-    name = row.get("id", "").strip() or PurePosixPath(cells[LEFT]).stem
+        return _bad_row(where, f"left and right are the same picture, {redact(cells[LEFT])}")
+    name = row.get("id", "").strip() or PurePosixPath(plain_of(cells[LEFT])).stem
     try:
         return ItemSpec(name, where, pictures, peak=parse_peak(row.get(_PEAK)))
     except SettingsError as error:
@@ -114,7 +115,7 @@ def _read_row(
 def _resolve(path: str, *, manifest: str) -> str:
     """The URL of a picture: as it stands where absolute, else beside the manifest."""
     if "://" in path or path.startswith("/"):
-        return path
+        return hide(path)
     scheme, mark, rest = manifest.rpartition("://")
     folder = posixpath.dirname(rest)
     return scheme + mark + posixpath.normpath(join(folder, path) if folder else path)
