@@ -103,7 +103,6 @@ def _run(stage: str, calls: Iterable[Call], in_flight: int, count: int) -> Batch
 
     Where a worker died of a chunk again and again, its calls are made one by one: one of them did it.
     """
-    share_credentials(default_client())
     outcomes: list[Any] = []
     alone: list[Call] = []
     for chunk, found in _stream(make_chunks(calls, most=math.ceil(count / in_flight)), in_flight):
@@ -121,6 +120,7 @@ def _stream(chunks: Iterable[tuple[Call, ...]], in_flight: int) -> Iterator[tupl
         future: Future[Any] = default_client().submit(make_calls, chunk, pure=False)
         return future
 
+    share_credentials(default_client())
     return stream(submit, chunks, in_flight=in_flight)
 
 
