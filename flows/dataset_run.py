@@ -25,6 +25,7 @@ from tasks.run import Run, RunState
 from tasks.run_stats import RunStats
 from tasks.sources import apply_versions
 from tasks.stage import PipelineConfig
+from tasks.stored_run import describe_request
 
 BATCHES_AT_ONCE = 2
 """While one is counted the next is at work; more would only hold more results in memory."""
@@ -92,7 +93,8 @@ def record_run(
     ``restore``, begins the names of its artifacts.
     """
     begin = perf_counter()
-    run = Run.start(plan.config, plan.catalogue, pipelines)
+    asked = describe_request(plan.options, plan.camera)
+    run = Run.start(plan.config, plan.catalogue, pipelines, asked=asked)
     stats = RunStats(plan.catalogue, max_bad=max_bad, vanished=plan.sources.vanished)
     current = DatasetRun(plan, run, stats, RunArtifacts(run.run_id, verb=verb))
     stopped: TooManyBadItemsError | None = None

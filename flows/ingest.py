@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +10,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, record_run
+from flows.source_options import make_source_options
 from ldp_core.cameras.matching import shared_camera
 from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
@@ -39,6 +41,12 @@ def ingest_dataset(
     verify_sources: bool = False,
     allow_shrink: bool = False,
     camera: str = GENERIC_CAMERA,
+    pair_by: str = "",
+    methods: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    ids: Sequence[str] | None = None,
     insecure_cluster: bool = False,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
@@ -59,6 +67,11 @@ def ingest_dataset(
             those whose address, size, or ETag or time of the last change is another than in the run before.
         allow_shrink: go on though more than 5 % of the items of the run before are gone from the source, or
             have lost their truths.
+        pair_by: regular expression over paths, with groups ``scene`` and ``role``, that pairs the pictures.
+        methods: folders of other methods' results by the names of the methods.
+        limit: how many items at most, the first in id order.
+        sample: how many items, drawn at random by ``seed``.
+        ids: ids or names of the only items to be worked on.
 
     Returns:
         The run's summary, as ``summary.json`` holds it: no stages, no metrics, no report.
@@ -67,6 +80,7 @@ def ingest_dataset(
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
     config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
+    options = make_source_options(pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids)
     with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         planned = plan_run(
             unvisited(config),
@@ -77,6 +91,7 @@ def ingest_dataset(
             verify_sources=verify_sources,
             camera=shared_camera(camera),
             allow_shrink=allow_shrink,
+            options=unvisited(options),
         )
         plan: Plan = planned.unquote()
         expect("ingest", len(plan.catalogue.items))

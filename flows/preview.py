@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ldp_core.catalogue import WHOLE_SOURCE, SourceOptions
 from ldp_core.catalogue.peaks import UNNAMED
 from ldp_core.catalogue.problems import STOPPING, group_problems
 from ldp_core.storage import absolute_url
@@ -32,6 +33,7 @@ def preview_run(
     pixels: PixelOptions = AS_STORED,
     allow_single: bool = False,
     camera: str = GENERIC_CAMERA,
+    options: SourceOptions = WHOLE_SOURCE,
 ) -> dict[str, Any]:
     """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time.
 
@@ -45,7 +47,9 @@ def preview_run(
         baselines=baselines,
         pixels=pixels,
     )
-    plan = make_plan(config, absolute_url(source), layout=layout, dataset=dataset, camera=camera)
+    plan = make_plan(
+        config, absolute_url(source), layout=layout, dataset=dataset, camera=camera, options=options
+    )
     groups = group_problems(plan.catalogue.problems)
     stopping = (UNNAMED,) if allow_single else (UNNAMED, *STOPPING)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)

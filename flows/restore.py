@@ -11,6 +11,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, draw_pictures, record_run
+from flows.source_options import choose_quarantined, make_source_options
 from ldp_core.cameras.matching import shared_camera
 from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
@@ -58,6 +59,13 @@ def restore_dataset(
     allow_single: bool = False,
     verify_sources: bool = False,
     allow_shrink: bool = False,
+    pair_by: str = "",
+    methods: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    ids: Sequence[str] | None = None,
+    only_quarantined: str = "",
     insecure_cluster: bool = False,
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
@@ -83,6 +91,12 @@ def restore_dataset(
             those whose address, size, or ETag or time of the last change is another than in the run before.
         allow_shrink: go on though more than 5 % of the items of the run before are gone from the source, or
             have lost their truths.
+        pair_by: regular expression over paths, with groups ``scene`` and ``role``, that pairs the pictures.
+        methods: folders of other methods' results by the names of the methods.
+        limit: how many items at most, the first in id order.
+        sample: how many items, drawn at random by ``seed``.
+        ids: ids or names of the only items to be worked on.
+        only_quarantined: a run of this archive, of which only the quarantined items are worked on.
 
     Returns:
         The run's summary, as ``summary.json`` holds it.
@@ -91,6 +105,9 @@ def restore_dataset(
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
     source, archive, camera = shared_url(source), shared_url(archive), shared_camera(camera)
+    options = make_source_options(pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids)
+    if only_quarantined:
+        options = choose_quarantined(options, archive, only_quarantined)
     with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         config = make_config(
             archive,
@@ -109,6 +126,7 @@ def restore_dataset(
             verify_sources=verify_sources,
             camera=camera,
             allow_shrink=allow_shrink,
+            options=unvisited(options),
         )
         plan: Plan = planned.unquote()
         require_memory(declare_memory(plan.to_do, config), workers)

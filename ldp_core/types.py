@@ -102,6 +102,10 @@ AS_STORED = PixelOptions()
 """What the files say holds."""
 
 
+Metadatum = str | int | float | bool
+"""What a source says of an item besides its pictures, such as its ISO."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One photograph of a dataset: where its views lie and what else is known of it.
@@ -117,6 +121,8 @@ class Item:
     full range when they are decoded. ``colour`` names the colour profile of its pictures, empty for sRGB;
     ``to_srgb``: they are converted from it when they are decoded.
     ``version`` counts the contents that its sources have had: (id, version, stage key) names a result.
+    ``name`` is what its source calls it, as it is written there; empty where the id says the same.
+    ``metadata`` are the further columns of its row in a manifest, by their names.
     """
 
     id: str
@@ -136,11 +142,18 @@ class Item:
     peak: int | None = None
     colour: str = ""
     to_srgb: bool = False
+    name: str = ""
+    metadata: Mapping[str, Metadatum] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """Id and version as one text, under which frames and results are archived."""
         return make_item_key(self.id, self.version)
+
+    @property
+    def title(self) -> str:
+        """What people call it: its name in the source, without the name of the dataset."""
+        return self.name or self.id.partition("/")[2]
 
     @property
     def has_both_views(self) -> bool:

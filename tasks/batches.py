@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque, quote
 
-from ldp_core.catalogue import require_named_peak, require_whole
+from ldp_core.catalogue import WHOLE_SOURCE, SourceOptions, require_named_peak, require_whole
 from ldp_core.credentials import redact
 from ldp_core.types import GENERIC_CAMERA, Item, QuarantineRecord
 from tasks.cluster import share_credentials, stream
@@ -82,6 +82,7 @@ def plan_run(
     verify_sources: bool = False,
     camera: str = GENERIC_CAMERA,
     allow_shrink: bool = False,
+    options: SourceOptions = WHOLE_SOURCE,
 ) -> quote:
     """Catalogue a source and plan what is left to do for it; the plan, quoted.
 
@@ -91,7 +92,13 @@ def plan_run(
         PeakUnnamedError: the values of its pictures end below full scale, and their peak is not named.
     """
     plan = make_plan(
-        config, source, layout=layout, dataset=dataset, verify_sources=verify_sources, camera=camera
+        config,
+        source,
+        layout=layout,
+        dataset=dataset,
+        verify_sources=verify_sources,
+        camera=camera,
+        options=options,
     )
     require_whole(plan.catalogue.problems, where=plan.catalogue.source, allow_single=allow_single)
     if not allow_shrink:

@@ -20,7 +20,7 @@ import torch
 from ldp_core.archive import Section
 from ldp_core.archive.layout import FRAME_SECTION, list_whole
 from ldp_core.cameras.matching import AUTO, assign_cameras
-from ldp_core.catalogue import read_catalogue
+from ldp_core.catalogue import WHOLE_SOURCE, SourceOptions, read_catalogue
 from ldp_core.errors import MemoryShortError
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import GENERIC_CAMERA, Catalogue, Item
@@ -74,7 +74,7 @@ class Plan:
     """A run before it runs. ``pipelines`` are those of its items, by name.
 
     Items have the version that their source held when a run last saw it; ``sources`` says which are to be
-    looked at again.
+    looked at again. ``options`` and ``camera`` are what the source was asked with.
     """
 
     catalogue: Catalogue
@@ -82,6 +82,8 @@ class Plan:
     pipelines: Mapping[str, Pipeline]
     completed: Completed
     sources: Sources = field(default_factory=Sources)
+    options: SourceOptions = WHOLE_SOURCE
+    camera: str = GENERIC_CAMERA
 
     @property
     def to_do(self) -> tuple[Item, ...]:
@@ -133,11 +135,13 @@ def make_plan(
     dataset: str | None = None,
     verify_sources: bool = False,
     camera: str = GENERIC_CAMERA,
+    options: SourceOptions = WHOLE_SOURCE,
 ) -> Plan:
     """Catalogue a source and compare it with an archive: headers, a few pictures, a listing per stage key,
     and records of earlier runs. ``verify_sources`` has the pixels of every archived item compared in the run.
 
-    ``camera`` is the profile of its items' camera, by name or address, or ``auto``.
+    ``camera`` is the profile of its items' camera, by name or address, or ``auto``. Of a part of the items
+    nothing is said about what has vanished from the source.
 
     Raises:
         SettingsError: a method or a setting is unknown.
@@ -145,13 +149,14 @@ def make_plan(
     """
     # A method or a profile that is unknown is refused before anything is read.
     pipeline_of(config, ItemTraits(camera=GENERIC_CAMERA if camera == AUTO else camera))
-    catalogue = read_catalogue(source, layout=layout, dataset=dataset, pixels=config.pixels)
+    catalogue = read_catalogue(source, layout=layout, dataset=dataset, pixels=config.pixels, options=options)
     catalogue = assign_cameras(catalogue, camera)
     pipelines = pipelines_for(config, catalogue.items)
     completed = list_completed(config.archive, pipelines.values())
     sources = find_sources(config.archive, catalogue, completed.frames, verify=verify_sources)
+    sources = replace(sources, previous=None) if options.selection.is_partial else sources
     catalogue = apply_versions(catalogue, sources.versions)
-    return Plan(catalogue, config, pipelines, completed, sources)
+    return Plan(catalogue, config, pipelines, completed, sources, options, camera)
 
 
 def list_completed(archive: str, pipelines: Iterable[Pipeline]) -> Completed:

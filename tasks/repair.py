@@ -321,7 +321,8 @@ def _make_scores(run: Run) -> Iterator[bytes]:
     scores: list[Score] = []
     for key in run.completed:
         scores += Archive(run.archive).read_scores(keys.get(split_item_key(key)[0], ""), key)
-    yield scores_table(scores)
+    yield scores_table(scores, run.names)
+    yield scores_table(scores)  # as earlier versions wrote it
 
 
 _MAKERS: Mapping[str, Callable[[Run], Iterator[bytes]]] = {

@@ -25,11 +25,19 @@ def publish_report(
 ) -> str:
     """Write the report of a run; returns the address of its page."""
     pictures = {one.item_id: one.pictures for result in drawn for one in result.drawn}
+    names = {item.id: item.name and f"{catalogue.dataset}/{item.name}" for item in catalogue.items}
     routes = {item.id: ItemTraits.of(item).route for item in catalogue.items}
     described = (definition.picture for definition in STAGES)
     specs = (*PICTURES, *(spec for spec in described if spec is not None))
     shown = [
-        ReportItem(i.id, i.status, i.scores, pictures.get(i.id, {}), route=routes.get(i.id, PAIR))
+        ReportItem(
+            i.id,
+            i.status,
+            i.scores,
+            pictures.get(i.id, {}),
+            route=routes.get(i.id, PAIR),
+            name=names.get(i.id, ""),
+        )
         for i in items
     ]
     facts = describe_dataset(catalogue, {i.id: i.digest for i in items if i.digest}, summary.sources)

@@ -118,8 +118,11 @@ class Run:
         pipelines: Mapping[str, Pipeline],
         *,
         run_id: str | None = None,
+        asked: Mapping[str, Any] | None = None,
     ) -> Run:
         """Record what a new run sets out to do; ``pipelines`` is empty where it only archives frames.
+
+        ``asked`` is what its source was asked with (`tasks.stored_run.describe_request`).
 
         The folders that it will write to become Zarr groups. Which versions the sources hold is not known
         yet: the catalogue on disk says what the source says.
@@ -131,14 +134,14 @@ class Run:
         items = tuple(item if item.version == 1 else replace(item, version=1) for item in catalogue.items)
         listed = catalogue_to_jsonl(replace(catalogue, items=items))
         write_bytes(join(run.url, "catalogue.jsonl"), listed.encode())
-        write_bytes(join(run.url, "run.json"), _to_json(to_stored(run.run_id, config, pipelines)))
+        write_bytes(join(run.url, "run.json"), _to_json(to_stored(run.run_id, config, pipelines, asked)))
         return run
 
     def finish(self, summary: RunSummary, items: Iterable[RunItem]) -> None:
         """Record what came of the run; ``summary.json`` last."""
         listed = tuple(items)
         records = {
-            "scores.parquet": scores_table([score for item in listed for score in item.scores]),
+            "scores.parquet": scores_table([score for item in listed for score in item.scores], self.names),
             "items.jsonl": to_lines(
                 {"item": item.id, "status": item.status, "digest": item.digest, "version": item.version}
                 for item in listed
@@ -217,6 +220,12 @@ class Run:
             return from_stored(self.archive, self._record["job"])
 
     @cached_property
+    def asked(self) -> dict[str, Any]:
+        """What its source was asked with: camera, pattern, other methods, which part of the items."""
+        with self._readable("run.json"):
+            return dict(self._record.get("asked", {}))
+
+    @cached_property
     def specs(self) -> dict[str, tuple[StageSpec, ...]]:
         """The stages as they were when it ran, by the name of their pipeline; none where it only archived."""
         with self._readable("run.json"):
@@ -283,6 +292,14 @@ class Run:
                     item_id, pipeline = identify(row["item"])
                     found.setdefault(pipeline, set()).add(item_id)
         return {pipeline: frozenset(ids) for pipeline, ids in found.items()}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What the source calls the items it set out to restore, by id, without the name of the dataset."""
+        with self._readable("catalogue.jsonl"):
+            lines = self.read_file("catalogue.jsonl").splitlines()
+            rows = (row["item"] for line in lines if "item" in (row := json.loads(line)))
+            return {row["id"]: row.get("name") or row["id"].partition("/")[2] for row in rows}
 
     @property
     def listed_items(self) -> frozenset[str]:

@@ -187,7 +187,8 @@ class _Search:
                     gone.append(item)
                 elif _list_lost(item, self._items[item.id]):
                     poorer.append(item)
-            if self._previous is None and run.header.layout == self._catalogue.layout:
+            of_whole = run.header.layout == self._catalogue.layout and not run.asked.get("partial")
+            if self._previous is None and of_whole:
                 self._previous = self._describe(run, gone, poorer)
         except (ItemMissingError, ItemDamagedError):
             return

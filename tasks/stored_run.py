@@ -16,7 +16,8 @@ from pydantic import TypeAdapter
 
 import ldp_core
 from ldp_core.archive.run_files import DIGESTS
-from ldp_core.types import BASELINE, PixelOptions, StageSpec
+from ldp_core.catalogue import SourceOptions
+from ldp_core.types import BASELINE, GENERIC_CAMERA, PixelOptions, StageSpec
 from tasks.items import COMPUTING_THREADS
 from tasks.pipeline import Pipeline, definition_of
 from tasks.stage import PAIR, SINGLE, ItemTraits, MethodConfig, PipelineConfig, Route, Stage
@@ -45,7 +46,28 @@ def specs_from_stored(record: Mapping[str, Any]) -> dict[str, tuple[StageSpec, .
     return {name: parse(specs) for name, specs in named.items() if specs}
 
 
-def to_stored(run_id: str, config: PipelineConfig, pipelines: Mapping[str, Pipeline]) -> dict[str, Any]:
+def describe_request(options: SourceOptions, camera: str = GENERIC_CAMERA) -> dict[str, Any]:
+    """What a source was asked with, as plain values; empty where it was asked for all that it has."""
+    chosen = options.selection
+    values = {
+        "camera": "" if camera == GENERIC_CAMERA else camera,
+        "pair_by": options.pair_by,
+        "methods": dict(options.methods),
+        "limit": chosen.limit,
+        "sample": chosen.sample,
+        "seed": chosen.seed if chosen.sample else None,
+        "partial": chosen.is_partial,
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def to_stored(
+    run_id: str,
+    config: PipelineConfig,
+    pipelines: Mapping[str, Pipeline],
+    asked: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """``asked`` as `describe_request` gives it."""
     job: dict[str, Any] = {
         "archive": config.archive,
         "estimator": asdict(config.pair.estimator),
@@ -61,6 +83,7 @@ def to_stored(run_id: str, config: PipelineConfig, pipelines: Mapping[str, Pipel
     record: dict[str, Any] = {"run_id": run_id, "job": job, "stages": specs.pop(PAIR, [])}
     record |= {"single_stages": specs.pop(SINGLE)} if SINGLE in specs else {}
     record |= {"pipelines": specs} if specs else {}
+    record |= {"asked": dict(asked)} if asked else {}
     return record | {"sealed_by": DIGESTS, "environment": environment()}
 
 

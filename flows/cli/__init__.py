@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from flows import train
-from flows.cli import archives, cameras, console, datasets, measure, models, options
+from flows.cli import archives, cameras, console, datasets, measure, models, options, results
 from flows.exits import EXIT_CODES
 from ldp_core import __version__
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(datasets.app)
 app.add_typer(archives.app)
+app.add_typer(results.app)
 app.add_typer(measure.app, name="evaluate", rich_help_panel=options.MEASURING)
 app.add_typer(models.app)
 app.add_typer(cameras.app)

@@ -24,9 +24,24 @@ _SIZES_SHOWN = 3
 
 @options.command(app, options.DATASETS)
 def restore(
-    source: options.Source,
+    context: typer.Context,
+    source: options.SourceOfRun = None,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    pair_by: options.PairBy = "",
+    method: options.Methods = None,
+    limit: options.Limit = None,
+    sample: options.Sample = None,
+    seed: options.Seed = 0,
+    ids: options.Ids = None,
+    only_quarantined: Annotated[
+        str | None,
+        options.source_option(
+            "--only-quarantined",
+            metavar="RUN",
+            help="Only what this run quarantined; what is not given (source, layout, methods) is as then.",
+        ),
+    ] = None,
     peak: options.Peak = None,
     to_srgb: options.ToSrgb = False,
     estimator: options.Estimator = "disparity",
@@ -48,29 +63,39 @@ def restore(
     """Restore every item of a dataset and write a report. What the archive has is not computed again."""
     with exits():
         chosen = options.parse_settings(settings, options.METHOD_STAGES)
-        options.require_camera(camera)  # a mistake is told before a server starts
-        _check_source(source, layout, dataset, allow_single)
+        asked = _ask_for(pair_by, method, limit, sample, seed, ids)
+        arguments = {
+            "source": source,
+            "layout": layout,
+            "dataset": dataset,
+            "estimator": estimator,
+            "deblurrer": deblurrer,
+            **{f"{stage}_settings": values for stage, values in chosen.items()},
+            "baselines": baseline or (),
+            "camera": camera,
+            "max_bad": max_bad,
+            "peak": peak,
+            "to_srgb": to_srgb,
+            **asked,
+        }
+        if only_quarantined is not None:
+            arguments |= _as_in_run(context, archive, only_quarantined, arguments)
+            asked |= {name: arguments[name] for name in ("pair_by", "methods")}
+        elif source is None:
+            raise SettingsError("no source is named", where="SOURCE", remedy="name a folder or a manifest")
+        options.require_camera(arguments["camera"])  # a mistake is told before a server starts
+        _check_source(arguments["source"], arguments["layout"], arguments["dataset"], allow_single, asked)
         summary = _run_restore(
             as_json=as_json,
-            source=source,
-            layout=layout,
             archive=archive,
-            dataset=dataset,
-            estimator=estimator,
-            deblurrer=deblurrer,
-            **{f"{stage}_settings": values for stage, values in chosen.items()},
-            baselines=baseline or (),
-            camera=camera,
             cluster=cluster,
             insecure_cluster=insecure_cluster,
             processes=workers,
-            max_bad=max_bad,
             report_items=report_items,
             verify_sources=verify_sources,
             allow_shrink=allow_shrink,
-            peak=peak,
-            to_srgb=to_srgb,
             allow_single=allow_single,
+            **arguments,
         )
     _exit_for(summary)
 
@@ -80,6 +105,12 @@ def ingest(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    pair_by: options.PairBy = "",
+    method: options.Methods = None,
+    limit: options.Limit = None,
+    sample: options.Sample = None,
+    seed: options.Seed = 0,
+    ids: options.Ids = None,
     camera: options.Camera = GENERIC_CAMERA,
     peak: options.Peak = None,
     to_srgb: options.ToSrgb = False,
@@ -99,7 +130,8 @@ def ingest(
 
     with exits():
         options.require_camera(camera)
-        _check_source(source, layout, dataset, allow_single)
+        asked = _ask_for(pair_by, method, limit, sample, seed, ids)
+        _check_source(source, layout, dataset, allow_single, asked)
         with prefect_engine(), console.showing_progress():
             summary = ingest_dataset(
                 source,
@@ -116,6 +148,7 @@ def ingest(
                 allow_shrink=allow_shrink,
                 camera=camera,
                 insecure_cluster=insecure_cluster,
+                **asked,
             )
     console.print_json(summary) if as_json else _print_summary(summary)
     _exit_for(summary)
@@ -126,6 +159,12 @@ def plan(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    pair_by: options.PairBy = "",
+    method: options.Methods = None,
+    limit: options.Limit = None,
+    sample: options.Sample = None,
+    seed: options.Seed = 0,
+    ids: options.Ids = None,
     peak: options.Peak = None,
     to_srgb: options.ToSrgb = False,
     estimator: options.Estimator = "disparity",
@@ -140,6 +179,7 @@ def plan(
 ) -> None:
     """Show what `ldp restore` would do: items, problems, bytes, memory, time, what is archived already."""
     from flows.preview import preview_run
+    from flows.source_options import make_source_options
 
     with exits():
         chosen = options.parse_settings(settings, options.METHOD_STAGES)
@@ -156,6 +196,7 @@ def plan(
             camera=camera,
             pixels=options.parse_pixels(peak, to_srgb),
             allow_single=allow_single,
+            options=make_source_options(**_ask_for(pair_by, method, limit, sample, seed, ids)),
         )
     console.print_json(preview) if as_json else _print_plan(preview)
 
@@ -165,6 +206,8 @@ def catalogue(
     source: options.Source,
     layout: options.Layout = "folders",
     dataset: options.Dataset = None,
+    pair_by: options.PairBy = "",
+    method: options.Methods = None,
     peak: options.Peak = None,
     to_srgb: options.ToSrgb = False,
     output: Annotated[
@@ -173,12 +216,13 @@ def catalogue(
     ] = None,
 ) -> None:
     """List a dataset as JSON lines: a header, its items, its problems."""
-    from ldp_core.catalogue import catalogue_to_jsonl, read_catalogue
+    from ldp_core.catalogue import SourceOptions, catalogue_to_jsonl, read_catalogue
     from ldp_core.storage import write_bytes
 
     with exits():
         pixels = options.parse_pixels(peak, to_srgb)
-        found = read_catalogue(source, layout=layout, dataset=dataset, pixels=pixels)
+        asked = SourceOptions(pair_by, options.parse_methods(method))
+        found = read_catalogue(source, layout=layout, dataset=dataset, pixels=pixels, options=asked)
         text = catalogue_to_jsonl(found)
         typer.echo(text, nl=False) if output is None else write_bytes(str(output), text.encode())
     if any(problem.refuses_item for problem in found.problems):
@@ -326,12 +370,59 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
         console.show(f"`ldp restore` stops here: {', '.join(preview['stops'])}", style="red")
 
 
-def _check_source(source: str, layout: str, dataset: str | None, allow_single: bool) -> None:
+def _ask_for(
+    pair_by: str, method: list[str] | None, limit: int | None, sample: int | None, seed: int, ids: str | None
+) -> dict[str, Any]:
+    """What is asked of a source, as flows take it."""
+    return {
+        "pair_by": pair_by,
+        "methods": options.parse_methods(method),
+        "limit": limit,
+        "sample": sample,
+        "seed": seed,
+        "ids": options.read_ids(ids),
+    }
+
+
+_ALIASES = {"baselines": "baseline", "methods": "method"}
+"""Parameters of flows by the names that they have as options, where these differ."""
+_KNOWN_BAD = 1.0
+"""The share of bad items that is allowed where all of them were bad before."""
+
+
+def _as_in_run(
+    context: typer.Context, archive: str, run_id: str, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a run was asked to do, but for what was given to this command."""
+    from flows.source_options import find_run_source
+    from ldp_core.storage import absolute_url
+
+    def is_given(name: str) -> bool:
+        if name.endswith("_settings"):
+            return bool(arguments[name])
+        source = context.get_parameter_source(_ALIASES.get(name, name))
+        return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")
+
+    recorded = find_run_source(absolute_url(archive), run_id) | {"max_bad": _KNOWN_BAD}
+    taken = {name: value for name, value in recorded.items() if not is_given(name)}
+    return {**taken, "only_quarantined": run_id}
+
+
+def _check_source(
+    source: str, layout: str, dataset: str | None, allow_single: bool, asked: Mapping[str, Any]
+) -> None:
     """Refuse what every run would refuse, before a server and workers start."""
+    from flows.source_options import make_source_options
     from ldp_core.catalogue import check_source
     from ldp_core.storage import shared_url
 
-    check_source(shared_url(source), layout=layout, dataset=dataset, allow_single=allow_single)
+    check_source(
+        shared_url(source),
+        layout=layout,
+        dataset=dataset,
+        allow_single=allow_single,
+        options=make_source_options(**asked),
+    )
 
 
 def _list_cameras(preview: Mapping[str, Any]) -> tuple[str, str]:

@@ -158,6 +158,14 @@ Source = Annotated[
     str,
     typer.Argument(metavar="SOURCE", help="Folder or manifest of the dataset: a path or any fsspec URL."),
 ]
+SourceOfRun = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Folder or manifest of the dataset: a path or any fsspec URL.",
+        show_default="that of the run of --only-quarantined",
+    ),
+]
 Layout = Annotated[str, source_option("--layout", help="How the source is laid out.", **choose("LAYOUT"))]
 Dataset = Annotated[
     str | None,
@@ -275,6 +283,38 @@ AllowSingle = Annotated[
     ),
 ]
 
+PairBy = Annotated[
+    str,
+    source_option(
+        "--pair-by",
+        metavar="REGEX",
+        help="Pair by a regular expression over paths, with the named groups scene and role.",
+        show_default=False,
+    ),
+]
+Methods = Annotated[
+    list[str] | None,
+    source_option(
+        "--method",
+        metavar="NAME=URL",
+        help="Folder of another method's restorations, named as the items; may be repeated.",
+    ),
+]
+Limit = Annotated[
+    int | None,
+    source_option("--limit", min=1, metavar="N", help="Only the first items, in the order of their ids."),
+]
+Sample = Annotated[
+    int | None, source_option("--sample", min=1, metavar="N", help="Only so many items, drawn at random.")
+]
+Seed = Annotated[
+    int, source_option("--seed", metavar="S", help="The same seed draws the same sample of the same items.")
+]
+Ids = Annotated[
+    str | None,
+    source_option("--ids", metavar="FILE", help="Only the items named in this file, a line each."),
+]
+
 METHOD_STAGES = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
 """What `--set` sets something of in a run; the `single_` ones serve items whose second view is missing."""
 
@@ -326,6 +366,76 @@ def parse_pixels(peak: str | None, to_srgb: bool = False) -> PixelOptions:
     from ldp_core.types import PixelOptions
 
     return PixelOptions(parse_peak(peak), to_srgb)
+
+
+def parse_methods(assignments: Sequence[str] | None) -> dict[str, str]:
+    """Folders by the names of methods, from ``--method NAME=FOLDER``.
+
+    Raises:
+        SettingsError: one has another form, or a name is there twice.
+    """
+    folders: dict[str, str] = {}
+    for assignment in assignments or ():
+        name, equals, folder = assignment.partition("=")
+        if not (equals and name and folder) or name in folders:
+            raise SettingsError(
+                "not the folder of a method" if name not in folders else "a method is named twice",
+                where="--method",
+                expected="NAME=FOLDER, such as restormer=results/restormer",
+                got=assignment,
+            )
+        folders[name] = folder
+    return folders
+
+
+def read_ids(address: str | None) -> list[str] | None:
+    """Item ids or names from a file of one a line; blank lines and those that begin with # are passed over.
+
+    Raises:
+        SettingsError: the file names no item, or is no text.
+        StorageError: it is not there, or cannot be read.
+    """
+    if address is None:
+        return None
+    from ldp_core.storage import read_bytes
+
+    try:
+        lines = [line.strip() for line in read_bytes(address).decode("utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        raise SettingsError("this is no text", where=f"--ids {address}", expected="UTF-8") from error
+    ids = [line for line in lines if line and not line.startswith("#")]
+    if not ids:
+        raise SettingsError("this file names no item", where=f"--ids {address}", expected="an id a line")
+    return ids
+
+
+def parse_labels(assignments: Sequence[str] | None) -> dict[str, str]:
+    """Titles by columns, from ``--label COLUMN=TITLE``.
+
+    Raises:
+        SettingsError: one has another form.
+    """
+    labels: dict[str, str] = {}
+    for assignment in assignments or ():
+        column, equals, title = assignment.partition("=")
+        if not (equals and column and title):
+            raise SettingsError(
+                "not a title", where="--label", expected="COLUMN=TITLE, such as restored=Ours", got=assignment
+            )
+        labels[column] = title
+    return labels
+
+
+def parse_point(text: str) -> tuple[int, int]:
+    """Column and row from ``600,420``.
+
+    Raises:
+        SettingsError: it has another form.
+    """
+    x, _, y = text.partition(",")
+    if not (x.strip().isdecimal() and y.strip().isdecimal()):
+        raise SettingsError("not a point", where="--zoom", expected="X,Y in px, such as 600,420", got=text)
+    return int(x), int(y)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ Two controls stand beside it: a CLIP of random weights, and the correlation of t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -38,6 +38,7 @@ from ldp_core.blur.clip_settings import (
     SignedCard,
     Thresholds,
 )
+from ldp_core.blur.clip_spreading import BLURRED_PX, fill_between, read_ratings, read_shifts
 from ldp_core.errors import WeightsError
 from ldp_core.optics.kernels import KernelSpec, disparity_per_coc, kernel_pair
 from ldp_core.optics.scenes import SceneKind, make_scene
@@ -47,6 +48,8 @@ from ldp_core.types import BlurMap, BlurMapKind, Pair, StageSpec
 from ldp_core.weights import SHIPPED, digest_of
 
 VERSION: Final = "1"
+SPREAD_VERSION: Final = "2"
+"""Of maps that have confidence and are spread; others are those of version 1."""
 ZNCC_VERSION: Final = "1"
 
 # Counts as fully blurred: more than half a cell of 40 px.
@@ -70,7 +73,9 @@ class ClipEstimator:
     @property
     def spec(self) -> StageSpec:
         digest = digest_of(self.settings.weights, sha256=self.settings.sha256)
-        return StageSpec("blur", "clip", VERSION, self.settings.model_dump(mode="json"), digest)
+        return StageSpec(
+            "blur", "clip", version_of(self.settings), self.settings.model_dump(mode="json"), digest
+        )
 
     def load(self) -> ClipModel:
         """The model; loaded once per process.
@@ -102,7 +107,9 @@ class RandomClipEstimator:
     def spec(self) -> StageSpec:
         shape = self.settings.shape
         digest = digest_of(shape) if shape in SHIPPED else ""
-        return StageSpec("blur", "random-clip", VERSION, self.settings.model_dump(mode="json"), digest)
+        return StageSpec(
+            "blur", "random-clip", version_of(self.settings), self.settings.model_dump(mode="json"), digest
+        )
 
     def load(self) -> ClipModel:
         """The model; made once per process."""
@@ -153,20 +160,40 @@ def _cut_all(grid: CellGrid, plane: Tensor) -> Tensor:
     return grid.cut(grid.pad(plane), 0, len(grid)).flatten(1)
 
 
+def version_of(settings: ClipMapSettings) -> str:
+    """Version of the method that makes the map which `settings` ask for."""
+    return SPREAD_VERSION if settings.spreads else VERSION
+
+
 def estimate_map(model: ClipModel, pair: Pair, settings: ClipMapSettings) -> BlurMap:
-    """The map that `settings` ask for from this model."""
+    """The map that `settings` ask for from this model, with confidence where it is spread."""
     height, width = pair.left.shape[:2]
     grid = CellGrid(height, width, settings.cell_px, settings.stride_px)
     left, right = (to_rgb(view) for view in pair.both_views)
     views = PaddedViews.of(left, right, grid=grid, peak=pair.peak, device=model.device)
+    greys = [to_grey(view) for view in pair.both_views] if settings.spreads else []
     if settings.mode is MapMode.SIGNED:
-        coc = measure_shift(model, views, settings) / disparity_per_coc(settings.kernel)
-        return BlurMap(grid.spread(coc).numpy(), BlurMapKind.SIGNED_COC_PX)
-    return BlurMap(grid.spread(rate_blur(model, views, settings)).numpy(), BlurMapKind.SIMILARITY)
+        shares, shifts_px = share_shifts(model, views, settings)
+        if not greys:
+            coc = shares @ shifts_px / disparity_per_coc(settings.kernel)
+            return BlurMap(grid.spread(coc).numpy(), BlurMapKind.SIGNED_COC_PX)
+        disparity, confidence = fill_between(read_shifts(shares, shifts_px), grid, *greys)
+        coc = disparity / disparity_per_coc(settings.kernel)
+        return BlurMap(coc.numpy(), BlurMapKind.SIGNED_COC_PX, confidence.numpy())
+    ratings = rate_blur(model, views, settings)
+    if not greys:
+        return BlurMap(grid.spread(ratings.mean(0)).numpy(), BlurMapKind.SIMILARITY)
+    readings = read_ratings(ratings)
+    if model.card.signed is not None:
+        precision = read_shifts(*share_shifts(model, views, settings)).precision
+        readings = replace(readings, precision=precision)
+    spread_px, confidence = fill_between(readings, grid, *greys)
+    values = (spread_px / BLURRED_PX).clamp(0, 1)
+    return BlurMap(values.numpy(), BlurMapKind.SIMILARITY, confidence.numpy())
 
 
 def rate_blur(model: ClipModel, views: PaddedViews, settings: ClipMapSettings) -> Tensor:
-    """Mean over formats and prompts of how blurred each cell is, (rows, columns) in 0..1."""
+    """How blurred each cell is by each format and prompt, (members, rows, columns) in 0..1."""
     ensemble = choose_ensemble(model, settings)
     sentences = list(dict.fromkeys(s for prompt in ensemble.prompts for s in _sentences(prompt)))
     maps = []
@@ -174,18 +201,20 @@ def rate_blur(model: ClipModel, views: PaddedViews, settings: ClipMapSettings) -
         scored = score_cells(model, views, prompts=sentences, layout=layout)
         logits = dict(zip(sentences, scored.unbind(-1), strict=True))
         maps += [_rate(model, logits, prompt, layout, settings) for prompt in ensemble.prompts]
-    return torch.stack(maps).mean(0)
+    return torch.stack(maps)
 
 
-def measure_shift(model: ClipModel, views: PaddedViews, settings: ClipMapSettings) -> Tensor:
-    """Disparity of the right view in px, (rows, columns): its mean under the softmax over sentences."""
+def share_shifts(model: ClipModel, views: PaddedViews, settings: ClipMapSettings) -> tuple[Tensor, Tensor]:
+    """How sentences about shifts share each cell, (rows, columns, n), and the shift in px of each, (n,).
+
+    The softmax over sentences, mean over formats.
+    """
     card = _require_signed(model)
-    shifts = torch.tensor(card.disparity_px)
     found = [
-        score_cells(model, views, prompts=card.prompts, layout=layout).softmax(-1) @ shifts
+        score_cells(model, views, prompts=card.prompts, layout=layout).softmax(-1)
         for layout in drop_repeats(settings.formats or card.formats, size=model.image_size)
     ]
-    return torch.stack(found).mean(0)
+    return torch.stack(found).mean(0), torch.tensor(card.disparity_px)
 
 
 def choose_ensemble(model: ClipModel, settings: ClipMapSettings) -> EnsembleCard:

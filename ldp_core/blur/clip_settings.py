@@ -144,8 +144,17 @@ class ClipMapSettings(Settings):
     cell_px: Literal[40] = 40
     stride_px: Literal[40, 20, 10] = Field(default=40)
     """Below 40 cells overlap and are averaged."""
+    # As released, a map is that of its cells; signed maps and ensembles, our own, are spread.
+    spread: bool | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Whether a map says how sure it is, and what cells know is spread along the edges of the picture. Unset:
+    in the modes `ensemble` and `signed`."""
     kernel: KernelSpec = KernelSpec()
     """Blur of a signed map and of the simulated scenes."""
+
+    @property
+    def spreads(self) -> bool:
+        """Whether the map has confidence and is spread."""
+        return self.mode is not MapMode.SIMILARITY if self.spread is None else self.spread
 
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:

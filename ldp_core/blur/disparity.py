@@ -1,8 +1,9 @@
 """The training-free estimator: the signed circle of confusion that explains both views best.
 
 Coarse to fine: at the search level every candidate is tried, at finer levels those near what was
-found; after each, the measurements are spread edge-aware into areas without texture. Level k is the
-views halved k times; disparities and circles of confusion are in pixels of the full size throughout.
+found; after each, the measurements are spread edge-aware into areas without texture. Edges in focus are
+taken out of the views first, see `sharp_edges`, and measured by themselves once the rest is known. Level k is
+the views halved k times; disparities and circles of confusion are in pixels of the full size throughout.
 
 The method and its constants are our own choices; what it rests on is said in `matching`. Planes and maps
 are (1, 1, h, w) float32.
@@ -30,6 +31,8 @@ from ldp_core.blur.matching import (
     measure_near,
     smooth,
 )
+from ldp_core.blur.sharp_edges import find_sharp_edges, halve_mask, remove_edges
+from ldp_core.blur.spreading import EdgeWeights, spread
 from ldp_core.cameras import Camera, is_generic, key_settings, open_camera
 from ldp_core.optics.kernels import KernelSpec, disparity_per_coc
 from ldp_core.settings import Settings
@@ -37,7 +40,7 @@ from ldp_core.signals import difference_noise
 from ldp_core.tensors import to_grey
 from ldp_core.types import GENERIC_CAMERA, BlurMap, BlurMapKind, Pair, StageSpec
 
-VERSION = "4"
+VERSION = "5"
 
 # Figures are AI(1) on three simulated pairs, in px, then on three scenes of the Pixel 4, in parts of the
 # largest truth; as shipped .488 and .0250. One constant at a time, `python infra/benchmarks/constants.py`.
@@ -50,9 +53,7 @@ _STEP_PX: Final = 0.25
 # .938, .0264. Above the search level one turn does as well: .469, .0256.
 _COUPLINGS: Final = (0.05, 0.2)
 _COUPLINGS_LATER: Final = (0.05, 0.2, 0.5)
-# Reweightings, and solver steps of each. One round: .706, .0317. 10 steps: .632, .0356; 8 fine ones: .522,
-# .0248.
-_ROUNDS: Final = 3
+# Solver steps of each reweighting. 10 steps: .632, .0356; 8 fine ones: .522, .0248.
 _SOLVER_STEPS: Final = 30
 _FINE_SOLVER_STEPS: Final = 20
 # How far finer levels look around, in steps. One: .511, .0257.
@@ -60,15 +61,17 @@ _NEAR_STEPS: Final = 2
 # Finer levels refine up to this disparity, in their pixels; blur leaves them nothing to compare beyond it.
 # 1: .517, .0251. 4: .481, .0270.
 _REFINED_PX: Final = 2.0
+# What is in focus is sought up to this disparity: a circle of confusion of about 6 px.
+_SHARP_PX: Final = 1.5
+# An edge is measured where its contrast is; a pixel beside it, in the same window, would widen it.
+_EDGE_PX: Final = 2.0
+# Keeps the ratio of two flat areas finite.
+_TINY: Final = 1e-30
+# Precision, in 1/px^2, from which an edge in focus decides where the map starts from.
+_DECIDES: Final = 0.01
+_LEAST_LEVELS: Final = 3
 # Smooths the very first map. 3: .492, .0251. 12: .505, .0255.
 _MEAN_PX: Final = 6.0
-
-# Total variation is quadratic below this step. .003: .576, .0262. .05: .500, .0313.
-_CORNER_PX: Final = 0.01
-# Without them the system is singular where a pixel has neither a measurement nor a neighbour.
-_LEAST_WEIGHT: Final = 1e-5
-_LEAST_EDGE: Final = 0.01
-_TINY: Final = 1e-30
 
 # Rounding to 8 bit alone has a deviation of 1 / sqrt(12) levels.
 _LEAST_NOISE: Final = 0.3 / 255
@@ -114,8 +117,9 @@ class DisparitySettings(Settings):
 class DisparityEstimator:
     """Pair to signed circle of confusion in pixels, with confidence; deterministic."""
 
-    def __init__(self, settings: DisparitySettings | None = None) -> None:
-        self.settings = settings or DisparitySettings()
+    def __init__(self, settings: DisparitySettings | None = None, camera: Camera | None = None) -> None:
+        """A `camera` stands in for that of the settings: one that no file holds."""
+        self.settings, self.camera = settings or DisparitySettings(), camera
 
     @property
     def spec(self) -> StageSpec:
@@ -123,6 +127,8 @@ class DisparityEstimator:
 
     @cached_property
     def _camera(self) -> Camera | None:
+        if self.camera is not None:
+            return self.camera
         return None if is_generic(self.settings.camera) else open_camera(self.settings.camera)
 
     def estimate(self, pair: Pair) -> BlurMap:
@@ -158,11 +164,7 @@ def estimate_disparity(left: Tensor, right: Tensor, *, settings: DisparitySettin
     left, right = equalise_gain(left, right)
     noise = max(difference_noise(left, right), _LEAST_NOISE)
     coarse = choose_search_level(*left.shape[-2:])
-    pyramids = [build_pyramid(view, levels=coarse + 1) for view in (left, right)]
-    levels = [
-        Level(index, a, b, noise=halved_noise(noise, index), settings=settings)
-        for index, (a, b) in enumerate(zip(*pyramids, strict=True))
-    ]
+    levels = build_levels(left, right, count=coarse + 2, noise=noise, settings=settings)
     reach_px = settings.largest_disparity_px * 2.0 ** max(0, coarse - 2)
     found = levels[coarse].search(reach_px, start=levels[coarse + 1].search(reach_px))
     for index in range(coarse - 1, 0, -1):
@@ -170,6 +172,23 @@ def estimate_disparity(left: Tensor, right: Tensor, *, settings: DisparitySettin
     maps = found.disparity_px, found.measured.precision
     disparity, precision = (enlarge(m, levels[0].size) if coarse else m for m in maps)
     return disparity, precision
+
+
+def build_levels(
+    left: Tensor, right: Tensor, *, count: int, noise: float, settings: DisparitySettings
+) -> list[Level]:
+    """Both views and their halvings, whole and without the edges that are in focus."""
+    # Edges are measured on refined levels, which small pictures do not have.
+    refined = count > _LEAST_LEVELS
+    masks = [find_sharp_edges(left, right, noise=noise) if refined else torch.zeros_like(left)]
+    while len(masks) < count:
+        masks.append(halve_mask(masks[-1]))
+    planes = [left, right, *(remove_edges(view, masks[0]) for view in (left, right))]
+    pyramids = [build_pyramid(plane, levels=count - 1) for plane in planes]
+    return [
+        Level(index, a, b, (c, d), mask, noise=halved_noise(noise, index), settings=settings)
+        for index, (c, d, a, b, mask) in enumerate(zip(*pyramids, masks, strict=True))
+    ]
 
 
 def choose_search_level(height: int, width: int) -> int:
@@ -220,12 +239,15 @@ class LevelResult:
 class Level:
     """Both views halved `index` times; disparities in pixels of the full size.
 
-    left, right: (1, 1, h, w) in 0..1; `noise` is the standard deviation of one of them.
+    left, right: (1, 1, h, w) in 0..1, without the edges in focus; `whole`: both with them; `sharp`: 1 on
+    and beside those edges, else 0; `noise` is the standard deviation of a view.
     """
 
     index: int
     left: Tensor
     right: Tensor
+    whole: tuple[Tensor, Tensor]
+    sharp: Tensor
     noise: float
     settings: DisparitySettings
 
@@ -241,7 +263,7 @@ class Level:
     def search(self, reach_px: float, *, start: LevelResult | None = None) -> LevelResult:
         """Try every candidate up to `reach_px` either way, in turns with regularisation."""
         count = math.ceil(reach_px / self.step_px)
-        parts = zip(*self._costs(-count, count), strict=True)
+        parts = zip(*self._costs(-count, count, (self.left, self.right)), strict=True)
         costs, attenuation = (torch.cat(part, 1)[0] for part in parts)
         volume = CostVolume(costs, attenuation, first_px=-count * self.step_px, step_px=self.step_px)
         found = self._first_look(volume) if start is None else start.enlarge(self.size)
@@ -254,22 +276,54 @@ class Level:
         """Try candidates near what the next coarser level found, where blur leaves detail to compare."""
         start = coarser.enlarge(self.size)
         limit = _REFINED_PX * 2.0**self.index
-        lowest, highest = torch.aminmax(start.disparity_px.clamp(-limit, limit))
-        first, last = int(lowest / self.step_px) - _NEAR_STEPS, int(highest / self.step_px) + _NEAR_STEPS
-        near = measure_near(
-            (cost for cost, _ in self._costs(first, last)),
+        near = start.disparity_px.clamp(-limit, limit)
+        measured = start.measured.join(
+            self._measure(start.disparity_px, near, steps=_NEAR_STEPS, views=(self.left, self.right))
+        )
+        start_px = start.disparity_px
+        if float(self.sharp.max()) > 0:
+            measured, start_px = self._put_edges(measured, start_px)
+        return self._regularise(measured, start_px, steps=_FINE_SOLVER_STEPS)
+
+    def _measure(
+        self, near_px: Tensor, span_px: Tensor, *, steps: int, views: tuple[Tensor, Tensor]
+    ) -> Measurement:
+        """The deepest minimum within `steps` of `near_px`; candidates span the values of `span_px`."""
+        lowest, highest = torch.aminmax(span_px)
+        first, last = int(lowest / self.step_px) - steps, int(highest / self.step_px) + steps
+        return measure_near(
+            (cost for cost, _ in self._costs(first, last, views)),
             first_px=first * self.step_px,
             step_px=self.step_px,
-            near=start.disparity_px,
-            reach_px=_NEAR_STEPS * self.step_px,
+            near=near_px,
+            reach_px=steps * self.step_px,
         )
-        return self._regularise(start.measured.join(near), start.disparity_px, steps=_FINE_SOLVER_STEPS)
 
-    def _costs(self, first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _put_edges(self, measured: Measurement, start_px: Tensor) -> tuple[Measurement, Tensor]:
+        """Measurements and start with those of the edges in focus in their places, from the whole views."""
+        zero = torch.zeros_like(start_px)
+        steps = max(2, math.ceil(_SHARP_PX / self.step_px))
+        edges = self._measure(zero, zero, steps=steps, views=self.whole)
+        guide = self._guide()
+        contrast = (guide - smooth(guide, _EDGE_PX)).square()
+        own = (contrast / (smooth(contrast, _EDGE_PX) + _TINY)).clamp(0, 1)
+        precision = edges.precision * self.sharp * own
+        put = self.sharp > 0
+        joined = Measurement(
+            torch.where(put, edges.disparity_px, measured.disparity_px),
+            torch.where(put, precision, measured.precision),
+            torch.where(put, edges.evidence, measured.evidence),
+        )
+        return joined, torch.where(put & (precision > _DECIDES), edges.disparity_px, start_px)
+
+    def _guide(self) -> Tensor:
+        return (self.whole[0] + self.whole[1]) / 2
+
+    def _costs(self, first: int, last: int, views: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Costs and attenuations of candidates `first`..`last`, counted in steps from 0."""
         coc_px = torch.arange(first, last + 1) * (_STEP_PX / disparity_per_coc(self.settings.kernel))
         matcher = Matcher(self.settings.kernel, self.settings.window_px, self.settings.band_px)
-        return matcher.costs(self.left, self.right, coc_px, noise=self.noise)
+        return matcher.costs(*views, coc_px, noise=self.noise)
 
     def _first_look(self, volume: CostVolume) -> LevelResult:
         """Regularised from the best candidates, none doubted yet."""
@@ -281,87 +335,8 @@ class Level:
     def _regularise(
         self, measured: Measurement, start: Tensor, *, steps: int, robust: bool = True
     ) -> LevelResult:
-        """Minimise, over the map v of disparities and from `start` on,
-
-            sum E u / (1 + u),  u = precision (v - measured)^2 / E      E = evidence
-            + smoothness sum edge |v_i - v_j|
-
-        that is robust data and total variation, loosened along edges of the mean view, by reweighted least
-        squares; each round is solved by preconditioned conjugate gradients. A measurement outvotes its
-        surroundings by its evidence at most, so wrong matches without support are overruled, and places
-        without texture take the value of what surrounds them. Not `robust`: every measurement is taken at
-        its word.
-        """
-        edges = EdgeWeights.of((self.left + self.right) / 2, edge=self.settings.guide_edge)
-        smoothness, values = self.settings.smoothness * 2.0**self.index, start
-        for _ in range(_ROUNDS):
-            weight = _weigh(measured, values) if robust else measured.precision
-            reweighted = edges.reweight(values, smoothness=smoothness)
-            values = _solve(weight, measured.disparity_px, reweighted, start=values, steps=steps)
+        """The map from `start` on, edges taken from the mean view; not `robust`: without doubts."""
+        edges = EdgeWeights.of(self._guide(), edge=self.settings.guide_edge)
+        smoothness = self.settings.smoothness * 2.0**self.index
+        values = spread(measured, edges, start=start, smoothness=smoothness, steps=steps, robust=robust)
         return LevelResult(values, measured)
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeWeights:
-    """Weights between neighbouring pixels: `right` (..., h, w-1) and `below` (..., h-1, w)."""
-
-    right: Tensor
-    below: Tensor
-
-    @classmethod
-    def of(cls, guide: Tensor, *, edge: float) -> EdgeWeights:
-        """About 1, falling as the guide (values 0..1) changes by `edge` and more."""
-        right, below = (torch.exp(-guide.diff(dim=axis).abs() / edge) + _LEAST_EDGE for axis in (-1, -2))
-        return cls(right, below)
-
-    def reweight(self, values: Tensor, *, smoothness: float) -> EdgeWeights:
-        """Weights whose squares of differences stand for total variation around `values`."""
-        right, below = (
-            weight * smoothness / (values.diff(dim=axis).square() + _CORNER_PX**2).sqrt()
-            for weight, axis in ((self.right, -1), (self.below, -2))
-        )
-        return EdgeWeights(right, below)
-
-    def laplacian(self, values: Tensor) -> Tensor:
-        """The graph Laplacian applied to a map."""
-        across, down = self.right * values.diff(dim=-1), self.below * values.diff(dim=-2)
-        out = torch.zeros_like(values)
-        out[..., :-1] -= across
-        out[..., 1:] += across
-        out[..., :-1, :] -= down
-        out[..., 1:, :] += down
-        return out
-
-    def degree(self, like: Tensor) -> Tensor:
-        """Sum of each pixel's weights."""
-        out = torch.zeros_like(like)
-        out[..., :-1] += self.right
-        out[..., 1:] += self.right
-        out[..., :-1, :] += self.below
-        out[..., 1:, :] += self.below
-        return out
-
-
-def _weigh(measured: Measurement, values: Tensor) -> Tensor:
-    """Precision, less where the measurement disagrees with `values` by more than its evidence allows."""
-    residual = measured.precision * (values - measured.disparity_px).square() / measured.evidence
-    return measured.precision / (1 + residual).square() + _LEAST_WEIGHT
-
-
-def _solve(weight: Tensor, target: Tensor, edges: EdgeWeights, *, start: Tensor, steps: int) -> Tensor:
-    """Minimise sum weight (v - target)^2 + sum edge (v_i - v_j)^2: Jacobi-preconditioned CG."""
-    values = start
-    scale = weight + edges.degree(weight)
-    residual = weight * (target - values) - edges.laplacian(values)
-    direction = residual / scale
-    energy = (residual * direction).sum()
-    for _ in range(steps):
-        image = weight * direction + edges.laplacian(direction)
-        length = energy / ((direction * image).sum() + _TINY)
-        values = values + length * direction
-        residual = residual - length * image
-        ahead = residual / scale
-        next_energy = (residual * ahead).sum()
-        direction = ahead + next_energy / (energy + _TINY) * direction
-        energy = next_energy
-    return values

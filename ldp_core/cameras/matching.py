@@ -23,21 +23,25 @@ def assign_cameras(catalogue: Catalogue, camera: str) -> Catalogue:
     """The catalogue with every item's camera.
 
     Args:
-        camera: the name or address of a profile, for all items; ``auto`` reads make, model and lens from the
-            left pictures, and items that no shipped profile fits keep the camera that they have.
+        camera: the name or address of a profile, for all items whose source names none; ``auto`` reads make,
+            model and lens from the left pictures, and items that no shipped profile fits stay as they are.
 
     Raises:
         SettingsError: there is no such profile.
         ObjectMissingError: there is no file at that address.
     """
-    if camera == GENERIC_CAMERA:
+    named = {item.camera for item in catalogue.items} - {GENERIC_CAMERA}
+    if camera == GENERIC_CAMERA and not named:
         return catalogue
+    known = {name: open_camera(name) for name in named | ({camera} - {AUTO, GENERIC_CAMERA})}
     if camera != AUTO:
-        chosen = open_camera(camera)
-        return replace(catalogue, items=tuple(_take_by(item, chosen) for item in catalogue.items))
+        chosen = ((item, known.get(item.camera) or known.get(camera)) for item in catalogue.items)
+        return replace(catalogue, items=tuple(_take_by(i, found) if found else i for i, found in chosen))
     profiles = tuple(map(open_camera, list_cameras()))
 
     def assign(item: Item) -> Item:
+        if item.camera in known:
+            return _take_by(item, known[item.camera])
         found = choose_camera(read_camera(item.left.uri, size_bytes=item.left.size_bytes), profiles)
         return item if found is None else _take_by(item, found)
 

@@ -35,6 +35,7 @@ __all__ = [
     "is_generic",
     "key_settings",
     "list_cameras",
+    "mirror_kernel",
     "open_camera",
 ]
 
@@ -175,7 +176,9 @@ class Camera:
         place = (round(x, 4), round(y, 4))
         if place not in self._kernels:
             mirrored = (False, False) if self.profile.frame is None else self.profile.frame.mirrored
-            self._kernels[place] = _mirror(self._open_kernels(*place), *mirrored)
+            self._kernels[place] = mirror_kernel(
+                self._open_kernels(*place), in_x=mirrored[0], in_y=mirrored[1]
+            )
         return self._kernels[place]
 
     def places(self, height: int, width: int) -> Tensor:
@@ -328,7 +331,7 @@ def _no_profile(url: str, got: str) -> SettingsError:
     )
 
 
-def _mirror(psf: UnitPsf, in_x: bool, in_y: bool) -> UnitPsf:
+def mirror_kernel(psf: UnitPsf, *, in_x: bool, in_y: bool) -> UnitPsf:
     """A kernel of a mirrored picture. In x the views change roles, so that the sign of disparity holds."""
     psf = replace(psf, values=psf.values.flip(0), x=-psf.x) if in_x else psf
     return replace(psf, y=-psf.y) if in_y else psf

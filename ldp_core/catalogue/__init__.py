@@ -7,12 +7,16 @@ whatever could not become an item. A catalogue is kept as immutable JSON lines.
 from ldp_core.catalogue.jsonl import catalogue_from_jsonl, catalogue_to_jsonl, items_from_jsonl
 from ldp_core.catalogue.layouts import LAYOUTS
 from ldp_core.catalogue.load import decode_coc_px, encode_coc_px, load_pair
+from ldp_core.catalogue.options import WHOLE_SOURCE, Selection, SourceOptions
 from ldp_core.catalogue.peaks import require_named_peak
 from ldp_core.catalogue.problems import group_problems, require_whole
 from ldp_core.catalogue.read import check_source, read_catalogue
 
 __all__ = [
     "LAYOUTS",
+    "WHOLE_SOURCE",
+    "Selection",
+    "SourceOptions",
     "catalogue_from_jsonl",
     "catalogue_to_jsonl",
     "check_source",

@@ -2,8 +2,8 @@
 
 The same catalogue gives the same bytes: keys sorted, ASCII only, a line feed after every line. The header
 counts the lines, so that a text cut short is noticed. External results stand as ``peers``, as ever; what an
-item says of its version, camera, peak and colours, and a picture of its revision, is left out where it says
-nothing particular.
+item says of its version, camera, peak, colours, name and further columns, and a picture of its revision, is
+left out where it says nothing particular.
 """
 
 from __future__ import annotations
@@ -46,7 +46,15 @@ class _ProblemLine(_Line):
 _LineType = TypeVar("_LineType", bound=_Line)
 _ITEM = TypeAdapter(Item)
 _EXTERNAL_KEY = '"peers":'
-_DEFAULTS = {"version": 1, "camera": GENERIC_CAMERA, "peak": None, "colour": "", "to_srgb": False}
+_DEFAULTS = {
+    "version": 1,
+    "camera": GENERIC_CAMERA,
+    "peak": None,
+    "colour": "",
+    "to_srgb": False,
+    "name": "",
+    "metadata": {},
+}
 """Of fields that came later: texts without them are the same as before."""
 _ROLES = ("left", "right", "target", "blur_truth")
 _PROBLEM = TypeAdapter(Problem)

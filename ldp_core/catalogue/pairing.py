@@ -17,7 +17,7 @@ from typing import Final, Literal
 from ldp_core.images.unread import find_unread_extension
 from ldp_core.item_ids import is_unicode, readable
 from ldp_core.storage import Entry, absolute_url, is_partial, join, list_entries, read_link
-from ldp_core.types import BlurTruthKind, DpAxis, Problem, Region
+from ldp_core.types import GENERIC_CAMERA, BlurTruthKind, DpAxis, Metadatum, Problem, Region
 
 LEFT, RIGHT, TARGET, BLUR_TRUTH = "left", "right", "target", "blur_truth"
 SIDECAR: Final = "sidecar"
@@ -64,6 +64,8 @@ class ItemSpec:
     ``where`` is the file, or the row of a manifest, that a problem of this item points to. ``peak`` is the
     pixel value of full scale where the source names it (65535 to say that the range is full).
     ``truth_expected``: whether an item like this one has a truth where others of the source do.
+    ``own_region``: the source names its region, which then must lie inside its pictures. ``camera`` and
+    ``metadata`` are as in `ldp_core.types.Item`.
     """
 
     name: str
@@ -77,6 +79,9 @@ class ItemSpec:
     auxiliary: Mapping[str, str] = field(default_factory=dict)
     peak: int | None = None
     truth_expected: bool = True
+    own_region: bool = False
+    camera: str = GENERIC_CAMERA
+    metadata: Mapping[str, Metadatum] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,16 @@ from typing import Final
 from toolz import groupby, partition_all
 
 from ldp_core.catalogue.agreement import find_disagreements
+from ldp_core.catalogue.external import add_methods
+from ldp_core.catalogue.fitting import LAYOUT_FITS_BETTER, find_fitting_layout
 from ldp_core.catalogue.layouts import LAYOUTS
-from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
+from ldp_core.catalogue.options import WHOLE_SOURCE, Selection, SourceOptions
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs, list_visible
+from ldp_core.catalogue.pattern import pair_by_pattern
 from ldp_core.catalogue.peaks import Ceilings, apply_named_peak, settle_peaks
 from ldp_core.catalogue.problems import find_losses, make_readable, require_whole
 from ldp_core.credentials import hide
-from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, StorageError
+from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, SettingsError, StorageError
 from ldp_core.images import PictureTraits, probe_picture
 from ldp_core.images.colour import name_colours
 from ldp_core.item_ids import is_segment, slug
@@ -49,26 +53,36 @@ ProbeResult = Probed | tuple[Problem, ...]
 
 
 def read_catalogue(
-    source: str, *, layout: str, dataset: str | None = None, pixels: PixelOptions = AS_STORED
+    source: str,
+    *,
+    layout: str,
+    dataset: str | None = None,
+    pixels: PixelOptions = AS_STORED,
+    options: SourceOptions = WHOLE_SOURCE,
 ) -> Catalogue:
     """The items of a dataset and everything in it that could not become one.
 
     ``source`` is the URL of a folder, or of a file for the layout ``manifest``; ``layout`` is one of
-    `LAYOUTS`. ``dataset`` is the first part of every item id; by default the name of the source.
+    `LAYOUTS`. ``dataset`` is the first part of every item id; by default the name of the source. ``options``:
+    a pattern for names, folders of other methods' results, a choice of items.
     Only headers are read, and the pixels of a few 16-bit pictures, to tell their full scale (`settle_peaks`).
     Items come in id order, problems in the order of the place they name.
 
     Raises:
-        CatalogueError: the layout is unknown, the dataset name is not valid, or no item was found.
+        CatalogueError: the layout is unknown, the dataset name is not valid, no item was found, or a choice
+            names items that are not there.
+        SettingsError: the pattern or the choice cannot be used.
         StorageError: the store refused or could not be reached.
     """
-    read_layout = LAYOUTS[layout]
     source = hide(source)
     name = _name_dataset(source, layout=layout, dataset=dataset)
-    found = read_layout(source)
+    found = _read_specs(source, layout, options)
     named, problems = _name_items(found.items, dataset=name)
     items: list[Item] = []
-    problems += [*found.problems, *find_losses(found)]
+    problems += [*found.problems, *find_losses(found), *_suggest_for_strays(found, source, layout)]
+    if options.selection.is_partial:
+        named = _choose(named, options.selection, dataset=name)
+        problems = [replace(problem, refuses_item=False) for problem in problems]
     _require_pictures(named, found, source=source)
     ceilings: dict[str, Ceilings] = {}
     for result in _probe_all(named, found, pixels=pixels):
@@ -93,22 +107,66 @@ def read_catalogue(
     return replace(settled, problems=_sort(settled.problems))
 
 
-def check_source(source: str, *, layout: str, dataset: str | None = None, allow_single: bool = False) -> None:
+def check_source(
+    source: str,
+    *,
+    layout: str,
+    dataset: str | None = None,
+    allow_single: bool = False,
+    options: SourceOptions = WHOLE_SOURCE,
+) -> None:
     """Refuse, by its listing alone, a source that every run over it would refuse; no picture is opened.
 
     Raises:
-        CatalogueError: as `read_catalogue`.
+        CatalogueError, SettingsError: as `read_catalogue`.
         IncompleteSourceError: whole folders have lost pictures, and ``allow_single`` is not given.
         StorageError: the store refused or could not be reached.
     """
-    read_layout = LAYOUTS[layout]
     name = _name_dataset(source, layout=layout, dataset=dataset)
-    found = read_layout(source)
+    found = _read_specs(source, layout, options)
     named, problems = _name_items(found.items, dataset=name)
     problems += found.problems
     if not named:
         _require_items(Catalogue(name, layout, absolute_url(source), (), _sort(problems)))
+    if options.selection.is_partial:
+        _choose(named, options.selection, dataset=name)
     require_whole([*problems, *find_losses(found)], where=source, allow_single=allow_single)
+
+
+def _read_specs(source: str, layout: str, options: SourceOptions) -> ItemSpecs:
+    """What a layout or a pattern finds, with the results of other methods."""
+    read_layout = LAYOUTS[layout]
+    if options.pair_by and layout != "folders":
+        raise SettingsError(
+            "a layout knows names by itself",
+            where="--pair-by",
+            expected="the layout 'folders', which is the default",
+            got=layout,
+            remedy="leave out --layout or --pair-by",
+        )
+    found = pair_by_pattern(source, options.pair_by) if options.pair_by else read_layout(source)
+    return add_methods(found, options.methods, source=source) if options.methods and found.items else found
+
+
+def _choose(named: Mapping[str, ItemSpec], selection: Selection, *, dataset: str) -> dict[str, ItemSpec]:
+    names = {item_id: spec.name for item_id, spec in named.items()}
+    chosen = selection.choose(
+        names,
+        dataset=dataset,
+        addresses=lambda item_id: (named[item_id].where, *named[item_id].pictures.values()),
+    )
+    return {item_id: named[item_id] for item_id in chosen}
+
+
+def _suggest_for_strays(found: ItemSpecs, source: str, layout: str) -> list[Problem]:
+    """Another layout, where this one has no place for most of the files."""
+    strays = sum(problem.kind == "stray_file" for problem in found.problems)
+    if not found.items or 2 * strays <= len(found.revisions):
+        return []
+    root = absolute_url(source)
+    used = len(found.revisions) - strays
+    better = find_fitting_layout(root, list(found.revisions), used=used, than=layout)
+    return [better] if better else []
 
 
 def _sort(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -170,8 +228,7 @@ def _require_items(catalogue: Catalogue) -> Catalogue:
     if catalogue.items:
         return catalogue
     kinds = Counter(problem.kind for problem in catalogue.problems)
-    refusing = [problem for problem in catalogue.problems if problem.refuses_item]
-    first = next(iter((*refusing, *catalogue.problems)), None)
+    first = _choose_remedy(catalogue)
     listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     raise CatalogueError(
         "no item was found",
@@ -182,8 +239,22 @@ def _require_items(catalogue: Catalogue) -> Catalogue:
     )
 
 
+def _choose_remedy(catalogue: Catalogue) -> Problem | None:
+    """The problem to tell of a source without items: a layout that fits, what refused an item, any other."""
+    fitting = [problem for problem in catalogue.problems if problem.kind == LAYOUT_FITS_BETTER]
+    refusing = [problem for problem in catalogue.problems if problem.refuses_item]
+    if not (fitting or refusing) and catalogue.layout != "manifest" and catalogue.problems:
+        better = find_fitting_layout(
+            catalogue.source, list_visible(catalogue.source), used=0, than=catalogue.layout
+        )
+        fitting = [better] if better else []
+    return next(iter((*fitting, *refusing, *catalogue.problems)), None)
+
+
 def _explain_empty(source: str) -> str:
     """What to do about a source in which nothing was found."""
+    if source.lower().endswith((".csv", ".jsonl", ".parquet")):
+        return "is this a table of pictures? Give --layout manifest"
     if "\\" in source or re.search(r"(^|/)[A-Za-z]:(/|$)", source):
         return "is this a Windows path? Write it with '/', as this machine sees it"
     if source != source.strip():
@@ -243,6 +314,7 @@ def _probe(item_id: str, spec: ItemSpec, found: ItemSpecs, *, pixels: PixelOptio
             got = f" ({error.got})" if error.got else ""
             problems.append(Problem(url, error.kind, message + got, error.remedy))
     problems = problems or _find_disagreements(spec, refs, traits, pixels) or _find_mismatches(spec, refs)
+    problems = problems or _find_empty_region(spec, refs[LEFT])
     if problems:
         return _refusing_once(problems)
     ceilings = tuple(traits[role].ceiling for role in (LEFT, RIGHT, TARGET) if role in traits)
@@ -263,6 +335,15 @@ def _find_disagreements(
         Problem(refs[one.role].uri, one.error.kind, f"item '{spec.name}': {one.message}", one.remedy)
         for one in found
     ]
+
+
+def _find_empty_region(spec: ItemSpec, left: ImageRef) -> list[Problem]:
+    """A region to score, named by the source, that lies outside the picture."""
+    sides = zip(spec.score_region.slices, (left.height, left.width), strict=True)
+    if not spec.own_region or all(len(range(side)[span]) for span, side in sides):
+        return []
+    message = f"the region to score ({spec.score_region.name}) holds no pixel of {_describe(left)}"
+    return [Problem(spec.where, "bad_region", message, "correct score_region of this item")]
 
 
 def _refusing_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -330,4 +411,7 @@ def _make_item(
         peak=None if full or spec.development else peak,
         colour=name_colours(left.profile, channels=refs[LEFT].channels),
         to_srgb=pixels.to_srgb and coloured,
+        camera=spec.camera,
+        metadata=spec.metadata,
+        name="" if item_id.endswith(f"/{spec.name}") else spec.name,
     )

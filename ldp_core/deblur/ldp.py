@@ -10,7 +10,8 @@ from typing import Any, Final
 from pydantic import Field
 from torch import Tensor
 
-from ldp_core.cameras import is_generic, key_settings, open_camera
+from ldp_core.cameras import Camera, is_generic, key_settings, open_camera
+from ldp_core.cameras.kernel_numbers import kernel_planes
 from ldp_core.deblur import wiener
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings, arrange_for, lay_planes
 from ldp_core.settings import Settings
@@ -39,7 +40,8 @@ class LdpSettings(Settings):
     sha256: str = ""
     """Digest of the file at that address; shipped models have theirs pinned."""
     camera: str = Field(default=GENERIC_CAMERA, exclude_if=is_generic)
-    """Camera profile by name or address, whose kernels make the restoration that the network corrects."""
+    """Camera profile by name or address. Its kernels make the restoration that the network corrects; networks
+    that know kernels are told them by place."""
     use_map: bool = True
     """Give the blur map to the network; without it the network sees the views alone."""
     # Trained on crops of 128 px. Whole pictures lose .05 to .13 dB; tiles of 192 px gain .08 dB on Pixel 4
@@ -58,8 +60,11 @@ class LdpDeblurrer:
     def spec(self) -> StageSpec:
         digest = digest_of(self.settings.weights, sha256=self.settings.sha256)
         version = f"{VERSION}, wiener {wiener.VERSION}"
-        camera = None if is_generic(self.settings.camera) else open_camera(self.settings.camera)
-        return StageSpec("deblur", "ldp", version, key_settings(self.settings, camera), digest)
+        return StageSpec("deblur", "ldp", version, key_settings(self.settings, self._camera), digest)
+
+    @cached_property
+    def _camera(self) -> Camera | None:
+        return None if is_generic(self.settings.camera) else open_camera(self.settings.camera)
 
     @cached_property
     def _wiener(self) -> wiener.WienerDeblurrer:
@@ -81,7 +86,10 @@ class LdpDeblurrer:
             wiener.require_fit(
                 pair, blur_map, remedy="estimate the map from this pair, or restore without one"
             )
-            planes = arrange_for(network.settings.bpa, lay_planes(blur_map))
+            kernel = None
+            if network.settings.knows_kernel:
+                kernel = kernel_planes(self._camera, *blur_map.values.shape)[None]
+            planes = arrange_for(network.settings, lay_planes(blur_map), kernel)
             if network.settings.residual == "wiener" and blur_map.kind is BlurMapKind.SIGNED_COC_PX:
                 images["guess"] = self._wiener.restore(pair, blur_map)
         arrays = {name: to_rgb(image) for name, image in images.items()}

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ldp_core.cameras.kernel_numbers import NUMBERS
 from ldp_core.deblur.nafnet import ChannelNorm, NafBody, Pointwise
 from ldp_core.settings import Settings
 from ldp_core.types import BlurMap, BlurMapKind
@@ -26,7 +27,7 @@ COC_SCALE_PX: Final = 20.0
 
 
 class NetworkSettings(Settings):
-    """The shape of the network; `PUBLISHED`, `SMALL` and `LIGHT` are those in use."""
+    """The shape of the network; `PUBLISHED`, `SMALL`, `LIGHT` and `DEEP` are those in use."""
 
     bpa: Literal["released", "spatial", "concat", "none"] = "spatial"
     """How the blur map enters."""
@@ -43,6 +44,8 @@ class NetworkSettings(Settings):
 
     With "wiener" the network also sees the guess; without one, the mean of the views takes its place.
     """
+    knows_kernel: bool = False
+    """Whether numbers of the kernel at each place follow the planes of the map."""
 
     @model_validator(mode="after")
     def _check(self) -> NetworkSettings:
@@ -50,13 +53,31 @@ class NetworkSettings(Settings):
             raise ValueError("`encoder` and `decoder` need the same number of scales")
         if self.bpa == "released" and self.width != RELEASED_CHANNELS:
             raise ValueError(f"bpa='released' works at width {RELEASED_CHANNELS} only")
+        if self.knows_kernel and self.bpa not in ("spatial", "concat"):
+            raise ValueError(f"bpa={self.bpa!r} takes no numbers of the kernel")
         return self
+
+    @property
+    def planes(self) -> int:
+        """Planes that say what the blur is at each place."""
+        return MAP_PLANES + (len(NUMBERS) if self.knows_kernel else 0)
 
 
 PUBLISHED = NetworkSettings(bpa="released", residual="none")
 SMALL = NetworkSettings(encoder=(1, 2, 4), middle=2, decoder=(4, 2, 1), stem=2, guided_scales=1)
 
 LIGHT = NetworkSettings(width=24, encoder=(1, 1, 2), middle=2, decoder=(1, 1, 1), stem=2, guided_scales=1)
+# More blocks where one position stands for 8 or 16 px, as large circles of confusion need. Of the same width
+# as LIGHT, whose weights it can begin with.
+DEEP = NetworkSettings(
+    width=24,
+    encoder=(1, 2, 6),
+    middle=6,
+    decoder=(4, 2, 1),
+    stem=2,
+    guided_scales=1,
+    knows_kernel=True,
+)
 
 
 class LdpNetwork(nn.Module):
@@ -67,9 +88,10 @@ class LdpNetwork(nn.Module):
         self.settings = settings
         width, cells = settings.width, settings.stem**2
         planes = 9 if settings.residual == "wiener" else 6
-        planes += MAP_PLANES if settings.bpa == "concat" else 0
+        planes += settings.planes if settings.bpa == "concat" else 0
         self.stem = nn.Conv2d(planes * cells, width, 3, padding=1, bias=False)
         self.bpa = ReleasedAttention(width) if settings.bpa == "released" else None
+        self.read_blur = BlurReader(settings.planes, width) if settings.knows_kernel else None
         self.body = NafBody(
             width=width, encoder=settings.encoder, middle=settings.middle, decoder=settings.decoder
         )
@@ -92,7 +114,7 @@ class LdpNetwork(nn.Module):
 
         Args:
             left, right: (b, 3, h, w), any size.
-            plane: the blur map as `arrange_for` gives it for this network's `bpa`, or None.
+            plane: the blur map as `arrange_for` gives it for this network, or None.
             guess: (b, 3, h, w) restored by wiener, or None; only read where `residual` says so.
         """
         size = left.shape[-2:]
@@ -109,8 +131,11 @@ class LdpNetwork(nn.Module):
     def _restore(self, views: Tensor, plane: Tensor | None) -> Tensor:
         stem = self.settings.stem
         if self.settings.bpa == "concat":
-            views = torch.cat([views, _plane_or_zeros(plane, views)], dim=1)
+            plane_or_zeros = views.new_zeros(len(views), self.settings.planes, *views.shape[-2:])
+            views = torch.cat([views, plane_or_zeros if plane is None else plane], dim=1)
         x = self.stem(F.pixel_unshuffle(views, stem))
+        if self.read_blur is not None and plane is not None:
+            x = self.read_blur(x, plane)
         if self.bpa is not None:
             x = self.bpa(x, plane)
         x = self.body(x, plane) + self.bypass(x)
@@ -128,13 +153,9 @@ def _spatial_guides(settings: NetworkSettings) -> dict[str, nn.Module]:
     """Blocks at the deepest encoder scales and the middle, never at the finest."""
     deepest = len(settings.encoder)
     levels = range(max(1, deepest - settings.guided_scales), deepest + 1)
-    return {str(level): SpatialAttention(settings.width * 2**level) for level in levels}
-
-
-def _plane_or_zeros(plane: Tensor | None, views: Tensor) -> Tensor:
-    if plane is not None:
-        return plane
-    return views.new_zeros(len(views), MAP_PLANES, *views.shape[-2:])
+    return {
+        str(level): SpatialAttention(settings.width * 2**level, planes=settings.planes) for level in levels
+    }
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -165,6 +186,27 @@ class ReleasedAttention(nn.Module):
             scores = scores + F.adaptive_avg_pool2d(similarity, (scores.shape[-2], scores.shape[-1]))[:, 0]
         mixed: Tensor = self.project((scores.softmax(-1) @ value).view(x.shape))
         return mixed
+
+
+class BlurReader(nn.Module):
+    """What is known of the blur at each place scales and shifts the finest features there. Our own choice.
+
+    Scale and shift start at 0: an untrained reader is the identity.
+    """
+
+    def __init__(self, planes: int, channels: int, *, hidden: int = 32) -> None:
+        super().__init__()
+        self.read = Pointwise(planes, hidden)
+        self.modulate = Pointwise(hidden, 2 * channels)
+        for parameter in self.modulate.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor, plane: Tensor) -> Tensor:
+        """(b, c, h, w) and planes (b, planes, H, W) of any size."""
+        resized = F.adaptive_avg_pool2d(plane, (x.shape[2], x.shape[3]))
+        scale, shift = self.modulate(F.gelu(self.read(resized))).chunk(2, dim=1)
+        modulated: Tensor = x * (1 + scale) + shift
+        return modulated
 
 
 class SpatialAttention(nn.Module):
@@ -238,11 +280,20 @@ def hide_sign(planes: Tensor) -> Tensor:
     return torch.cat([nothing, planes[:, 1:2], nothing], dim=1)
 
 
-def arrange_for(bpa: str, planes: Tensor) -> Tensor | None:
-    """What a network with this `bpa` takes of the planes: all, the unsigned one, or nothing."""
-    match bpa:
+def arrange_for(settings: NetworkSettings, planes: Tensor, kernel: Tensor | None = None) -> Tensor | None:
+    """What a network takes of the planes: all, the unsigned one, or nothing; then numbers of the kernel.
+
+    Args:
+        planes: (b, 3, h, w) of the map.
+        kernel: (b, 11, h, w) as `kernel_planes` gives them; without any, nothing is known of it.
+    """
+    match settings.bpa:
         case "none":
             return None
         case "released":
             return planes[:, 1:2]
-    return planes
+    if not settings.knows_kernel:
+        return planes
+    if kernel is None:
+        kernel = planes.new_zeros(len(planes), len(NUMBERS), *planes.shape[-2:])
+    return torch.cat([planes, kernel], dim=1)

@@ -6,13 +6,15 @@ For one circle of confusion the sharp picture X that explains both views best is
 
 the Wiener filter of a two-channel measurement. The two half-aperture kernels have different zeros,
 so together they keep more of the picture than their sum, the ordinary photograph. A scene is
-restored level by level of its blur map and mixed. All of it is our own choice; nothing is trained.
+restored level by level of its blur map and mixed; where surfaces hide each other, each by itself, see
+`occlusion`. All of it is our own choice; nothing is trained.
 It works on gamma-encoded values: on real pairs that measures no worse than linear light, and ripples
 in the shadows stay small.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -26,17 +28,18 @@ from torch import Tensor
 from ldp_core.cameras import Camera, is_generic, key_settings, open_camera
 from ldp_core.cameras.tiles import apply_by_place, largest_kernel_size
 from ldp_core.deblur.inversion import Layer, Penalty, apply_adjoint, invert_layers, refine_edges
+from ldp_core.deblur.occlusion import DepthRange, Restored, find_ranges, isolate
 from ldp_core.errors import BlurMapError
 from ldp_core.optics.kernels import Kernel, KernelSpec, kernel_bank, kernel_size
 from ldp_core.settings import Settings
 from ldp_core.signals import Canvas, laplacian_noise
 from ldp_core.tensors import to_pixels, to_tensor
 from ldp_core.tiling import apply_tiled
-from ldp_core.types import GENERIC_CAMERA, BlurMap, FloatMap, Pair, Pixels, StageSpec
+from ldp_core.types import GENERIC_CAMERA, BlurMap, Pair, Pixels, StageSpec
 
 __all__ = ["WienerDeblurrer", "WienerSettings", "require_fit"]
 
-VERSION: Final = "3"
+VERSION: Final = "4"
 # Beyond the kernel's reach: a Wiener filter rings farther than the kernel that it inverts.
 _MARGIN_PX: Final = 16
 _NODES: Final = torch.tensor([-(3**0.5), 0.0, 3**0.5])
@@ -105,6 +108,8 @@ class WienerDeblurrer:
     """Two-view Wiener deconvolution, layered over the signed circle of confusion."""
 
     settings: WienerSettings = field(default_factory=WienerSettings)
+    camera: Camera | None = None
+    """In place of the settings' camera: one that no file holds."""
 
     @property
     def spec(self) -> StageSpec:
@@ -112,6 +117,8 @@ class WienerDeblurrer:
 
     @cached_property
     def _camera(self) -> Camera | None:
+        if self.camera is not None:
+            return self.camera
         return None if is_generic(self.settings.camera) else open_camera(self.settings.camera)
 
     def restore(self, pair: Pair, blur_map: BlurMap | None) -> Pixels:
@@ -122,14 +129,17 @@ class WienerDeblurrer:
             SettingsError: the picture does not fit into the frame of its camera.
         """
         s, camera = self.settings, self._camera
-        coc = torch.from_numpy(np.ascontiguousarray(_require_coc(pair, blur_map)))
+        found = _require_coc(pair, blur_map)
+        coc = torch.from_numpy(np.ascontiguousarray(found.signed_coc_px()))
         coc = coc.clamp(-s.largest_coc_px, s.largest_coc_px)
+        sure = None if found.confidence is None else torch.from_numpy(np.ascontiguousarray(found.confidence))
         with torch.inference_mode():
             left, right = (to_tensor(view, peak=pair.peak) for view in pair.both_views)
             noise = laplacian_noise(left, right)
+            ranges = find_ranges(coc, sure)
 
             def restore_tile(kernel: Kernel, left: Tensor, right: Tensor, coc: Tensor) -> Tensor:
-                return restore_views(left, right, coc, settings=s, noise=noise, kernel=kernel)
+                return restore_views(left, right, coc, settings=s, noise=noise, ranges=ranges, kernel=kernel)
 
             if camera is None or camera.uniform_kernel is not None:
                 kernel = s.kernel if camera is None else camera.uniform_kernel or s.kernel
@@ -154,6 +164,7 @@ def restore_views(
     *,
     settings: WienerSettings,
     noise: float,
+    ranges: Sequence[DepthRange],
     kernel: Kernel | None = None,
 ) -> Tensor:
     """Restore one tile.
@@ -162,22 +173,45 @@ def restore_views(
         left, right: (c, h, w) gamma-encoded in 0..1.
         coc_px: (h, w) signed diameters in pixels.
         noise: standard deviation of one view's noise, full scale 1.
+        ranges: of depth in the whole picture, from the front to the back.
         kernel: of both views; that of the settings, if not given.
 
     Returns:
         (c, h, w), not clipped.
     """
+    kernel = settings.kernel if kernel is None else kernel
+    views = torch.stack([left, right])
+    restored, alone = torch.zeros_like(left), views
+    if len(ranges) == 1:
+        restored = invert_blur(views, coc_px, settings=settings, noise=noise, kernel=kernel)
+    else:
+        alone = torch.zeros_like(views)
+        done: list[Restored] = []
+        for depth in ranges:
+            inside = depth.holds(coc_px)
+            if bool(inside.any()):
+                seen = isolate(views, coc_px, depth, done, kernel=kernel)
+                layer_px = depth.clamp(coc_px)
+                picture = invert_blur(seen, layer_px, settings=settings, noise=noise, kernel=kernel)
+                done.append(Restored(depth, picture.clamp(0, 1)))
+                restored, alone = torch.where(inside, picture, restored), torch.where(inside, seen, alone)
+    return limit_halos(restored, alone, coc_px, slack=settings.halo_slack)
+
+
+def invert_blur(
+    views: Tensor, coc_px: Tensor, *, settings: WienerSettings, noise: float, kernel: Kernel
+) -> Tensor:
+    """The picture (c, h, w) that both views (2, c, h, w) of a surface without gaps show."""
     s = settings
-    kernel = s.kernel if kernel is None else kernel
     largest = float(coc_px.abs().max()) * (1 + s.level_growth) + s.level_step_px
     reach = kernel_size(kernel, float(_candidates(largest, settings=s).max()))
-    canvas = Canvas.around(left, margin=reach // 2 + _MARGIN_PX)
-    spectra = canvas.transform(to_opponent(torch.stack([left, right])))
+    canvas = Canvas.around(views, margin=reach // 2 + _MARGIN_PX)
+    spectra = canvas.transform(to_opponent(views))
     layers = _build_layers(canvas, spectra, coc_px, settings=s, kernel=kernel)
     frequency = canvas.frequencies()
     model = s.model_penalty * frequency**1.5
     penalty = Penalty((noise / s.noise_signal * frequency) ** 2, model)
-    strictness = torch.full((len(left), 1, 1), s.colour_strictness)
+    strictness = torch.full((views.shape[1], 1, 1), s.colour_strictness)
     strictness[0] = 1
     restored = invert_layers(canvas, layers, penalty, strictness=strictness)
     restored[:1] = refine_edges(
@@ -189,7 +223,7 @@ def restore_views(
         stiffness=s.edge_stiffness,
         rounds=s.edge_rounds,
     )
-    return limit_halos(from_opponent(restored), torch.stack([left, right]), coc_px, slack=s.halo_slack)
+    return from_opponent(restored)
 
 
 def _build_layers(
@@ -314,7 +348,7 @@ def require_fit(pair: Pair, blur_map: BlurMap, *, remedy: str) -> None:
         )
 
 
-def _require_coc(pair: Pair, blur_map: BlurMap | None) -> FloatMap:
+def _require_coc(pair: Pair, blur_map: BlurMap | None) -> BlurMap:
     if blur_map is None:
         raise BlurMapError(
             "wiener cannot restore without a blur map",
@@ -323,6 +357,6 @@ def _require_coc(pair: Pair, blur_map: BlurMap | None) -> FloatMap:
             got="none",
             remedy="run an estimator that yields a signed circle of confusion, such as 'disparity'",
         )
-    coc = blur_map.signed_coc_px()
+    blur_map.signed_coc_px()
     require_fit(pair, blur_map, remedy="estimate the map from this pair")
-    return coc
+    return blur_map

@@ -27,8 +27,11 @@ NAMED_ROWS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyTyp
         "disparity": ("disparity", {}),
         "depth-distilled, one view": ("depth-distilled", {}),
         "LDP-tiny, as released": ("clip", {}),
+        "LDP-tiny, ensemble, cells alone": ("clip", {"mode": "ensemble", "spread": False}),
         "LDP-tiny, ensemble": ("clip", {"mode": "ensemble"}),
+        "LDP-tiny, signed, cells alone": ("clip", {"mode": "signed", "spread": False}),
         "LDP-tiny, signed": ("clip", {"mode": "signed"}),
+        "LDP-tiny, signed, overlapping cells": ("clip", {"mode": "signed", "stride_px": 20}),
     }
 )
 """Rows whose titles say more than the estimator's name, controls first: the estimator and its settings."""

@@ -32,6 +32,7 @@ _Values = Mapping[str, float]
 
 _TABLE_KEYS = ["item", "metric", "subject", "protocol"]
 _PROTOCOL_FIELDS = [field.name for field in fields(ScoringProtocol)]
+_NAME = "name"
 _COLUMNS = [*_TABLE_KEYS, "value", *_PROTOCOL_FIELDS]
 
 
@@ -156,16 +157,19 @@ def compare_means(paired: PairedScores) -> tuple[PairedMeans, ...]:
     return tuple(_compare(key, pairs) for key, pairs in rows)
 
 
-def scores_table(scores: Iterable[Score]) -> bytes:
+def scores_table(scores: Iterable[Score], names: Mapping[str, str] | None = None) -> bytes:
     """Scores as a Parquet file: a row each, in order of item, metric, subject and protocol.
 
-    Columns ``item, metric, subject, protocol, value``, then the fields the protocol's name is made of.
+    Columns ``item, metric, subject, protocol, value``, then the fields the protocol's name is made of, then
+    ``name``, what the source calls the item, where ``names`` by item id are given.
     """
     # Here, for training imports the metrics and needs no tables.
     import pandas as pd
 
     types = dict.fromkeys(_COLUMNS, "str") | {"value": "float64", "bit_depth": "int64"}
     table = pd.DataFrame([_row(score) for score in scores], columns=_COLUMNS).astype(types)
+    if names is not None:
+        table[_NAME] = table["item"].map(lambda item: names.get(item, item)).astype("str")
     return table.sort_values(_TABLE_KEYS).to_parquet(engine="pyarrow", compression="zstd", index=False)
 
 
@@ -181,7 +185,7 @@ def read_scores_table(content: bytes) -> list[Score]:
         table = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
     except (OSError, ValueError) as error:
         raise MetricError("not a Parquet table of scores", got=str(error)) from error
-    if list(table.columns) != _COLUMNS:
+    if [column for column in table.columns if column != _NAME] != _COLUMNS:
         raise MetricError(
             "not a table of scores", expected=", ".join(_COLUMNS), got=", ".join(map(str, table.columns))
         )

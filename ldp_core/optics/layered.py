@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from ldp_core.errors import PairMismatchError
-from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec, kernel_bank, kernel_size
+from ldp_core.optics.kernels import DEFAULT_KERNEL, Kernel, KernelSpec, UnitPsf, kernel_bank, kernel_size
 from ldp_core.optics.render import cut_slices, render_views, spread_nodes_along, widen, within
 from ldp_core.optics.sensor import Transfer, decode_light, encode_light
 from ldp_core.signals import fast_size, irfft2, rfft2
 
 __all__ = ["KernelField", "Surface", "flatten_surfaces", "render_surfaces"]
 
-KernelField = Callable[[float, float], KernelSpec]
+KernelField = Callable[[float, float], Kernel]
 """Kernel at a place of the picture: x and y in half widths from its centre, y down."""
 
 NODES = (3, 4)
@@ -63,7 +63,7 @@ def flatten_surfaces(
 
 def render_surfaces(
     surfaces: Sequence[Surface],
-    kernel: KernelSpec | KernelField = DEFAULT_KERNEL,
+    kernel: Kernel | KernelField = DEFAULT_KERNEL,
     *,
     slices: int = 12,
     transfer: Transfer = Transfer.GAMMA_22,
@@ -82,7 +82,7 @@ def render_surfaces(
         SettingsError: fewer than 3 slices, or a circle of confusion that is not finite.
     """
     _require_match(surfaces)
-    if isinstance(kernel, KernelSpec):
+    if isinstance(kernel, KernelSpec | UnitPsf):
         light = _composite(surfaces, kernel, slices=slices, transfer=transfer)
     else:
         light = _composite_field(surfaces, kernel, slices=slices, transfer=transfer, nodes=nodes)
@@ -90,7 +90,7 @@ def render_surfaces(
     return left, right
 
 
-def _composite(surfaces: Sequence[Surface], kernel: KernelSpec, *, slices: int, transfer: Transfer) -> Tensor:
+def _composite(surfaces: Sequence[Surface], kernel: Kernel, *, slices: int, transfer: Transfer) -> Tensor:
     """Both views (2, 3, h, w) in linear light."""
     rear = decode_light(surfaces[0].colour, transfer)[None], surfaces[0].coc_px[None]
     seen = torch.cat(render_views(*rear, kernel, slices=slices, transfer=Transfer.LINEAR))
@@ -123,7 +123,7 @@ def _composite_field(
     return light
 
 
-def _blur(surface: Surface, kernel: KernelSpec, *, slices: int, transfer: Transfer) -> Tensor:
+def _blur(surface: Surface, kernel: Kernel, *, slices: int, transfer: Transfer) -> Tensor:
     """Premultiplied light and coverage (2, 4, h, w) of a surface in both views.
 
     The surface is cut into slices of one circle of confusion each; their sum is divided by the blurred

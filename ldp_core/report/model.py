@@ -194,6 +194,7 @@ class ReportItem:
     :func:`ldp_core.report.render_pictures` made, by file name, all in one folder. ``digests`` are those of
     its maps, by picture name; those that are missing are read from the files among its pictures.
     ``route`` names how it was processed: ``pair``, ``single`` (its second view is missing), or another.
+    ``name`` is what readers see instead of the id, where its source calls it otherwise.
     """
 
     id: str
@@ -202,6 +203,7 @@ class ReportItem:
     pictures: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, MapDigest] = field(default_factory=dict)
     route: str = PAIR
+    name: str = ""
 
 
 def name_route(route: str, count: int = 1) -> str:

@@ -279,6 +279,7 @@ def _describe_item(row: TableRow, *, group: int, pictures: Sequence[PictureSpec]
         "values": [c.value and float(f"{c.value:.{SIGNIFICANT_DIGITS}g}") for c in row.cells],
         "marks": "".join(cell.mark[0] for cell in row.cells),
         "worse": row.worse,
+        **({"name": item.name} if item.name else {}),
     } | _list_pictures(item.pictures, pictures)
 
 

@@ -18,22 +18,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 from pydantic import Field
 from torch import Tensor
 
 from ldp_core.blur.disparity import DisparityEstimator
+from ldp_core.cameras import Camera, CameraProfile
+from ldp_core.cameras.kernel_numbers import kernel_planes, number_grid, spread_numbers
 from ldp_core.deblur.wiener import WienerDeblurrer
 from ldp_core.errors import SettingsError
 from ldp_core.settings import Settings
 from ldp_core.storage import write_bytes
 from ldp_core.training.layered_scenes import (
-    FieldDraw,
     LayeredSettings,
     draw_layered_scene,
     render_layered_scene,
 )
+from ldp_core.training.lenses import ToldSettings, draw_told
 from ldp_core.training.scenes import SceneSettings, draw_scene, render_scene
 from ldp_core.training.sources import Image, Sources
 from ldp_core.types import BlurMap, Pair, Pixels
@@ -46,6 +49,18 @@ _COC_STEP_PX = 0.25
 # A slanted group of a layered scene exceeds the largest circle of confusion by so much.
 _SLANT = 1.4
 _EXPOSURES = "exposures.f4"
+_LENSES = "lenses"
+# Places along each side of a frame at which its kernels are described: half of a camera's frame at most.
+_NODES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """The camera of a frame, what was told of it when it was restored, and that in `numbers` (11, n, n)."""
+
+    camera: Camera
+    told: Camera | None
+    numbers: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,15 @@ class Frame:
     views: NDArray[np.uint8]
     maps: NDArray[np.float32]
     exposure: float = 1.0
+    lens: Lens | None = None
+
+    @property
+    def kernel_planes(self) -> Tensor:
+        """Numbers of the kernel (11, h, w) at every pixel, as they were told; zeros where nothing was."""
+        height, width = self.maps.shape[1:]
+        if self.lens is None:
+            return kernel_planes(None, height, width)
+        return spread_numbers(self.lens.numbers, height, width)
 
     @property
     def matched_views(self) -> NDArray[np.uint8]:
@@ -97,6 +121,8 @@ class FrameSettings(Settings):
     scene: SceneSettings = SceneSettings()
     layered: LayeredSettings | None = None
     camera: CameraSettings = CameraSettings()
+    told: ToldSettings = ToldSettings()
+    """What estimator and wiener, and a network, are told of the cameras of layered scenes."""
     views_only: bool = False
     """Frames hold neither the estimated map nor a restoration."""
 
@@ -120,25 +146,23 @@ def render_frame(
     sources: Sources,
     settings: FrameSettings,
     device: str = "cpu",
-    draw_field: FieldDraw | None = None,
 ) -> Frame:
-    """Frame number `index` of the endless sequence that `seed` stands for.
-
-    Args:
-        draw_field: draws the kernels over a camera's frame, for the share of layered scenes that has them.
-    """
+    """Frame number `index` of the endless sequence that `seed` stands for."""
     rng = np.random.default_rng([seed, index])
-    *photographed, coc_px = _photograph(rng, sources, settings, device=device, draw_field=draw_field)
+    *photographed, coc_px, camera = _photograph(rng, sources, settings, device=device)
     images = [view.permute(1, 2, 0).cpu().numpy() for view in photographed]
     images = recolour(rng, images, grey_share=settings.camera.grey_share)
     exposure = _draw_exposure(rng, settings.camera)
     left, right = take_views(rng, images[0] * exposure, images[1] * exposure, settings=settings.camera)
     views, maps = [left, right, to_bytes(images[2])], [coc_px.cpu().numpy()]
+    lens = None
     if not settings.views_only:
-        blur_map, wiener = restore_untrained(Pair(f"training/{index}", left, right))
+        lens = None if camera is None else _tell(rng, camera, settings)
+        told = None if lens is None else lens.told
+        blur_map, wiener = restore_untrained(Pair(f"training/{index}", left, right), told)
         views.append(np.asarray(wiener, dtype=np.uint8))
         maps.append(blur_map.signed_coc_px())
-    return Frame(views=np.stack(views), maps=np.stack(maps), exposure=float(exposure))
+    return Frame(views=np.stack(views), maps=np.stack(maps), exposure=float(exposure), lens=lens)
 
 
 def _photograph(
@@ -147,16 +171,21 @@ def _photograph(
     settings: FrameSettings,
     *,
     device: str,
-    draw_field: FieldDraw | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Left, right and sharp (3, h, w) in 0..1, free of noise, and circles of confusion (h, w)."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Camera | None]:
+    """Left, right and sharp (3, h, w) in 0..1, free of noise, circles of confusion (h, w), a layered
+    scene's camera."""
     if settings.layered is None:
         scene = draw_scene(rng, sources, settings.scene)
         left, right = render_scene(scene, slices=settings.scene.slices, device=device)
-        return left, right, scene.sharp, scene.coc_px
-    layered = draw_layered_scene(rng, sources, settings.layered, draw_field=draw_field)
+        return left, right, scene.sharp, scene.coc_px, None
+    layered = draw_layered_scene(rng, sources, settings.layered)
     rendered = render_layered_scene(layered, slices=settings.layered.slices, device=device)
-    return rendered.left, rendered.right, rendered.sharp, rendered.coc_px
+    return rendered.left, rendered.right, rendered.sharp, rendered.coc_px, layered.camera
+
+
+def _tell(rng: np.random.Generator, camera: Camera, settings: FrameSettings) -> Lens:
+    told = draw_told(rng, camera, settings.told)
+    return Lens(camera, told, number_grid(told, *settings.size, nodes=_NODES))
 
 
 def _draw_exposure(rng: np.random.Generator, settings: CameraSettings) -> np.float32:
@@ -166,10 +195,13 @@ def _draw_exposure(rng: np.random.Generator, settings: CameraSettings) -> np.flo
     return np.float32((1 - rng.uniform(0, settings.largest_underexposure)) ** (1 / 2.2))
 
 
-def restore_untrained(pair: Pair) -> tuple[BlurMap, Pixels]:
-    """What the network starts from when it restores: the estimated map, and wiener's picture."""
-    blur_map = DisparityEstimator().estimate(pair)
-    return blur_map, WienerDeblurrer().restore(pair, blur_map)
+def restore_untrained(pair: Pair, camera: Camera | None = None) -> tuple[BlurMap, Pixels]:
+    """What the network starts from when it restores: the estimated map, and wiener's picture.
+
+    Both use the kernels of the `camera`; without one, those of the generic profile.
+    """
+    blur_map = DisparityEstimator(camera=camera).estimate(pair)
+    return blur_map, WienerDeblurrer(camera=camera).restore(pair, blur_map)
 
 
 def recolour(rng: np.random.Generator, images: Sequence[Image], *, grey_share: float) -> list[Image]:
@@ -196,6 +228,7 @@ class FrameCache:
         self._views = np.memmap(folder / "views.u8", dtype=np.uint8, mode=mode, shape=shapes[0])
         self._maps = np.memmap(folder / "maps.i8", dtype=np.int8, mode=mode, shape=shapes[1])
         self._exposures = _open_exposures(folder, count, mode=mode)
+        self._lenses: dict[int, Lens] = {}
 
     @classmethod
     def create(
@@ -226,7 +259,13 @@ class FrameCache:
     def __getitem__(self, index: int) -> Frame:
         maps = self._maps[index].astype(np.float32) * np.float32(self.settings.coc_step_px)
         exposure = 1.0 if self._exposures is None else float(self._exposures[index])
-        return Frame(self._views[index], maps, exposure)
+        return Frame(self._views[index], maps, exposure, self._lens(index))
+
+    def _lens(self, index: int) -> Lens | None:
+        path = self.folder / _LENSES / f"{index:06d}.json"
+        if index not in self._lenses and path.exists():
+            self._lenses[index] = _read_lens(path)
+        return self._lenses.get(index)
 
     def require_restored(self) -> None:
         """Raises SettingsError: frames of this cache have neither an estimated map nor a restoration."""
@@ -238,24 +277,19 @@ class FrameCache:
                 remedy="render others without --views-only",
             )
 
-    def fill(
-        self, sources: Sources, *, device: str = "cpu", draw_field: FieldDraw | None = None
-    ) -> Iterator[int]:
+    def fill(self, sources: Sources, *, device: str = "cpu") -> Iterator[int]:
         """Render what is missing, and yield each index when its frame is complete."""
         header = self._read_header()
         for index in range(len(self), header["capacity"]):
             frame = render_frame(
-                index,
-                seed=self.seed,
-                sources=sources,
-                settings=self.settings,
-                device=device,
-                draw_field=draw_field,
+                index, seed=self.seed, sources=sources, settings=self.settings, device=device
             )
             self._views[index] = frame.views
             self._maps[index] = np.clip(np.rint(frame.maps / self.settings.coc_step_px), -127, 127)
             if self._exposures is not None:
                 self._exposures[index] = frame.exposure
+            if frame.lens is not None:
+                _write_lens(self.folder / _LENSES / f"{index:06d}.json", frame.lens)
             _write_json(self.folder / "cache.json", {**header, "complete": index + 1})
             yield index
 
@@ -359,6 +393,19 @@ def _open_exposures(
     """Exposures (count,) of the views; None where all are those of the truth."""
     path = folder / _EXPOSURES
     return np.memmap(path, dtype=np.float32, mode=mode, shape=(count,)) if path.exists() else None
+
+
+def _write_lens(path: Path, lens: Lens) -> None:
+    path.parent.mkdir(exist_ok=True)
+    cameras = {"camera": lens.camera, "told": lens.told}
+    profiles = {name: held and held.profile.model_dump(mode="json") for name, held in cameras.items()}
+    _write_json(path, profiles | {"numbers": lens.numbers.tolist()})
+
+
+def _read_lens(path: Path) -> Lens:
+    held = json.loads(path.read_text())
+    told = held["told"] and Camera(CameraProfile.parse(held["told"]))
+    return Lens(Camera(CameraProfile.parse(held["camera"])), told, torch.tensor(held["numbers"]))
 
 
 def _reserve(path: Path, size: int) -> None:

@@ -8,7 +8,6 @@ choices.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +16,14 @@ from pydantic import Field
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
 
-from ldp_core.optics.kernels import KernelSpec
+from ldp_core.cameras import Camera
+from ldp_core.optics.kernels import Kernel
 from ldp_core.optics.layered import KernelField, Surface, flatten_surfaces, render_surfaces
 from ldp_core.optics.rng import Rng
 from ldp_core.optics.sensor import Transfer
 from ldp_core.optics.thin_structures import draw_structure
 from ldp_core.settings import Settings
+from ldp_core.training.lenses import draw_camera, uniform_camera
 from ldp_core.training.scenes import LensSettings, choose, draw_kernel, frame_picture, resize
 from ldp_core.training.sources import (
     Image,
@@ -34,11 +35,6 @@ from ldp_core.training.sources import (
     read_photo,
 )
 
-FieldDraw = Callable[[np.random.Generator], KernelField]
-"""Draws the kernels over a whole frame of some camera; places are in half widths of that frame."""
-FRAME_SHARE = 0.5
-"""Width of a training scene in widths of the camera's frame: 384 to 432 of DPDD's 840 px at half size."""
-
 
 class LayeredSettings(Settings):
     """What scenes look like. Shares are probabilities."""
@@ -47,7 +43,7 @@ class LayeredSettings(Settings):
     width: int = Field(default=384, ge=64)
     lens: LensSettings = LensSettings()
     field_share: float = Field(default=0.0, ge=0, le=1)
-    """How often the kernels are those of a camera's frame, where a draw of them is given."""
+    """How often the kernels are those of a camera's frame, from place to place; else one of `lens`."""
     largest_coc_px: float = Field(default=40.0, gt=0, le=128)
     large_share: float = Field(default=0.35, ge=0, le=1)
     """How often the largest circle of confusion is beyond half of the largest there is."""
@@ -66,12 +62,22 @@ class LayeredSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class LayeredScene:
-    """Surfaces from the back to the front, with a margin around the frame; the lens; how light is encoded."""
+    """Surfaces from the back to the front, a margin around them; the camera; how light is encoded."""
 
     surfaces: tuple[Surface, ...]
-    kernel: KernelSpec | KernelField
+    camera: Camera
     transfer: Transfer
     margin_px: int
+
+    @property
+    def kernel(self) -> Kernel | KernelField:
+        """The kernel, or the kernels by place in half widths of the scene with its margin."""
+        if (kernel := self.camera.uniform_kernel) is not None:
+            return kernel
+        if (frame := self.camera.profile.frame) is None:
+            raise ValueError("kernels by place need a frame")
+        share = self.surfaces[0].coverage.shape[1] / frame.width
+        return lambda x, y: self.camera.kernel_at(frame.centre_x + share * x, frame.centre_y + share * y)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +90,7 @@ class RenderedScene:
     coc_px: Tensor
 
 
-def draw_layered_scene(
-    rng: np.random.Generator,
-    sources: Sources,
-    settings: LayeredSettings,
-    *,
-    draw_field: FieldDraw | None = None,
-) -> LayeredScene:
+def draw_layered_scene(rng: np.random.Generator, sources: Sources, settings: LayeredSettings) -> LayeredScene:
     """One scene; the same generator state gives the same scene."""
     shape = (settings.height + 2 * settings.margin_px, settings.width + 2 * settings.margin_px)
     sharp, nearness = _draw_background(rng, sources, settings, shape)
@@ -98,11 +98,11 @@ def draw_layered_scene(
     depths = _draw_depths(rng, groups, settings)
     surfaces = [Surface(_planes(sharp), torch.ones(shape), _plane(depths.spread(nearness)))]
     surfaces += [_draw_group(rng, sources, shape, coc_px=coc_px) for coc_px in depths.groups_px]
-    kernel: KernelSpec | KernelField = draw_kernel(rng, settings.lens)
-    if draw_field is not None and rng.random() < settings.field_share:
-        kernel = _within_frame(rng, draw_field(rng))
+    camera = uniform_camera(draw_kernel(rng, settings.lens))
+    if settings.field_share and rng.random() < settings.field_share:
+        camera = draw_camera(rng, shape)
     transfer = Transfer.SRGB if rng.random() < 0.5 else Transfer.GAMMA_22
-    return LayeredScene(tuple(surfaces), kernel, transfer, settings.margin_px)
+    return LayeredScene(tuple(surfaces), camera, transfer, settings.margin_px)
 
 
 def render_layered_scene(scene: LayeredScene, *, slices: int, device: str = "cpu") -> RenderedScene:
@@ -237,12 +237,6 @@ def _draw_plain(rng: np.random.Generator, shape: tuple[int, int]) -> Image:
     grain *= rng.uniform(0, 0.25) / max(float(grain.std()), 1e-6)
     hue = rng.uniform(0.6, 1, 3).astype(np.float32)
     return np.asarray((tone * hue * (1 + grain[..., None])).clip(0, 1), dtype=np.float32)
-
-
-def _within_frame(rng: np.random.Generator, field: KernelField) -> KernelField:
-    """The field over a scene that is cut out of the camera's frame at random."""
-    off_x, off_y = rng.uniform(-1, 1) * (1 - FRAME_SHARE), rng.uniform(-0.66, 0.66) * (1 - FRAME_SHARE)
-    return lambda x, y: field(off_x + FRAME_SHARE * x, off_y + FRAME_SHARE * y)
 
 
 def _planes(picture: Image) -> Tensor:

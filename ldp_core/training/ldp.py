@@ -8,7 +8,7 @@ formulas are our own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
@@ -23,11 +23,14 @@ from torch import Tensor, nn
 from ldp_core.blur.clip import calibrate_on_scenes
 from ldp_core.blur.clip_model import ClipModel, encode_prompts
 from ldp_core.blur.clip_settings import CellFormat
+from ldp_core.cameras.kernel_numbers import mirror_kernel_planes
+from ldp_core.cameras.profile import mirror_kernel
 from ldp_core.deblur.ldp import LdpSettings, restore_views
 from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings, arrange_for, coc_planes, hide_sign
-from ldp_core.optics.kernels import DEFAULT_KERNEL
+from ldp_core.errors import WeightsError
+from ldp_core.optics.kernels import DEFAULT_KERNEL, Kernel
 from ldp_core.optics.render import render_views
-from ldp_core.training.frames import FrameCache
+from ldp_core.training.frames import Frame, FrameCache
 from ldp_core.training.options import OptionGroup
 from ldp_core.training.scenes import draw_window
 from ldp_core.training.trainer import Batch, FitSettings
@@ -81,7 +84,8 @@ class LdpFitSettings(FitSettings):
 class LdpBatch(Batch):
     """`left`, `right`, `sharp` and `wiener` (b, 3, h, w) in 0..1; `coc_px` (b, 1, h, w) is the truth.
 
-    `planes` is the map as the network reads it.
+    `planes` is the map as the network reads it; `kernel` (b, 11, h, w) are the numbers of the kernel that
+    it is told; `kernels` are the true ones in the middle of each crop.
     """
 
     left: Tensor
@@ -90,6 +94,8 @@ class LdpBatch(Batch):
     coc_px: Tensor
     planes: Tensor | None
     wiener: Tensor | None
+    kernel: Tensor
+    kernels: tuple[Kernel, ...]
 
 
 def draw_batch(
@@ -98,25 +104,51 @@ def draw_batch(
     """The batch of one step and one process, from the first `frames` frames of the cache."""
     rng = np.random.default_rng([seed, step, rank])
     crops = [draw_crop(rng, cache, settings.crop_px, frames=frames) for _ in range(settings.batch)]
-    views = torch.from_numpy(np.stack([views for views, _ in crops]).transpose(0, 1, 4, 2, 3).copy())
-    maps = torch.from_numpy(np.stack([maps for _, maps in crops]))
+    views = torch.from_numpy(np.stack([crop.views for crop in crops]).transpose(0, 1, 4, 2, 3).copy())
+    maps = torch.from_numpy(np.stack([crop.maps for crop in crops]))
     left, right, sharp, wiener = (views.float() / 255).unbind(1)
     truth, estimate = maps[:, :1], maps[:, 1:]
     planes = coc_planes(estimate if settings.map == "disparity" else truth)
+    told = torch.stack([crop.kernel_planes for crop in crops]), tuple(crop.kernel for crop in crops)
     kind = rng.random()
     if kind < settings.mapless_share:
-        return LdpBatch(left, right, sharp, truth, None, None)
+        return LdpBatch(left, right, sharp, truth, None, None, *told)
     if kind < settings.mapless_share + settings.unsigned_share:
-        return LdpBatch(left, right, sharp, truth, hide_sign(planes), None)
-    return LdpBatch(left, right, sharp, truth, planes, wiener)
+        return LdpBatch(left, right, sharp, truth, hide_sign(planes), None, *told)
+    return LdpBatch(left, right, sharp, truth, planes, wiener, *told)
 
 
-def draw_crop(rng: np.random.Generator, cache: FrameCache, side: int, *, frames: int) -> tuple[Array, Array]:
-    """Views (4, side, side, 3) and maps (2, side, side) of one crop, mirrored at random."""
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """Views (4, side, side, 3), maps (2, side, side), numbers of the kernel told (11, side, side), and the
+    true kernel in its middle."""
+
+    views: Array
+    maps: Array
+    kernel_planes: Tensor
+    kernel: Kernel
+
+
+def draw_crop(rng: np.random.Generator, cache: FrameCache, side: int, *, frames: int) -> Crop:
+    """One crop, mirrored at random."""
     frame = cache[int(rng.integers(frames))]
-    window = (slice(None), *draw_window(rng, frame.maps.shape[1:], (side, side)))
-    views = frame.matched_views[window]
-    return mirror(views, frame.maps[window], across=rng.random() < 0.5, down=rng.random() < 0.5)
+    window = draw_window(rng, frame.maps.shape[1:], (side, side))
+    across, down = rng.random() < 0.5, rng.random() < 0.5
+    place = (slice(None), *window)
+    views, maps = mirror(frame.matched_views[place], frame.maps[place], across=across, down=down)
+    planes = mirror_kernel_planes(frame.kernel_planes[place], across=across, down=down)
+    return Crop(views, maps, planes, _true_kernel(frame, window, across=across, down=down))
+
+
+def _true_kernel(frame: Frame, window: tuple[slice, slice], *, across: bool, down: bool) -> Kernel:
+    """The kernel in the middle of a window of a frame, as the window turned over has it."""
+    if frame.lens is None:
+        return DEFAULT_KERNEL
+    # Its own copy: a camera keeps every kernel that it was asked for, a quarter of a MiB each.
+    camera = replace(frame.lens.camera, _kernels={})
+    places = camera.places(*frame.maps.shape[1:])
+    y, x = ((part.start + part.stop) // 2 for part in window)
+    return mirror_kernel(camera.kernel_at(*places[:, y, x].tolist()), in_x=across, in_y=down)
 
 
 def mirror(views: Array, maps: Array, *, across: bool, down: bool) -> tuple[Array, Array]:
@@ -170,6 +202,16 @@ def reblur(
     """
     again_left, again_right = blur(restored)
     return (charbonnier(again_left, left) + charbonnier(again_right, right)) / 2
+
+
+def blur_each(sharp: Tensor, *, coc_px: Tensor, kernels: Sequence[Kernel]) -> tuple[Tensor, Tensor]:
+    """Both views (b, c, h, w) of sharp images (b, c, h, w), each through a kernel of its own."""
+    views = [
+        render_views(image[None], coc[None], kernel)
+        for image, coc, kernel in zip(sharp, coc_px, kernels, strict=True)
+    ]
+    left, right = (torch.cat(side) for side in zip(*views, strict=True))
+    return left, right
 
 
 def _distance(restored: Tensor, sharp: Tensor) -> Tensor:
@@ -235,13 +277,18 @@ class LdpTask:
     frames: int | None = None
     """Train on the first so many frames; on all that are there, if not given."""
     clip_loss: ClipLoss | None = None
+    begin: Mapping[str, Tensor] = field(default_factory=dict)
+    """First weights, for the parts that have any."""
+    begun_with: str = "nothing"
 
     relative_rates: ClassVar[Mapping[str, float]] = {}
 
     @cached_property
     def network(self) -> LdpNetwork:
         torch.manual_seed(self.fit.seed)
-        return LdpNetwork(self.settings)
+        network = LdpNetwork(self.settings)
+        begin_with(network, self.begin)
+        return network
 
     def draw(self, step: int, *, rank: int) -> LdpBatch:
         frames = self.frames or len(self.cache)
@@ -249,7 +296,7 @@ class LdpTask:
 
     def loss(self, forward: Callable[..., Tensor], batch: LdpBatch) -> Tensor:
         """Charbonnier, and the terms that `fit` weighs."""
-        planes = None if batch.planes is None else arrange_for(self.settings.bpa, batch.planes)
+        planes = None if batch.planes is None else arrange_for(self.settings, batch.planes, batch.kernel)
         restored = forward(batch.left, batch.right, planes, batch.wiener).float()
         loss = charbonnier(restored, batch.sharp)
         if self.fit.blur_weight:
@@ -258,7 +305,7 @@ class LdpTask:
             weighted = blur_weighted(restored, batch.sharp, blur=blur, left=batch.left, right=batch.right)
             loss = loss + self.fit.blur_weight * weighted
         if self.fit.reblur_weight:
-            to_views = partial(render_views, coc_px=batch.coc_px[:, 0], kernel=DEFAULT_KERNEL)
+            to_views = partial(blur_each, coc_px=batch.coc_px[:, 0], kernels=batch.kernels)
             again = reblur(restored.clamp(0, 1), left=batch.left, right=batch.right, blur=to_views)
             loss = loss + self.fit.reblur_weight * again
         if self.fit.clip_weight and self.clip_loss is not None:
@@ -281,9 +328,33 @@ class LdpTask:
             "loss_settings": {
                 name: getattr(self.fit, name) for name in ("blur_weight", "reblur_weight", "clip_weight")
             },
+            "begun_with": self.begun_with,
             "sources": self.cache.source_names,
             "frames": {"count": len(self.cache), "seed": self.cache.seed},
         }
+
+
+def begin_with(network: LdpNetwork, weights: Mapping[str, Tensor]) -> None:
+    """Give a network the weights of a smaller one of its width.
+
+    Blocks that the smaller one lacks stay as they are, which is the identity; inputs that it lacks weigh 0.
+
+    Raises:
+        WeightsError: a weight is of another size than this network has.
+    """
+    own = network.state_dict()
+    for name, given in weights.items():
+        held = own.get(name)
+        place = tuple(slice(side) for side in given.shape)
+        if held is None or held.shape[:1] != given.shape[:1] or held[place].shape != given.shape:
+            raise WeightsError(
+                "these weights are not those of a part of this network",
+                where=name,
+                expected="no such weight" if held is None else str(tuple(held.shape)),
+                got=str(tuple(given.shape)),
+                remedy="begin with weights of the same width and stem",
+            )
+        held.zero_()[place] = given.to(held.dtype)
 
 
 def measure_sets(
@@ -297,7 +368,8 @@ def restore_sample(network: nn.Module, sample: ValidationSample) -> Tensor:
     """The network's image (3, h, w) of a sample, in tiles as it will restore; on the CPU, not clamped."""
     own = cast(LdpNetwork, network.eval())
     arrays = dict(sample.inputs)
-    planes = arrange_for(own.settings.bpa, arrays.pop("planes")[None])
+    kernel = arrays.pop("kernel")[None]
+    planes = arrange_for(own.settings, arrays.pop("planes")[None], kernel)
     if planes is not None:
         arrays["plane"] = planes[0]
     return restore_views(own, LdpSettings(), **arrays)

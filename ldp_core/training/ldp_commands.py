@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ldp_core.blur.clip_model import load_clip
-from ldp_core.deblur.ldp_network import LIGHT, PUBLISHED, SMALL, LdpNetwork, NetworkSettings
+from ldp_core.deblur.ldp_network import DEEP, LIGHT, PUBLISHED, SMALL, LdpNetwork, NetworkSettings
 from ldp_core.errors import SettingsError
 from ldp_core.optics.kernels import KernelFamily
 from ldp_core.tensors import choose_device
@@ -24,12 +24,14 @@ from ldp_core.training.entry import (
 )
 from ldp_core.training.frames import FIELD_CAMERA, FrameCache, FrameSettings, require_other_frames
 from ldp_core.training.ldp import ClipLoss, LdpBatchSettings, LdpFitSettings, LdpTask, measure_sets
-from ldp_core.training.options import ARGUMENT, Command, CommandOptions, OptionGroup
+from ldp_core.training.lenses import FIELD_TOLD, ToldSettings
+from ldp_core.training.options import ARGUMENT, Command, CommandOptions, OptionGroup, shorten
 from ldp_core.training.session import RunFolder
 from ldp_core.training.sources import Sources, find_sources
 from ldp_core.training.validation import ValidationSample, pair_samples, read_pairs
+from ldp_core.weights import open_weights
 
-SIZES = {"light": LIGHT, "small": SMALL, "large": NetworkSettings(), "published": PUBLISHED}
+SIZES = {"light": LIGHT, "deep": DEEP, "small": SMALL, "large": NetworkSettings(), "published": PUBLISHED}
 HOLD_OUT_FRAMES = 12
 # Far from any seed that a person types; training with it is refused, so that no frame is trained on as well.
 HOLD_OUT_SEED = 1_000_003
@@ -55,6 +57,9 @@ class FrameOptions(OptionGroup):
     scenes: Literal["maps", "layered"] = "maps"
     """A picture and its map of blur, up to 26 px; or also things before it, each with what it hides, up to
     40 px, views as JPEG and of less exposure than the truth."""
+    fields: float = Field(default=0.0, ge=0, le=1)
+    """Of layered scenes, share seen through kernels that change over a camera's frame; all frames then are
+    restored as a camera profile has it that is right, roughly right, or unknown."""
     views_only: bool = False
     """Leave out the estimated map and the restoration by wiener: frames for networks of one view, rendered
     in a fraction of the time."""
@@ -74,8 +79,9 @@ class MeasureOptions(OptionGroup):
     heading = "Validation"
 
     measure: tuple[str, ...] = ()
-    """Real pairs NAME_{l,r,gt}.png, as FOLDER, FOLDER:ROW (first row that counts) or FOLDER:ROW:align (the
-    truth may be displaced by 4 px); may be repeated."""
+    """Real pairs NAME_{l,r,gt}.png, as FOLDER, FOLDER:ROW (first row that counts) or FOLDER:ROW:HOW, where
+    HOW is align (the truth may be displaced by 4 px), gain (it may be of another exposure), a camera
+    profile, or several of them joined by colons; may be repeated."""
     hold_out: tuple[Path, ...] = ()
     """Cache of other frames; may be repeated."""
 
@@ -98,12 +104,17 @@ class LdpOptions(LdpFitSettings, LdpBatchSettings, MeasureOptions, FrameOptions,
 
     cache: Path | None = None
     """Folder of frames that `ldp train cache` rendered; without one, they are rendered first, in FOLDER."""
-    size: Literal["light", "small", "large", "published"] = "small"
-    """Shape of the network; `light` is the one that ships."""
+    size: Literal["light", "deep", "small", "large", "published"] = "small"
+    """Shape of the network; `light` is the one that ships, `deep` is told the kernel at each place."""
     bpa: Literal["released", "spatial", "concat", "none"] | None = None
     """How the map enters; as the size has it, if not given."""
     residual: Literal["none", "mean", "wiener"] | None = None
     """What the network corrects; as the size has it, if not given."""
+    # Those that ship have had 11,000 steps of six crops of 128 px.
+    begin: str = ""
+    """Weights of a network of the same width to begin with: a shipped model, such as `ldp`, or a file."""
+    begin_sha256: str = ""
+    """Digest of that file, where it is one."""
     clip: str = "ViT-B-16-quickgelu/openai"
     """CLIP weights for the CLIP loss: an open_clip tag, a file, or a shipped model."""
     clip_sha256: str = ""
@@ -153,6 +164,8 @@ def _open_task(options: LdpOptions) -> LdpTask:
         options.pick(LdpBatchSettings),
         samples=_open_samples(options, kept, trained_on=[frames.seed]),
         clip_loss=_open_clip(options) if options.clip_weight else None,
+        begin=open_weights(options.begin, sha256=options.begin_sha256).tensors if options.begin else {},
+        begun_with=shorten(options.begin) or "nothing",
     )
 
 
@@ -184,7 +197,10 @@ def _render(
 ) -> Iterator[str]:
     lens = {"mix": options.lenses, "families": options.family, "largest_crosstalk": options.crosstalk}
     scene = {"height": options.height, "width": options.width, "lens": lens}
-    own = {"scene": scene} if options.scenes == "maps" else {"layered": scene, "camera": FIELD_CAMERA}
+    own: dict[str, Any] = {"scene": scene}
+    if options.scenes == "layered":
+        told = FIELD_TOLD if options.fields else ToldSettings()
+        own = {"layered": {**scene, "field_share": options.fields}, "camera": FIELD_CAMERA, "told": told}
     settings = FrameSettings.parse({**own, "views_only": options.views_only})
     cache = FrameCache.create(folder, capacity=frames, seed=seed, settings=settings, sources=sources)
     for index in cache.fill(sources, device=options.device):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 from torch import Tensor
 
+from ldp_core.cameras import Camera, is_generic, list_cameras, open_camera
+from ldp_core.cameras.kernel_numbers import kernel_planes
 from ldp_core.deblur.ldp_network import coc_planes, lay_planes
 from ldp_core.errors import CatalogueError, SettingsError
 from ldp_core.metrics import align, psnr_db
@@ -34,7 +37,8 @@ class ValidationSample:
     """A picture with its truth, images (3, h, w) in 0..1.
 
     `inputs` is what a network is given; `starts` are the images it has to improve on. Only `region` counts.
-    `aligned` forgives a truth displaced by up to 4 px, as scores of `ldp restore` do.
+    `aligned` forgives a truth displaced by up to 4 px, as scores of `ldp restore` do; `any_gain` forgives a
+    truth of another exposure: the image is scored times the one gain that fits it best.
     """
 
     name: str
@@ -43,10 +47,13 @@ class ValidationSample:
     sharp: Tensor
     region: Region = FULL
     aligned: bool = False
+    any_gain: bool = False
 
     def score(self, image: Tensor) -> float:
         """PSNR in dB of an image of this sample's size; at most 100."""
         picture, truth = (x.clamp(0, 1).permute(1, 2, 0).numpy() for x in (image, self.sharp))
+        if self.any_gain:
+            picture = picture * fit_gain(picture, truth, region=self.region)
         if self.aligned:
             return min(psnr_db(*align(picture, truth, region=self.region)), PSNR_CEILING_DB)
         return min(psnr_db(picture, truth, region=self.region), PSNR_CEILING_DB)
@@ -77,7 +84,8 @@ def pair_samples(cache: FrameCache) -> list[ValidationSample]:
         frame = cache[index]
         planes = coc_planes(torch.from_numpy(frame.maps[1])[None, None])[0]
         views = [to_rgb(view) for view in frame.matched_views]
-        samples.append(_pair_sample(f"frame-{index:04d}", *views, planes=planes))
+        kernel = frame.kernel_planes
+        samples.append(_pair_sample(f"frame-{index:04d}", *views, planes=planes, kernel=kernel))
     return samples
 
 
@@ -95,23 +103,34 @@ def single_sample(name: str, view: Tensor, sharp: Tensor, *, top: int = 0) -> Va
     return ValidationSample(name, {"view": view}, {"input": view}, sharp, Region(top=top))
 
 
-def read_pairs(text: str) -> tuple[str, list[ValidationSample]]:
-    """Pairs of `FOLDER`, `FOLDER:ROW` (first row that counts) or `FOLDER:ROW:align`, and the folder's name.
+def fit_gain(picture: NDArray[np.float32], truth: NDArray[np.float32], *, region: Region) -> np.float32:
+    """The factor on a picture (h, w, c) with which it comes nearest to its truth in a region."""
+    inside = region.slices
+    seen, wanted = picture[inside], truth[inside]
+    return np.float32((seen * wanted).sum() / max(float((seen * seen).sum()), 1e-9))
 
-    A folder holds `NAME_l.png`, `NAME_r.png` and `NAME_gt.png` of each.
+
+def read_pairs(text: str) -> tuple[str, list[ValidationSample]]:
+    """Pairs of `FOLDER`, `FOLDER:ROW` (first row that counts) or `FOLDER:ROW:HOW...`, and the folder's name.
+
+    HOW is `align`, `gain` (see `ValidationSample`), or the name of a shipped camera profile; several are
+    joined by colons. A folder holds `NAME_l.png`, `NAME_r.png` and `NAME_gt.png` of each.
 
     Raises:
         CatalogueError: the folder has no truth.
         SettingsError: the text is of another form.
     """
     folder, *rest = text.split(":")
-    if len(rest) > 2 or rest[1:] not in ([], ["align"]):
-        raise _malformed(text, expected="FOLDER, FOLDER:ROW or FOLDER:ROW:align")
-    region, aligned = Region(top=_parse_row(rest[:1], text)), rest[1:] == ["align"]
+    row, hows = _parse_row(rest[:1], text), set(rest[1:])
+    cameras = hows & set(list_cameras())
+    if len(cameras) > 1 or len(hows) < len(rest[1:]) or hows - cameras - {"align", "gain"}:
+        raise _malformed(text, expected="FOLDER, FOLDER:ROW or FOLDER:ROW:align:gain:CAMERA")
+    how = {"region": Region(top=row), "aligned": "align" in hows, "any_gain": "gain" in hows}
+    camera = next((open_camera(name) for name in cameras if not is_generic(name)), None)
     names = sorted(path.name.removesuffix("_gt.png") for path in Path(folder).glob("*_gt.png"))
     if not names:
         raise CatalogueError("there are no pairs to measure on", where=folder, expected="NAME_{l,r,gt}.png")
-    return Path(folder).name, [_read_pair(Path(folder), name, region, aligned=aligned) for name in names]
+    return Path(folder).name, [_read_pair(Path(folder), name, camera, how) for name in names]
 
 
 def read_singles(text: str) -> tuple[str, list[ValidationSample]]:
@@ -170,27 +189,19 @@ def _shrink(image: Tensor) -> NDArray[np.uint8]:
     return np.asarray(PilImage.fromarray(pixels).resize(size, PilImage.Resampling.LANCZOS))
 
 
-def _read_pair(folder: Path, name: str, region: Region, *, aligned: bool) -> ValidationSample:
+def _read_pair(folder: Path, name: str, camera: Camera | None, how: Mapping[str, Any]) -> ValidationSample:
     views = [read_pixels(folder / f"{name}_{view}.png") for view in ("l", "r", "gt")]
-    blur_map, wiener = restore_untrained(Pair(f"validation/{name}", views[0], views[1]))
+    blur_map, wiener = restore_untrained(Pair(f"validation/{name}", views[0], views[1]), camera)
     images, planes = [to_rgb(view) for view in (*views, wiener)], lay_planes(blur_map)[0]
-    return _pair_sample(name, *images, planes=planes, region=region, aligned=aligned)
+    kernel = kernel_planes(camera, *blur_map.values.shape)
+    return replace(_pair_sample(name, *images, planes=planes, kernel=kernel), **how)
 
 
 def _pair_sample(
-    name: str,
-    left: Tensor,
-    right: Tensor,
-    sharp: Tensor,
-    wiener: Tensor,
-    *,
-    planes: Tensor,
-    region: Region = FULL,
-    aligned: bool = False,
+    name: str, left: Tensor, right: Tensor, sharp: Tensor, wiener: Tensor, *, planes: Tensor, kernel: Tensor
 ) -> ValidationSample:
-    inputs = {"left": left, "right": right, "guess": wiener, "planes": planes}
-    starts = {"input": (left + right) / 2, "wiener": wiener}
-    return ValidationSample(name, inputs, starts, sharp, region, aligned)
+    inputs = {"left": left, "right": right, "guess": wiener, "planes": planes, "kernel": kernel}
+    return ValidationSample(name, inputs, {"input": (left + right) / 2, "wiener": wiener}, sharp)
 
 
 def _parse_row(found: Sequence[str], text: str) -> int:

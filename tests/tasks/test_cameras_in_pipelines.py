@@ -186,3 +186,13 @@ def test_views_that_the_source_calls_by_each_others_names(tmp_path: Path) -> Non
     first, second = (load_pair(replace(one.items[0], id="set/0")) for one in (sound, exchanged))
     assert first.both_views[0].tobytes() == second.both_views[0].tobytes()
     assert first.both_views[1].tobytes() == second.both_views[1].tobytes()
+
+
+def test_a_camera_that_the_source_names_goes_before_that_of_the_run(tmp_path: Path) -> None:
+    listed = read_catalogue(str(make_dataset(tmp_path / "dataset", 2)), layout="folders", dataset="set")
+    named = replace(listed, items=(replace(listed.items[0], camera="pixel-4"), *listed.items[1:]))
+    for camera, others in (("generic", "generic"), ("canon-r6-ii", "canon-r6-ii"), ("auto", "generic")):
+        found = assign_cameras(named, camera).items
+        assert [item.camera for item in found] == ["pixel-4", *[others] * (len(found) - 1)]
+    with pytest.raises(SettingsError):
+        assign_cameras(replace(listed, items=(replace(listed.items[0], camera="pixel-40"),)), "generic")

@@ -1,9 +1,11 @@
 """A table of pictures: CSV, JSON lines or Parquet, read whole into memory.
 
-The column ``left`` is required; ``right``, ``id``, ``target``, ``blur_truth``, ``peer:<name>`` and ``peak``
-(the pixel value of full scale, or ``full``) are optional. A row without ``right`` is an item of one view;
-without the column, no unknown column may be there, as that may be a misspelt one. Paths are relative to the
-manifest, or absolute, or URLs. Without ``id`` an item is named after the file of its left view.
+The column ``left`` is required. Further pictures: ``right``, ``target``, ``blur_truth``, ``method:<name>``
+(also ``peer:<name>``). How an item is read and scored: ``peak`` (the pixel value of full scale, or ``full``),
+``score_region`` (``rows 44:, columns 10:600``), ``aligned``, ``dp_axis``, ``camera``. A column of any other
+name is kept as metadata of the items; one that names pictures is told, as it may be a misspelt one, and is
+refused where there is no column ``right``. A row without ``right`` is an item of one view. Paths are relative
+to the manifest, or absolute, or URLs. Without ``id`` an item is named after the file of its left view.
 """
 
 from __future__ import annotations
@@ -13,23 +15,30 @@ import io
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from ldp_core.catalogue.external import require_method_name
+from ldp_core.catalogue.layouts.manifest_cells import (
+    CAMERA,
+    PARSERS,
+    REGION,
+    is_empty,
+    names_picture,
+    to_metadatum,
+)
 from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
 from ldp_core.credentials import hide, plain_of, redact
 from ldp_core.errors import CatalogueError, SettingsError
-from ldp_core.images.scale import parse_peak
 from ldp_core.item_ids import is_unicode
 from ldp_core.storage import absolute_url, join, read_bytes
 from ldp_core.types import Problem
 
-_EXTERNAL: Final = "peer:"
+_EXTERNAL: Final = ("method:", "peer:")
 _ROLES: Final = (LEFT, RIGHT, TARGET, BLUR_TRUTH)
-_PEAK: Final = "peak"
-_KNOWN: Final = "left, right, id, target, blur_truth, peer:<name>, peak"
+_KNOWN: Final = ", ".join((LEFT, RIGHT, "id", TARGET, BLUR_TRUTH, "method:<name>", *PARSERS))
 
 Row = tuple[int, dict[str, Any]]
 
@@ -54,12 +63,14 @@ def read_manifest(source: str) -> ItemSpecs:
     """
     table = _read_table(source)
     _require_unicode(table.columns, source=source)
-    roles = _find_roles(table.columns, source=source)
+    further = [name for name in table.columns if not _is_known(name)]
+    doubtful = [name for name in further if any(names_picture(row.get(name)) for _, row in table.rows)]
+    roles = _find_roles(table.columns, doubtful, source=source)
     manifest = absolute_url(source)
-    problems = [_unread_column(manifest, name) for name in table.columns if name not in {*roles, "id", _PEAK}]
+    problems = [_unread_column(manifest, name) for name in doubtful]
     items: list[ItemSpec] = []
     for number, row in table.rows:
-        found = _read_row(row, roles, manifest=manifest, where=f"{manifest} row {number}")
+        found = _read_row(row, roles, further, manifest=manifest, where=f"{manifest} row {number}")
         if isinstance(found, ItemSpec):
             items.append(found)
         else:
@@ -74,11 +85,19 @@ def _require_unicode(columns: tuple[str, ...], *, source: str) -> None:
             raise CatalogueError("the name of a column is not Unicode", where=source, got=repr(name))
 
 
-def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
-    """Role of each picture column."""
-    external = {name: name.removeprefix(_EXTERNAL) for name in columns if name.startswith(_EXTERNAL)}
-    unknown = {*columns} - {*_ROLES, *external, "id", _PEAK}
-    needed = (LEFT, RIGHT) if unknown else (LEFT,)  # an unknown column may be a misspelt one
+def _is_known(column: str) -> bool:
+    return column in {*_ROLES, "id", *PARSERS} or column.startswith(_EXTERNAL)
+
+
+def _find_roles(columns: tuple[str, ...], doubtful: Sequence[str], *, source: str) -> dict[str, str]:
+    """Role of each picture column; ``doubtful`` columns name pictures, and may be misspelt."""
+    external = {name: name.partition(":")[2] for name in columns if name.startswith(_EXTERNAL)}
+    if len({*external.values()}) < len(external):
+        raise CatalogueError("a method has two columns", where=source, got=", ".join(external))
+    for name in external:
+        if name.startswith("method:"):
+            require_method_name(external[name], where=f"{source}, column '{name}'")
+    needed = (LEFT, RIGHT) if doubtful else (LEFT,)
     if missing := [name for name in needed if name not in columns]:
         raise CatalogueError(
             f"the manifest has no column '{missing[0]}'",
@@ -91,7 +110,7 @@ def _find_roles(columns: tuple[str, ...], *, source: str) -> dict[str, str]:
 
 
 def _read_row(
-    row: Mapping[str, Any], roles: Mapping[str, str], *, manifest: str, where: str
+    row: Mapping[str, Any], roles: Mapping[str, str], further: Sequence[str], *, manifest: str, where: str
 ) -> ItemSpec | Problem:
     for name in (*roles, "id"):
         cell = row.get(name, "")
@@ -106,10 +125,18 @@ def _read_row(
     if pictures[LEFT] == pictures.get(RIGHT):
         return _bad_row(where, f"left and right are the same picture, {redact(cells[LEFT])}")
     name = row.get("id", "").strip() or PurePosixPath(plain_of(cells[LEFT])).stem
-    try:
-        return ItemSpec(name, where, pictures, peak=parse_peak(row.get(_PEAK)))
-    except SettingsError as error:
-        return _bad_row(where, f"column '{_PEAK}' holds {row[_PEAK]!r}; expected: {error.expected}")
+    values: dict[str, Any] = {}
+    for column, parse in PARSERS.items():
+        if not is_empty(row.get(column)):
+            try:
+                values[column] = parse(row[column])
+            except (SettingsError, ValueError) as error:
+                expected = error.expected if isinstance(error, SettingsError) else str(error)
+                return _bad_row(where, f"column '{column}' holds {row[column]!r}; expected: {expected}")
+    if str(values.get(CAMERA, "")).endswith(".json"):
+        values[CAMERA] = _resolve(values[CAMERA], manifest=manifest)
+    metadata = {column: to_metadatum(row[column]) for column in further if not is_empty(row.get(column))}
+    return ItemSpec(name, where, pictures, own_region=REGION in values, metadata=metadata, **values)
 
 
 def _resolve(path: str, *, manifest: str) -> str:
@@ -129,8 +156,8 @@ def _unread_column(manifest: str, name: str) -> Problem:
     return Problem(
         manifest,
         "unread_column",
-        f"column '{name}' is not known and was not read; known are {_KNOWN}",
-        "rename or drop the column",
+        f"column '{name}' names pictures and is kept as metadata only; known are {_KNOWN}",
+        "rename the column if its pictures are to be read",
         refuses_item=False,
     )
 

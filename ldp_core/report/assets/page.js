@@ -13,6 +13,7 @@ const make = (tag, className = "", text = "") => {
 
 const { titles, ranges, routes, columns, groups, items } = JSON.parse(byId("viewer-items").textContent);
 const numberOf = new Map(items.map((item, n) => [item.id, n]));
+const labelOf = (item) => item.name ?? item.id;
 const countItems = (n) => `${n} item${n === 1 ? "" : "s"}`;
 const marks = { p: "", b: "better", w: "worse" };
 

@@ -25,7 +25,17 @@ function leaveItem() {
   scene.n = -1;
 }
 
+// Marks in charts name their item by its id, the table by the name that its source has for it.
+function nameMarks() {
+  for (const mark of document.querySelectorAll("[data-item]")) {
+    const { id, name } = items[numberOf.get(mark.dataset.item)] ?? {};
+    const title = mark.querySelector("title");
+    if (name && title) title.textContent = title.textContent.replace(id, name);
+  }
+}
+
 if (table) {
+  nameMarks();
   startTable();
   startControls();
   viewer.addEventListener("load", learnSize, true);

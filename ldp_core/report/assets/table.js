@@ -10,7 +10,7 @@ function makePictures(item) {
   const main = item.thumbs.find((file) => file.startsWith("restored-")) ?? item.thumbs.at(-1);
   for (const file of item.thumbs) {
     const img = make("img", file === main ? "main" : "");
-    img.alt = `${titles[file.split("-thumb")[0]]} of ${item.id}`;
+    img.alt = `${titles[file.split("-thumb")[0]]} of ${labelOf(item)}`;
     img.loading = "lazy";
     img.decoding = "async";
     [img.width, img.height] = [72, 52];
@@ -24,7 +24,7 @@ function makePictures(item) {
 function makeName(item) {
   const cell = make("th", "name");
   cell.scope = "row";
-  const button = make("button", "open", item.id);
+  const button = make("button", "open", labelOf(item));
   Object.assign(button, { type: "button", title: item.id, tabIndex: -1 });
   cell.append(button);
   if (routes[item.route]) cell.append(" ", make("span", "badge", routes[item.route]));
@@ -97,8 +97,8 @@ function sortBy(heading) {
 }
 
 function isWanted(n, words, chosen) {
-  const { id, status, worse, route } = items[n];
-  const text = `${id} ${status} ${routes[route] ?? ""}`.toLowerCase();
+  const { id, name, status, worse, route } = items[n];
+  const text = `${id} ${name ?? ""} ${status} ${routes[route] ?? ""}`.toLowerCase();
   const unwanted = (byId("only-worse").checked && !worse) || (chosen.length && !chosen.includes(route));
   return !unwanted && words.every((word) => text.includes(word));
 }

@@ -22,7 +22,7 @@ function makePane(item, file) {
   if (item.maps[name]) caption.append(makeLegend(item.maps[name]));
   const view = make("div", "view");
   const img = make("img");
-  Object.assign(img, { src: item.at + file, alt: `${titles[name]} of ${item.id}`, decoding: "async" });
+  Object.assign(img, { src: item.at + file, alt: `${titles[name]} of ${labelOf(item)}`, decoding: "async" });
   view.append(img);
   pane.append(caption, view);
   return pane;
@@ -71,7 +71,7 @@ function drawComparison() {
     const file = item.files.find((each) => nameOf(each) === select.value);
     if (file) img.src = item.at + file;
     else img.removeAttribute("src");
-    img.alt = file ? `${titles[select.value]} of ${item.id}` : "";
+    img.alt = file ? `${titles[select.value]} of ${labelOf(item)}` : "";
   }
   draw();
 }
@@ -85,7 +85,7 @@ function fillChoice(select, files, wanted) {
 function showItem(n) {
   const item = items[n];
   scene.n = n;
-  byId("viewer-title").textContent = item.id;
+  byId("viewer-title").textContent = labelOf(item);
   const place = `${listing.shown.indexOf(n) + 1} of ${listing.shown.length}`;
   byId("viewer-place").textContent = `${place} · ${item.status}${routes[item.route] ? ` · ${routes[item.route]}` : ""} · ${groups[item.group].conditions}`;
   byId("strip").replaceChildren(...item.files.map((file) => makePane(item, file)));

@@ -22,11 +22,19 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from ldp_core.blur.clip_model import open_clip
+from ldp_core.blur.clip_model import load_tensors, open_clip
 from ldp_core.settings import Settings
 from ldp_core.training.tiny.patches import CELL_PX, Cells, CellSettings, PatchPool, draw_cells
-from ldp_core.training.tiny.sentences import SHIFTS_PX, STATEMENTS, Sentences, draw_sentences, shift_weights
+from ldp_core.training.tiny.sentences import (
+    SHIFTS_PX,
+    STATEMENTS,
+    Sentences,
+    draw_sentences,
+    shift_sentences,
+    shift_weights,
+)
 from ldp_core.training.trainer import Batch, FitSettings
+from ldp_core.weights import open_weights
 
 # Of the cells that are trained on, not of CLIP's photographs.
 IMAGE_MEAN = (0.45, 0.45, 0.45)
@@ -200,12 +208,24 @@ class TinyTask:
     fit: TinyFitSettings
     pool: PatchPool
     cells: CellSettings
+    begin: str = ""
+    """Shipped model whose weights are the first ones; its own random ones, if empty."""
 
     relative_rates: ClassVar[Mapping[str, float]] = {}
 
     @cached_property
     def network(self) -> Towers:
-        return Towers(self.settings, seed=self.fit.seed)
+        towers = Towers(self.settings, seed=self.fit.seed)
+        if self.begin:
+            self._take_over(towers)
+        return towers
+
+    @torch.no_grad()
+    def _take_over(self, towers: Towers) -> None:
+        """Weights of a shipped model; free vectors start as what its words say of each meaning."""
+        load_tensors(towers.model, open_weights(self.begin).tensors, where=self.begin)
+        said = [*shift_sentences(), *(meaning.wordings[0] for meaning in STATEMENTS)]
+        towers.meanings.copy_(towers.model.encode_text(self.tokenize(said), normalize=True))
 
     @cached_property
     def tokenize(self) -> Callable[[list[str]], Tensor]:
@@ -239,6 +259,8 @@ class TinyTask:
         return {
             "network_settings": self.settings.model_dump(mode="json"),
             "batch_settings": self.cells.model_dump(mode="json"),
+            "begin": self.begin,
+            "patches": self.pool.origin,
         }
 
 

@@ -1,18 +1,19 @@
 """Cells that LDP-tiny learns from: patches of both views, blurred once by one lens, and cut again and again.
 
-A patch of a sharp picture is blurred in linear light; patch number n of a seed is always the same. A pool of
-them lies in a folder, made once. Cells are cut from patches, mirrored, degraded as cameras do, and laid out
-as the language-driven estimator sees them. Those of a step depend on the seed, the step and the rank alone,
-once the pool is complete. All ranges are our own choices.
+A patch of a sharp picture is blurred in linear light, or cut from a layered scene (`scene_patches`); patch
+number n of a seed is always the same. A pool of them lies in a folder, made once. Cells are cut from
+patches, mirrored, degraded as cameras do, and laid out as the language-driven estimator sees them. Those of
+a step depend on the seed, the step and the rank alone, once the pool is complete. All ranges are our own
+choices.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -36,6 +37,8 @@ PATCH_PX = 64
 CELL_PX = 40
 _HEADER = "pool.json"
 _REPORT_EVERY = 100
+# Squared 8-bit levels per pixel: below half a level there is nothing but rounding.
+_LEAST_CONTRAST = 0.25
 # No lens like the fitted one in particular: the words should hold for any.
 _LENSES = LensSettings(fitted_share=0.0)
 
@@ -67,6 +70,19 @@ class Patch:
     views: Bytes
     coc_px: NDArray[np.float16]
     disparity_per_coc: float
+
+
+class Maker(Protocol):
+    """Makes patches by number; the same number gives the same patch."""
+
+    @property
+    def settings(self) -> Settings:
+        """What its patches are like."""
+        ...
+
+    def make(self, number: int) -> Patch:
+        """Patch `number`."""
+        ...
 
 
 class PatchMaker:
@@ -172,31 +188,41 @@ class PatchPool:
         )
 
     @classmethod
-    def create(cls, folder: Path, *, capacity: int) -> PatchPool:
-        """An empty pool for `capacity` patches, or the one already there."""
+    def create(cls, folder: Path, *, capacity: int, origin: Mapping[str, Any] | None = None) -> PatchPool:
+        """An empty pool for `capacity` patches, or the one already there; `origin` is told to readers."""
         if not (folder / _HEADER).exists():
             folder.mkdir(parents=True, exist_ok=True)
             _reserve(folder / "views.npy", np.uint8, (capacity, 2, PATCH_PX, PATCH_PX, 3))
             _reserve(folder / "coc.npy", np.float16, (capacity, PATCH_PX, PATCH_PX))
             _reserve(folder / "per_coc.npy", np.float32, (capacity,))
-            _write_count(folder, 0)
+            _write_header(folder, {"complete": 0, "origin": dict(origin or {})})
         return cls(folder, mode="r+")
 
     def __len__(self) -> int:
         """Patches that are complete now."""
-        return int(json.loads((self.folder / _HEADER).read_text())["complete"])
+        return int(self._header["complete"])
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Settings, seed and folders that its patches were made with; empty where they were not noted."""
+        return dict(self._header.get("origin", {}))
+
+    @property
+    def _header(self) -> dict[str, Any]:
+        header: dict[str, Any] = json.loads((self.folder / _HEADER).read_text())
+        return header
 
     def __getitem__(self, number: int) -> Patch:
         return Patch(self._views[number], self._coc[number], float(self._per_coc[number]))
 
-    def fill(self, maker: PatchMaker) -> Iterator[int]:
+    def fill(self, maker: Maker) -> Iterator[int]:
         """Make what is missing, and yield how many are complete now and then."""
         for number in range(len(self), len(self._views)):
             patch = maker.make(number)
             self._views[number], self._coc[number] = patch.views, patch.coc_px
             self._per_coc[number] = patch.disparity_per_coc
             if (number + 1) % _REPORT_EVERY == 0 or number + 1 == len(self._views):
-                _write_count(self.folder, number + 1)
+                _write_header(self.folder, {**self._header, "complete": number + 1})
                 yield number + 1
 
 
@@ -204,8 +230,8 @@ def _reserve(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> Non
     np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
 
 
-def _write_count(folder: Path, complete: int) -> None:
-    write_bytes(str(folder / _HEADER), json.dumps({"complete": complete}).encode())
+def _write_header(folder: Path, content: Mapping[str, Any]) -> None:
+    write_bytes(str(folder / _HEADER), json.dumps(content).encode())
 
 
 class CellSettings(Settings):
@@ -248,7 +274,7 @@ def _draw_cell(rng: np.random.Generator, patch: Patch, settings: CellSettings) -
     """One composite (40, 80, 3), its mean disparity and circle of confusion in pixels."""
     window = draw_window(rng, patch.coc_px.shape, (CELL_PX, CELL_PX))
     views = [view[window] for view in patch.views]
-    coc_px = float(patch.coc_px[window].mean(dtype=np.float32))
+    coc_px = read_texture(views, patch.coc_px[window])
     if rng.random() < 0.5:
         views, coc_px = views[::-1], -coc_px
     if rng.random() < 0.5:
@@ -256,6 +282,16 @@ def _draw_cell(rng: np.random.Generator, patch: Patch, settings: CellSettings) -
     left_cell, right_cell = _degrade(rng, views, settings)
     composite = np.concatenate([left_cell, right_cell[:, ::-1]], axis=1)
     return composite, coc_px * patch.disparity_per_coc, coc_px
+
+
+def read_texture(views: Sequence[Bytes], coc_px: NDArray[np.float16]) -> float:
+    """Mean circle of confusion (40, 40) of a cell, by how much contrast along x there is at each pixel.
+
+    At a depth edge a cell shows the blur of what has texture; without any, all pixels count alike.
+    """
+    mean = np.mean(views, axis=(0, 3), dtype=np.float32)
+    contrast = np.square(np.gradient(mean, axis=1)) + np.float32(_LEAST_CONTRAST)
+    return float(np.average(coc_px.astype(np.float32), weights=contrast))
 
 
 def _degrade(rng: np.random.Generator, views: Sequence[Bytes], settings: CellSettings) -> list[Image]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -20,7 +20,7 @@ from ldp_core.training.entry import ModelCard, RunOptions, to_command, train, wr
 from ldp_core.training.options import ARGUMENT, Command, CommandOptions
 from ldp_core.training.registry import Commands
 from ldp_core.training.session import RunFolder
-from ldp_core.training.sources import find_sources
+from ldp_core.training.sources import Sources, find_sources
 from ldp_core.training.tiny.model import (
     IMAGE_MEAN,
     IMAGE_STD,
@@ -29,7 +29,8 @@ from ldp_core.training.tiny.model import (
     TinyTask,
     model_of,
 )
-from ldp_core.training.tiny.patches import CellSettings, PatchMaker, PatchPool, PatchSettings
+from ldp_core.training.tiny.patches import CellSettings, Maker, PatchMaker, PatchPool, PatchSettings
+from ldp_core.training.tiny.scene_patches import ScenePatchMaker, ScenePatchSettings
 from ldp_core.training.tiny.sentences import SHIFTS_PX, shift_sentences
 from ldp_core.training.trainer import join_processes
 
@@ -125,7 +126,8 @@ def describe_run(
         training={
             "fit": state["fit_settings"],
             "cells": state["batch_settings"],
-            "patches": PatchSettings().model_dump(mode="json"),
+            "patches": state.get("patches") or PatchSettings().model_dump(mode="json"),
+            "begin": state.get("begin", ""),
         },
         notes=notes,
         sources=("Kodak Lossless True Color Image Suite, 24 photographs", "procedural pictures"),
@@ -141,8 +143,18 @@ class PatchOptions(CommandOptions):
 
     heading = "Patches"
 
+    scenes: Literal["planes", "layered"] = "planes"
+    """Cut from pictures at one distance or two; or from scenes of things one behind another, with kernels by
+    place in the frame and circles of confusion to 40 px."""
     photos: tuple[Path, ...] = ()
     """Folder of sharp photographs; may be repeated. Without any, pictures are procedural."""
+    soft_photos: tuple[Path, ...] = ()
+    """Folder of photographs that are not quite sharp, drawn a seventh as often, for layered scenes; may be
+    repeated."""
+    registered: tuple[Path, ...] = ()
+    """Folder of sharp photographs with a map of their own, for layered scenes; may be repeated."""
+    layouts: tuple[Path, ...] = ()
+    """Folder of disparity maps, for layered scenes; may be repeated."""
     count: int = Field(default=10_000, ge=1)
     """How many patches are made."""
     seed: int = Field(default=11, ge=0)
@@ -158,6 +170,8 @@ class FitOptions(TinyFitSettings, RunOptions):
     """Folder of patches that `ldp train ldp-tiny patches` made."""
     batch: int = Field(default=64, ge=2)
     """Cells of a batch."""
+    begin: str = ""
+    """Shipped model to begin from; without one, from random weights."""
 
 
 class ExportOptions(CommandOptions):
@@ -181,15 +195,32 @@ class CardOptions(CommandOptions):
 
 
 def _make_patches(options: PatchOptions) -> Iterator[str]:
-    pool = PatchPool.create(options.folder, capacity=options.count)
-    photos = find_sources(photos=options.photos).photos
-    for complete in pool.fill(PatchMaker(photos, PatchSettings(), seed=options.seed)):
+    maker, sources = _open_maker(options)
+    origin = {
+        "scenes": options.scenes,
+        "seed": options.seed,
+        "sources": sources.names,
+        "settings": maker.settings.model_dump(mode="json"),
+    }
+    for complete in PatchPool.create(options.folder, capacity=options.count, origin=origin).fill(maker):
         yield f"{complete:,} patches"
+
+
+def _open_maker(options: PatchOptions) -> tuple[Maker, Sources]:
+    sources = find_sources(
+        photos=options.photos,
+        soft_photos=options.soft_photos,
+        registered=options.registered,
+        layouts=options.layouts,
+    )
+    if options.scenes == "layered":
+        return ScenePatchMaker(sources, ScenePatchSettings(), seed=options.seed), sources
+    return PatchMaker(sources.photos, PatchSettings(), seed=options.seed), sources
 
 
 def _fit(options: FitOptions) -> Iterator[str]:
     fit, pool = options.pick(TinyFitSettings), PatchPool(options.patches)
-    task = TinyTask(TinySettings(), fit, pool, CellSettings(batch=options.batch))
+    task = TinyTask(TinySettings(), fit, pool, CellSettings(batch=options.batch), begin=options.begin)
     with join_processes(options.device) as group:
         command = to_command("ldp-tiny fit", options)
         yield from train(task, fit, options, group=group, command=command)

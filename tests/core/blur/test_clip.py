@@ -164,7 +164,7 @@ def test_an_ensemble_is_the_mean_of_its_maps(asked: dict[str, Any]) -> None:
         for f in formats
         for p in prompts
     ]
-    whole = common | {"mode": "ensemble", "formats": formats, "prompts": prompts}
+    whole = common | {"mode": "ensemble", "formats": formats, "prompts": prompts, "spread": False}
     np.testing.assert_allclose(
         make_estimator("clip", whole).estimate(pair).values, np.mean(maps, 0), atol=1e-5
     )
@@ -173,7 +173,8 @@ def test_an_ensemble_is_the_mean_of_its_maps(asked: dict[str, Any]) -> None:
 def test_the_ensemble_of_the_weights_is_the_default(tmp_path: Path) -> None:
     card = {"model_cfg": CONFIG, "ensemble": {"formats": ["squash"], "prompts": [["a", "b"]]}}
     weights, pair = write_clip(tmp_path, card=card), draw_pair(50, 50)
-    by_default = make_estimator("clip", weights | {"mode": "ensemble"}).estimate(pair).values
+    alone = weights | {"mode": "ensemble", "spread": False}
+    by_default = make_estimator("clip", alone).estimate(pair).values
     named = make_estimator("clip", weights | {"formats": ["squash"], "prompts": [["a", "b"]]})
     np.testing.assert_array_equal(by_default, named.estimate(pair).values)
 
@@ -182,7 +183,8 @@ def test_a_signed_map_is_the_mean_shift_in_circles_of_confusion(
     asked: dict[str, Any], model: ClipModel
 ) -> None:
     pair = draw_pair(80, 80)
-    blur_map = make_estimator("clip", asked | {"mode": "signed"}).estimate(pair)
+    blur_map = make_estimator("clip", asked | {"mode": "signed", "spread": False}).estimate(pair)
+    assert blur_map.confidence is None
     logits = score_cells(model, see(pair), prompts=LADDER["prompts"], layout=CellFormat.SQUASH)
     disparity = (logits.softmax(-1) * torch.tensor([-3.0, 0, 3])).sum(-1)
     expected = CellGrid(80, 80).spread(disparity).numpy() / disparity_per_coc(KernelSpec())
@@ -239,6 +241,25 @@ def test_the_stage_key_depends_on_weights_and_settings(asked: dict[str, Any]) ->
     ]
     assert len({stage_key(s) for s in [spec, *others]}) == 5
     assert stage_key(ClipEstimator(ClipSettings.parse(asked)).spec) == stage_key(spec)
+
+
+@pytest.mark.parametrize(
+    ("change", "version"),
+    [
+        ({}, "1"),
+        ({"spread": True}, "2"),
+        ({"mode": "signed"}, "2"),
+        ({"mode": "ensemble"}, "2"),
+        ({"mode": "signed", "spread": False}, "1"),
+    ],
+)
+@pytest.mark.parametrize("method", ["clip", "random-clip"])
+def test_only_maps_that_are_spread_have_another_version(
+    method: str, change: dict[str, Any], version: str
+) -> None:
+    spec = make_estimator(method, change).spec
+    assert spec.version == version
+    assert ("spread" in spec.settings) == ("spread" in change)
 
 
 def test_shared_features_cost_a_tenth_and_each_cell_reads_only_its_own_patches() -> None:

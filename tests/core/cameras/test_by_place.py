@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import distance_transform_edt
 from test_profiles import measured, write_grid, write_profile, write_pupil
 
 from ldp_core.blur.disparity import DisparityEstimator, DisparitySettings
 from ldp_core.cameras import open_camera
 from ldp_core.cameras.tiles import apply_by_place, render_by_place
 from ldp_core.deblur.ldp import LdpDeblurrer, LdpSettings
+from ldp_core.deblur.occlusion import find_ranges
 from ldp_core.deblur.wiener import WienerDeblurrer, WienerSettings
 from ldp_core.errors import SettingsError
 from ldp_core.metrics.fidelity import psnr_db
@@ -102,6 +104,27 @@ class TestWiener:
         steps = np.convolve(steps, np.ones(4) / 4, mode="valid")[40:-40]
         around = np.convolve(steps, np.ones(61) / 61, mode="same")[40:-40]
         assert float((steps[40:-40] / around).max()) < 1.35
+
+    def test_bars_hide_little_of_the_wall_behind_them(
+        self, pair: Pair, lens: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The wall comes out as without the bars, nearer than where both are restored as one surface."""
+        bars = np.zeros((HEIGHT, WIDTH), dtype=bool)
+        bars[:, 120:135] = bars[:, 350:362] = bars[:, 600:620] = True
+        beside = (distance_transform_edt(~bars) > 2) & (distance_transform_edt(~bars) < 24)
+        views = [np.where(bars[..., None], 4000, view).astype(view.dtype) for view in (pair.left, pair.right)]
+        hidden = Pair("bars", *views)
+        blur_map = BlurMap(np.where(bars, 0, COC_PX).astype(np.float32), BlurMapKind.SIGNED_COC_PX)
+
+        def error() -> float:
+            difference = restore(hidden, lens, blur_map)[beside] / 65535 - alone[beside]
+            return float(np.square(difference).mean())
+
+        alone = restore(pair, lens) / 65535
+        apart = error()
+        one = find_ranges(torch.zeros(1, 1))
+        monkeypatch.setattr("ldp_core.deblur.wiener.find_ranges", lambda *_: one)
+        assert apart < 0.5 * error()
 
     def test_a_profile_with_one_kernel_is_that_kernel(self, pair: Pair, tmp_path: Path) -> None:
         kernel = {"softness": 0.8, "crosstalk": 0.1}

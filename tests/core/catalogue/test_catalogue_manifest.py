@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 from pyarrow import parquet
 
 from ldp_core import storage
-from ldp_core.catalogue import read_catalogue
-from ldp_core.errors import CatalogueError, StorageError
+from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl, read_catalogue
+from ldp_core.errors import CatalogueError, SettingsError, StorageError
 from ldp_core.images import PictureTraits, encode_image, probe_picture
-from ldp_core.types import Catalogue, ImageRef
+from ldp_core.types import Catalogue, DpAxis, ImageRef, Region
 
 Rows = list[dict[str, Any]]
 FORMATS = ["csv", "jsonl", "parquet"]
@@ -292,3 +293,72 @@ def test_many_rows_of_which_few_have_pictures_are_read(tmp_path: Path, probed: l
     assert len(catalogue.items) == 200
     assert len(catalogue.problems) == 9800
     assert len(probed) > 10_000
+
+
+COLUMNS = {
+    "score_region": "rows 1:5, columns 2:",
+    "aligned": "no",
+    "dp_axis": "Y",
+    "camera": "pixel-4",
+    "peak": "full",
+    "method:NAF": "../pictures/a/t.png",
+    "ISO": "0800",
+    "place": "indoor",
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_columns_say_how_an_item_is_read_and_what_else_is_known(root: str, format: str) -> None:  # noqa: A002
+    [item] = (found := read(root, [row("a", **COLUMNS)], format=format)).items
+    assert item.score_region == Region(top=1, left=2, bottom=5)
+    assert (item.aligned, item.dp_axis, item.camera) == (False, DpAxis.Y, "pixel-4")
+    assert item.external.keys() == {"NAF"}
+    assert item.metadata == {"ISO": "0800", "place": "indoor"}
+    assert found.problems == ()
+    assert catalogue_from_jsonl(catalogue_to_jsonl(found)) == found
+
+
+def test_metadata_keep_their_types_where_the_table_has_any(root: str) -> None:
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    content = as_parquet([row("a") | {"iso": 800, "f": 1.8, "indoor": True, "taken": moment, "none": None}])
+    storage.write_bytes(f"{root}/list/m.parquet", content)
+    [item] = read_catalogue(f"{root}/list/m.parquet", layout="manifest").items
+    assert item.metadata == {"iso": 800, "f": 1.8, "indoor": True, "taken": "2026-11-01 00:00:00+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "expected"),
+    [
+        ("score_region", "44:", "rows 44:"),
+        ("score_region", "rows 5:5", "holds a pixel"),
+        ("aligned", "maybe", "true or false"),
+        ("dp_axis", "z", "x or y"),
+        ("peak", "many", "peak"),
+    ],
+)
+def test_a_cell_that_says_nothing_sound_refuses_its_row(
+    root: str, column: str, cell: str, expected: str
+) -> None:
+    found = read(root, [row("a", id="a"), row("b") | {column: cell}])
+    assert [item.id for item in found.items] == ["all/a"]
+    [problem] = found.problems
+    assert (problem.kind, problem.refuses_item) == ("bad_row", True)
+    assert expected in problem.message
+
+
+def test_a_region_outside_its_picture_refuses_its_row(root: str) -> None:
+    found = read(root, [row("a", id="a"), row("b") | {"score_region": "rows 9000:"}])
+    assert [problem.kind for problem in found.problems] == ["bad_region"]
+
+
+def test_metadata_need_no_second_view(root: str) -> None:
+    [item] = read(root, [{"left": row("a")["left"], "iso": "100"}]).items
+    assert (item.right, item.metadata) == (None, {"iso": "100"})
+
+
+def test_a_method_has_one_column_and_a_name_of_its_own(root: str) -> None:
+    picture = "../pictures/a/t.png"
+    with pytest.raises(CatalogueError, match="two columns"):
+        read(root, [row("a") | {"method:x": picture, "peer:x": picture}])
+    with pytest.raises(SettingsError, match="cannot have this name"):
+        read(root, [row("a") | {"method:restored": picture}])

@@ -76,7 +76,7 @@ def test_any_size_comes_back_and_an_untrained_network_returns_the_mean_of_the_vi
 ) -> None:
     network = LdpNetwork(arm(bpa)).eval()
     left, right = torch.rand(2, 3, *size), torch.rand(2, 3, *size)
-    plane = arrange_for(bpa, torch.rand(2, 3, *size))
+    plane = arrange_for(network.settings, torch.rand(2, 3, *size))
     with torch.inference_mode():
         for given in (plane, None):
             torch.testing.assert_close(network(left, right, given), (left + right) / 2)
@@ -98,7 +98,7 @@ def test_the_map_reaches_the_result(bpa: str) -> None:
     left, right, planes = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
     with torch.inference_mode():
         without = network(left, right)
-        with_map = network(left, right, arrange_for(bpa, planes))
+        with_map = network(left, right, arrange_for(network.settings, planes))
     assert (without - with_map).abs().max() > 1e-6
 
 

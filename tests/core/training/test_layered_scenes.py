@@ -9,18 +9,29 @@ import numpy as np
 import pytest
 import torch
 
+from ldp_core.cameras import Camera
+from ldp_core.cameras.kernel_numbers import NUMBERS, describe_kernel
 from ldp_core.errors import SettingsError
-from ldp_core.optics.kernels import KernelFamily, KernelSpec
-from ldp_core.optics.layered import KernelField
+from ldp_core.optics.kernels import KernelFamily, KernelSpec, UnitPsf, unit_psf
 from ldp_core.training.bdir import MeanViews
-from ldp_core.training.frames import FIELD_CAMERA, CameraSettings, FrameCache, FrameSettings, take_views
+from ldp_core.training.frames import (
+    FIELD_CAMERA,
+    CameraSettings,
+    FrameCache,
+    FrameSettings,
+    restore_untrained,
+    take_views,
+)
 from ldp_core.training.layered_scenes import (
     LayeredSettings,
     draw_layered_scene,
     render_layered_scene,
 )
+from ldp_core.training.ldp import LdpBatchSettings, blur_each, charbonnier, draw_batch
+from ldp_core.training.lenses import FIELD_TOLD, ToldSettings, draw_camera, draw_told, uniform_camera
 from ldp_core.training.sources import Photo, Sources
 from ldp_core.training.validation import pair_samples, single_samples
+from ldp_core.types import Pair
 
 SMALL = LayeredSettings(height=64, width=96, slices=4, largest_coc_px=24)
 
@@ -54,22 +65,93 @@ def test_a_rendered_scene_has_the_size_of_the_frame() -> None:
     assert float(rendered.left.max()) <= 1
 
 
-def test_a_field_of_kernels_is_looked_through_within_the_camera_frame() -> None:
+def test_a_field_of_kernels_is_looked_through_within_the_camera_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked = []
 
-    def field(x: float, y: float) -> KernelSpec:
+    def kernel_at(_: Camera, x: float, y: float) -> KernelSpec:
         asked.append((x, y))
         return KernelSpec(family=KernelFamily.DISC)
 
-    def draw_field(_: np.random.Generator) -> KernelField:
-        return field
-
     settings = SMALL.model_copy(update={"field_share": 1.0, "sharp_share": 0.0, "flat_share": 1.0})
-    scene = draw_layered_scene(np.random.default_rng(3), Sources(), settings, draw_field=draw_field)
+    scene = draw_layered_scene(np.random.default_rng(3), Sources(), settings)
+    monkeypatch.setattr(Camera, "kernel_at", kernel_at)
     rendered = render_layered_scene(scene, slices=4)
+    frame = scene.camera.profile.frame
+    assert frame is not None
     assert len(set(asked)) == 4
     assert np.abs(np.array(asked)).max() <= 1
+    width = max(x for x, _ in asked) - min(x for x, _ in asked)
+    assert width == pytest.approx(2 * (96 + 2 * SMALL.margin_px) / frame.width, rel=1e-3)
     torch.testing.assert_close(rendered.left, rendered.right, atol=1e-4, rtol=0)
+
+
+def test_what_is_told_of_a_camera_is_right_roughly_right_or_nothing() -> None:
+    rng = np.random.default_rng(0)
+    for camera in (draw_camera(rng, (304, 432)), uniform_camera(KernelSpec(crosstalk=0.1))):
+        told = [draw_told(rng, camera, FIELD_TOLD) for _ in range(60)]
+        assert 8 < sum(each is None for each in told) < 30
+        assert 15 < sum(each is camera for each in told) < 40
+        (rough, *_) = [each for each in told if each not in (None, camera)]
+        assert rough.profile.frame == camera.profile.frame
+        assert rough.profile.digest != camera.profile.digest
+
+
+def test_a_scene_fits_into_the_frame_that_it_is_cut_from() -> None:
+    rng = np.random.default_rng(0)
+    for shape in ((304, 432), (1400, 900), (500, 3000)):
+        for _ in range(5):
+            x, y = draw_camera(rng, shape).places(*shape)
+            assert float(x.abs().max()) <= 1
+            assert float(y.abs().max()) <= 0.76
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
+    told = ToldSettings(generic_share=0, rough_share=0)
+    layered = SMALL.model_copy(update={"field_share": 0.7, "flat_share": 1.0})
+    settings = FrameSettings(layered=layered, camera=FIELD_CAMERA, told=told)
+    folder = tmp_path_factory.mktemp("fields")
+    cache = FrameCache.create(folder, capacity=3, seed=4, settings=settings, sources=Sources())
+    list(cache.fill(Sources()))
+    return FrameCache(folder)
+
+
+def test_a_frame_keeps_its_camera_and_what_was_told_of_it(fields: FrameCache) -> None:
+    """Its restoration and its map repeat themselves with the profile that it holds."""
+    lenses = [fields[index].lens for index in range(3)]
+    assert {lens.camera.uniform_kernel is None for lens in lenses if lens} == {True, False}
+    frame = fields[0]
+    assert frame.lens is not None
+    assert frame.lens.told is not None
+    assert frame.lens.told.profile.digest == frame.lens.camera.profile.digest
+    pair = Pair("x/y", frame.views[0], frame.views[1])
+    blur_map, wiener = restore_untrained(pair, frame.lens.told)
+    np.testing.assert_array_equal(wiener, frame.views[3])
+    np.testing.assert_allclose(blur_map.values, frame.maps[1], atol=fields.settings.coc_step_px)
+    assert np.abs(restore_untrained(pair)[1].astype(int) - wiener).max() > 2
+
+
+def test_a_batch_tells_the_kernels_of_its_frames(fields: FrameCache) -> None:
+    settings = LdpBatchSettings(batch=3, crop_px=32, unsigned_share=0, mapless_share=0)
+    batch = draw_batch(fields, settings, seed=0, step=0, frames=3)
+    assert batch.kernel.shape == (3, len(NUMBERS), 32, 32)
+    assert (batch.kernel[:, 0] == 1).all()
+    for planes, kernel in zip(batch.kernel, batch.kernels, strict=True):
+        psf = kernel if isinstance(kernel, UnitPsf) else unit_psf(kernel)
+        torch.testing.assert_close(planes[:, 16, 16], describe_kernel(psf), atol=0.1, rtol=0.05)
+
+
+def test_the_reblur_loss_is_least_with_the_kernels_of_the_frames(fields: FrameCache) -> None:
+    settings = LdpBatchSettings(batch=3, crop_px=64, unsigned_share=0, mapless_share=0)
+    batch = draw_batch(fields, settings, seed=0, step=0, frames=3)
+    views = blur_each(batch.sharp, coc_px=batch.coc_px[:, 0], kernels=batch.kernels)
+    others = blur_each(batch.sharp, coc_px=batch.coc_px[:, 0], kernels=batch.kernels[1:] + batch.kernels[:1])
+    own, other = (
+        charbonnier(side[0], batch.left) + charbonnier(side[1], batch.right) for side in (views, others)
+    )
+    assert float(own) < float(other)
 
 
 def test_a_photograph_of_little_weight_is_seldom_drawn(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from ldp_core.evaluation.maps import rank
 from ldp_core.optics.scenes import SceneKind
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.training.__main__ import main
+from ldp_core.training.layered_scenes import LayeredSettings
 from ldp_core.training.session import Intervals, RunFolder, Session
+from ldp_core.training.sources import Sources
 from ldp_core.training.tiny import publish
 from ldp_core.training.tiny.model import (
     CONTEXT_LENGTH,
@@ -28,12 +30,15 @@ from ldp_core.training.tiny.model import (
 )
 from ldp_core.training.tiny.patches import (
     CELL_PX,
+    PATCH_PX,
     CellSettings,
     PatchMaker,
     PatchPool,
     PatchSettings,
     draw_cells,
+    read_texture,
 )
+from ldp_core.training.tiny.scene_patches import ScenePatchMaker, ScenePatchSettings
 from ldp_core.training.tiny.sentences import (
     SHIFTS_PX,
     STATEMENTS,
@@ -44,7 +49,7 @@ from ldp_core.training.tiny.sentences import (
 )
 from ldp_core.training.trainer import Trainer
 from ldp_core.types import BlurMap, BlurMapKind, Pair
-from ldp_core.weights import read_weights
+from ldp_core.weights import open_weights, read_weights
 
 SMALL = TinySettings(embed_dim=16, patch_rows=10, width=32, layers=1, text_width=8, text_layers=1)
 PATCHES = PatchSettings(lenses=3, procedural_pictures=1, edge_share=0, palette_share=0.3)
@@ -118,6 +123,54 @@ def test_patches_are_a_function_of_seed_and_number(pool: PatchPool) -> None:
 def test_a_patch_with_edges_is_blurred_by_depth() -> None:
     maker = PatchMaker((), PATCHES.model_copy(update={"edge_share": 1.0, "lenses": 1}), seed=3)
     assert max(float(np.ptp(maker.make(number).coc_px)) for number in range(3)) > 1
+
+
+@pytest.fixture(scope="module")
+def scene_maker() -> ScenePatchMaker:
+    scene = LayeredSettings(height=80, width=96, field_share=1.0, sharp_share=0, slices=3)
+    settings = ScenePatchSettings(scene=scene, patches_per_scene=3, jpeg_share=0.5)
+    return ScenePatchMaker(Sources(), settings, seed=3)
+
+
+def test_patches_of_scenes_are_a_function_of_seed_and_number(scene_maker: ScenePatchMaker) -> None:
+    later, first = scene_maker.make(4), scene_maker.make(1)
+    again = ScenePatchMaker(Sources(), scene_maker.settings, seed=3).make(4)
+    assert later.views.shape == (2, PATCH_PX, PATCH_PX, 3)
+    assert later.coc_px.shape == (PATCH_PX, PATCH_PX)
+    assert later.disparity_per_coc > 0
+    np.testing.assert_array_equal(later.views, again.views)
+    np.testing.assert_array_equal(later.coc_px, again.coc_px)
+    assert (first.views != later.views).any()
+
+
+def test_kernels_of_a_scene_depend_on_the_place(scene_maker: ScenePatchMaker) -> None:
+    assert len({scene_maker.make(number).disparity_per_coc for number in range(3)}) == 3
+
+
+def test_a_pool_tells_what_it_was_made_from(tmp_path: Path, pool: PatchPool) -> None:
+    told = PatchPool.create(tmp_path, capacity=1, origin={"seed": 3})
+    assert list(told.fill(PatchMaker((), PATCHES, seed=3))) == [1]
+    assert PatchPool(tmp_path).origin == {"seed": 3}
+    assert pool.origin == {}
+
+
+def test_a_cell_at_an_edge_is_labelled_by_what_has_texture() -> None:
+    rng = np.random.default_rng(0)
+    view = np.full((CELL_PX, CELL_PX, 3), 90, np.uint8)
+    coc_px = np.full((CELL_PX, CELL_PX), 2, np.float16)
+    coc_px[:, 20:] = 10
+    assert read_texture([view, view], coc_px) == pytest.approx(6)
+    view[:, 22:] = rng.integers(0, 255, (CELL_PX, 18, 3))
+    assert read_texture([view, view], coc_px) == pytest.approx(10, abs=0.1)
+
+
+def test_training_begins_from_what_ships(pool: PatchPool) -> None:
+    fit = TinyFitSettings(steps=1, seed=5)
+    towers = TinyTask(TinySettings(), fit, pool, CELLS, begin="ldp-tiny").network
+    shipped = open_weights("ldp-tiny").tensors
+    for name, tensor in towers.model.state_dict().items():
+        torch.testing.assert_close(tensor, shipped[name].float(), rtol=0, atol=0)
+    torch.testing.assert_close(towers.meanings.norm(dim=1), torch.ones(len(towers.meanings)))
 
 
 def test_a_folder_without_patches_is_refused(tmp_path: Path) -> None:

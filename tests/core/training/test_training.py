@@ -13,12 +13,14 @@ import pytest
 import torch
 from network_samples import BATCHES, SCENES, TINY, render_frames
 
-from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings
+from ldp_core.cameras.kernel_numbers import NUMBERS
+from ldp_core.deblur.ldp_network import LdpNetwork, NetworkSettings, arrange_for
 from ldp_core.errors import CatalogueError, SettingsError, WeightsError
 from ldp_core.training.frames import FrameCache
 from ldp_core.training.ldp import (
     LdpFitSettings,
     LdpTask,
+    begin_with,
     blur_absence,
     blur_weighted,
     charbonnier,
@@ -247,7 +249,46 @@ def test_the_best_shift_forgives_a_displaced_truth() -> None:
     assert sample.score(sharp) == 100
 
 
-@pytest.mark.parametrize("text", ["x:y", "x:0:shift", "x:0:align:1"])
+def test_one_gain_forgives_another_exposure_but_no_other_error() -> None:
+    sharp = torch.rand(3, 24, 24)
+    sample = ValidationSample("x", {}, {"input": 0.8 * sharp}, sharp)
+    assert sample.starting_scores["input"] < 25
+    assert replace(sample, any_gain=True).starting_scores["input"] == pytest.approx(100)
+    dark = replace(sample, any_gain=True, starts={"input": 0.8 * sharp.flip(-1)})
+    assert dark.starting_scores["input"] < 25
+
+
+def test_real_pairs_are_restored_with_the_profile_of_their_camera(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("x_l", "x_r", "x_gt"):
+        iio.imwrite(tmp_path / f"{name}.png", rng.integers(0, 255, (32, 48), dtype=np.uint8))
+    (_, [plain]), (_, [told]) = (read_pairs(f"{tmp_path}{how}") for how in ("", ":4:align:gain:pixel-4"))
+    assert (told.region.top, told.aligned, told.any_gain) == (4, True, True)
+    assert not plain.inputs["kernel"].any()
+    assert (told.inputs["kernel"][0] > 0.999).all()
+    assert not torch.equal(told.starts["wiener"], plain.starts["wiener"])
+
+
+def test_a_larger_network_begins_as_the_one_whose_weights_it_is_given() -> None:
+    small = LdpNetwork(TINY)
+    for parameter in small.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    form = {**TINY.model_dump(), "encoder": (1, 2), "middle": 2, "knows_kernel": True}
+    large = LdpNetwork(NetworkSettings.parse(form))
+    begin_with(large, small.state_dict())
+    left, right, guess = torch.rand(3, 1, 3, 32, 32)
+    planes, kernel = torch.rand(1, 3, 32, 32), torch.rand(1, len(NUMBERS), 32, 32)
+    told = arrange_for(large.settings, planes, kernel)
+    with torch.inference_mode():
+        expected = small(left, right, planes, guess)
+        torch.testing.assert_close(large(left, right, told, guess), expected)
+    with pytest.raises(WeightsError, match="not those of a part"):
+        begin_with(small, large.state_dict())
+    with pytest.raises(WeightsError, match="not those of a part"):
+        begin_with(LdpNetwork(TINY.model_copy(update={"width": 16})), small.state_dict())
+
+
+@pytest.mark.parametrize("text", ["x:y", "x:0:shift", "x:0:align:1", "x:0:gain:gain", "x:0:generic:pixel-4"])
 def test_what_to_measure_on_is_refused_where_it_cannot_be_understood(text: str) -> None:
     with pytest.raises(SettingsError, match="does not name what to measure on"):
         read_pairs(text)

@@ -1,0 +1,161 @@
+"""Verbs over the results of one run: what it quarantined, its pictures and tables as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli import console, options
+from flows.exits import EXIT_BAD_ITEMS, exits
+from ldp_core.errors import SettingsError
+
+app = typer.Typer()
+
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="The run, by its name below runs/ in the archive.")
+]
+
+
+@options.command(app, options.ARCHIVES)
+def quarantine(
+    run_id: RunArgument, archive: options.Archive = "archive", as_json: options.Json = False
+) -> None:
+    """List what a run quarantined, and why; `ldp restore --only-quarantined RUN` takes it up again."""
+    from flows.results import describe_quarantine
+
+    with exits():
+        values = describe_quarantine(archive, run_id)
+    console.print_json(values) if as_json else _print_quarantine(values)
+
+
+@options.command(app, options.ARCHIVES)
+def export(
+    run_id: RunArgument,
+    archive: options.Archive = "archive",
+    to: Annotated[
+        str | None,
+        options.output_option("--to", metavar="URL", help="Write pictures below this path or fsspec URL."),
+    ] = None,
+    what: Annotated[
+        str,
+        options.output_option(
+            "--what", metavar="NAMES", help="restored, blur, confidence, input; several with commas between."
+        ),
+    ] = "restored",
+    format: Annotated[  # noqa: A002
+        str,
+        options.output_option(
+            "--format",
+            help="Of pictures: png, tiff, jpeg, npy; values of maps are 32-bit TIFF, or NPY.",
+            **{**options.one_of("--format", "png", "tiff", "jpeg", "npy"), "metavar": "NAME"},
+        ),
+    ] = "png",
+    ids: options.Ids = None,
+    limit: options.Limit = None,
+    keep_all_metadata: Annotated[
+        bool,
+        options.output_option(
+            "--keep-all-metadata", help="Carry over position, serial numbers and owner as well."
+        ),
+    ] = False,
+    table: Annotated[
+        str | None,
+        options.output_option("--table", metavar="FILE", help="Write the scores to this .csv or .tsv."),
+    ] = None,
+    workers: options.Workers = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write the results of a run as files, under the names of its source; the same command resumes."""
+    from flows.results import export_pictures, export_table
+    from tasks.export import ExportSettings
+
+    values: dict[str, Any] = {}
+    with exits(), console.showing_progress():
+        if to is None and table is None:
+            raise SettingsError("nothing to write", remedy="give --to FOLDER, --table FILE, or both")
+        settings = ExportSettings(tuple(filter(None, what.split(","))), format, keep_all_metadata)
+        if to is not None:
+            chosen = options.read_ids(ids)
+            values = export_pictures(archive, run_id, to, settings, ids=chosen, limit=limit, threads=workers)
+        if table is not None:
+            values["table"] = export_table(archive, run_id, table)
+    console.print_json(values) if as_json else _print_export(values)
+    if values.get("failed"):
+        raise typer.Exit(EXIT_BAD_ITEMS)
+
+
+@options.command(app, options.ARCHIVES)
+def figure(
+    run_id: RunArgument,
+    items: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ITEMS", help="Ids or names of the items, a row each.", show_default=False),
+    ] = None,
+    archive: options.Archive = "archive",
+    output: Annotated[
+        str,
+        options.output_option("--output", "-o", metavar="FILE", help="A .pdf, .png or .svg; any fsspec URL."),
+    ] = "figure.pdf",
+    zoom: Annotated[
+        str | None,
+        options.output_option(
+            "--zoom", metavar="X,Y", help="Centre of the detail in px. Default: where most was changed."
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        options.output_option(
+            "--label", metavar="COLUMN=TITLE", help="Another title, such as restored=Ours; may be repeated."
+        ),
+    ] = None,
+    latex: Annotated[
+        bool, options.output_option("--latex", help="Print the means of the run as a LaTeX table.")
+    ] = False,
+    intervals: Annotated[
+        bool, options.output_option("--intervals", help="With 95 % intervals in the table.")
+    ] = False,
+) -> None:
+    """Draw items side by side for a paper, with a detail enlarged; print the table of the run."""
+    from flows.results import make_figure, make_latex
+
+    with exits():
+        if not (items or latex):
+            raise SettingsError("nothing to draw", remedy="name items, give --latex, or both")
+        if items:
+            centre = None if zoom is None else options.parse_point(zoom)
+            labels = options.parse_labels(label)
+            values = make_figure(archive, run_id, items, output, labels=labels, centre=centre)
+            for protocol in values["protocols"]:
+                console.show(f"protocol: {protocol}", error=True)
+            console.show(f"figure: {values['figure']}", error=True)
+        if latex:
+            table = make_latex(archive, run_id, intervals=intervals)
+            typer.echo(table or "% no item of this run has a target", nl=not table)
+
+
+def _print_export(values: Mapping[str, Any]) -> None:
+    """What was written and where, what failed and why."""
+    for record in values.get("failed", ()):
+        console.show(f"  {record['item']}: {record['message']}. {record['remedy']}", style="red")
+    if "to" in values:
+        failed = f", {len(values['failed'])} failed" if values["failed"] else ""
+        console.show(f"{values['written']} items written, {values['skipped']} were there{failed}")
+        if values["without_metadata"]:
+            console.show(f"{values['without_metadata']} without metadata: their sources tell none")
+        console.show(f"pictures: {values['to']}")
+    if "table" in values:
+        console.show(f"table: {values['table']}")
+
+
+def _print_quarantine(values: Mapping[str, Any]) -> None:
+    """By kind, the most frequent first, with the reason of each item and what to do."""
+    for group in values["kinds"]:
+        listed = [*group["examples"]]
+        console.show_problems([{**group, "examples": listed[: console.MOST_LISTED]}], style="red")
+        console.show_rest(len(listed))
+    total = values["quarantined"]
+    console.show(f"{total} of {values['items']} items quarantined" if total else "nothing was quarantined")
+    if total:
+        console.show(f"again: ldp restore --only-quarantined {values['run_id']}")

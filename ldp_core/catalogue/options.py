@@ -1,0 +1,118 @@
+"""What is asked of a source besides its layout: a pattern for names, other methods, a part of its items."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ldp_core.errors import CatalogueError, SettingsError, suggest
+from ldp_core.item_ids import slug
+
+_NAMED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A part of the items of a source: those named, then a random sample, then the first few in id order.
+
+    ``ids`` are item ids, or names of items as the source has them; None: all items. ``places`` are
+    further ids, and addresses of pictures whose items are meant; those that are gone are passed over.
+
+    Raises:
+        SettingsError: a count is not positive.
+    """
+
+    limit: int | None = None
+    sample: int | None = None
+    seed: int = 0
+    ids: frozenset[str] | None = None
+    places: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for option, count in (("--limit", self.limit), ("--sample", self.sample)):
+            if count is not None and count < 1:
+                raise SettingsError(
+                    "a choice of no items", where=option, expected="1 or more", got=str(count)
+                )
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether anything is chosen at all."""
+        return (self.limit, self.sample, self.ids) != (None, None, None) or bool(self.places)
+
+    def choose(
+        self,
+        names: Mapping[str, str],
+        *,
+        dataset: str,
+        addresses: Callable[[str], Collection[str]] = lambda item_id: (),
+    ) -> list[str]:
+        """The ids of the chosen items, sorted.
+
+        A sample of one seed draws the same items from the same ids.
+
+        Args:
+            names: what the source calls its items, by id.
+            addresses: of the pictures of an item, by its id.
+
+        Raises:
+            CatalogueError: an id is none of them, or nothing is left.
+        """
+        kept = sorted(names)
+        if self.ids is not None or self.places:
+            kept = sorted({*self._find(names, dataset), *self._find_placed(names, addresses)})
+            if not kept:
+                raise _refuse_ids([], names)
+        if self.sample is not None and self.sample < len(kept):
+            kept = sorted(random.Random(self.seed).sample(kept, self.sample))
+        return kept[: self.limit]
+
+    def _find(self, names: Mapping[str, str], dataset: str) -> set[str]:
+        by_name = {name: item_id for item_id, name in names.items()}
+        found: set[str] = set()
+        unknown = []
+        for text in sorted(self.ids or ()):
+            plain = text.partition("@")[0]
+            candidates = (plain, by_name.get(plain, ""), f"{dataset}/{plain}", f"{dataset}/{slug(plain)}")
+            match = next((item_id for item_id in candidates if item_id in names), None)
+            found |= {match} if match else set()
+            unknown += [] if match else [text]
+        if unknown:
+            raise _refuse_ids(unknown, names)
+        return found
+
+    def _find_placed(
+        self, names: Iterable[str], addresses: Callable[[str], Collection[str]]
+    ) -> Iterator[str]:
+        if self.places:
+            yield from (i for i in names if i in self.places or not self.places.isdisjoint(addresses(i)))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What is asked of a source.
+
+    ``pair_by``: a regular expression (`ldp_core.catalogue.pattern`). ``methods``: folders of results by the
+    names of the methods that made them (`ldp_core.catalogue.external`).
+    """
+
+    pair_by: str = ""
+    methods: Mapping[str, str] = field(default_factory=dict)
+    selection: Selection = Selection()
+
+
+WHOLE_SOURCE: Final = SourceOptions()
+"""All items, by the names that the layout asks for."""
+
+
+def _refuse_ids(unknown: list[str], ids: Collection[str]) -> CatalogueError:
+    some = ", ".join(sorted(ids)[:_NAMED])
+    return CatalogueError(
+        "these items are not in the source" if unknown else "none of the chosen items is in the source",
+        where="--ids",
+        expected=f"ids or names of its {len(ids)} items, such as {some}",
+        got=", ".join(unknown[:_NAMED]) + (f" and {len(unknown) - _NAMED} more" if unknown[_NAMED:] else ""),
+        remedy=(suggest(unknown[0], ids) if unknown else "") or "`ldp catalogue SOURCE` lists all ids",
+    )

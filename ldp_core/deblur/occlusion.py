@@ -1,0 +1,208 @@
+"""Surfaces one before another: each is seen alone, before its blur is inverted.
+
+Behind the edge of a near surface a blurred background continues, and a blurred near surface lets the
+background shine through around its edge. Inverted as one picture, either rings far into the other. So a scene
+is cut, along its blur map, into ranges of depth that hardly touch. From the front to the back, the light of
+nearer surfaces is taken away in proportion to their blurred coverage, what is covered is filled smoothly from
+around, and the blur of the range inverted in a picture that holds nothing else: the composition of Ikoma et
+al. (ICCP 2021) read backwards. The order and all constants are our own choices.
+
+Pictures are (..., c, h, w), maps (h, w), coverages (2, 1, h, w) for both views.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ldp_core.optics.kernels import Kernel, kernel_bank
+from ldp_core.optics.sensor import Transfer, decode_light, encode_light
+from ldp_core.signals import Canvas
+
+__all__ = ["DepthRange", "Restored", "find_ranges", "isolate"]
+
+# Three ranges are a background, things before it, and things before those.
+_MOST_CUTS: Final = 2
+# A cut is made where fewer pixels lie than this share of what an even spread of depth would leave there: a
+# floor that leads from the front to the back is not cut.
+_SPARSE: Final = 0.4
+_WIDTH: Final = (1.0, 0.08)
+_TIE: Final = 0.01
+# Ranges are at least so far apart, in px and in parts of the circle of confusion, and no smaller than this
+# share of the picture.
+_GAP: Final = (3.0, 0.2)
+_LEAST_SHARE: Final = 0.003
+# A depth with less confidence was not seen but spread from around, and decides on no range. Of a dark wall
+# that the map of a Pixel 4 scene takes for a foreground 2 % have more, of a true foreground 61 %.
+_SURE: Final = 0.5
+# Percentiles between which the circles of confusion of a range lie; the few beyond are stray.
+_STRAY: Final = 0.02
+# What differs from a range by more than this, in px and in parts, counts as another surface; less is
+# inverted with it, for a surface may cross from one range into the next.
+_OTHER: Final = (2.0, 0.15)
+# Where less than this share of a surface is seen, nothing is divided by it: noise would grow tenfold.
+_LEAST_SEEN: Final = 0.1
+_TINY: Final = 1e-6
+_ENCODING: Final = Transfer.GAMMA_22
+
+
+@dataclass(frozen=True, slots=True)
+class DepthRange:
+    """Circles of confusion from `first_px` to below `last_px` belong to it.
+
+    Nearly all of them lie in `low_px`..`high_px`, `middle_px` among them.
+    """
+
+    first_px: float
+    last_px: float
+    low_px: float
+    high_px: float
+    middle_px: float
+
+    @property
+    def reach_px(self) -> float:
+        """How much a circle of confusion may differ from the range and still count as its surface."""
+        return _OTHER[0] + _OTHER[1] * max(abs(self.low_px), abs(self.high_px))
+
+    def holds(self, coc_px: Tensor) -> Tensor:
+        return (coc_px >= self.first_px) & (coc_px < self.last_px)
+
+    def clamp(self, coc_px: Tensor) -> Tensor:
+        """The map as if all of the scene were in this range."""
+        return coc_px.clamp(self.low_px, self.high_px)
+
+    def hides(self, coc_px: Tensor) -> Tensor:
+        """1 where the map lies clearly before the range, 0 where not."""
+        return (self.low_px - self.reach_px - coc_px + 1).clamp(0, 1)
+
+    def is_before(self, coc_px: Tensor) -> Tensor:
+        """1 where the map lies clearly behind the range, 0 where not."""
+        return (coc_px - self.high_px - self.reach_px + 1).clamp(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A range whose blur is inverted: `picture` (c, h, w) encoded 0..1, valid where it holds the map."""
+
+    depth: DepthRange
+    picture: Tensor
+
+
+def find_ranges(coc_px: Tensor, confidence: Tensor | None = None) -> list[DepthRange]:
+    """Ranges of depth that hardly touch, from the front to the back; one, where depth has no gap.
+
+    Args:
+        coc_px: (h, w) signed diameters in pixels.
+        confidence: (h, w) in 0..1; ranges are told by what is more than half sure. All is, if not given.
+    """
+    sure = coc_px.flatten() if confidence is None else coc_px[confidence > _SURE]
+    bounds = [-math.inf, *_find_cuts(sure), math.inf]
+    ranges = []
+    for first, last in pairwise(bounds):
+        inside = coc_px[(coc_px >= first) & (coc_px < last)].sort().values
+        if len(inside):
+            stray = int(_STRAY * (len(inside) - 1))
+            low, high = float(inside[stray]), float(inside[-1 - stray])
+            ranges.append(DepthRange(first, last, low, high, float(inside[len(inside) // 2])))
+    return ranges
+
+
+def _find_cuts(coc_px: Tensor) -> list[float]:
+    """The emptiest circles of confusion between well filled ones, ascending; `coc_px` is (n,)."""
+    values = coc_px.sort().values
+    count = len(values)
+    if not count:
+        return []
+    lowest, highest = (float(values[int(share * (count - 1))]) for share in (_LEAST_SHARE, 1 - _LEAST_SHARE))
+    first, last = math.ceil(lowest) + 1, highest - 1
+    if first >= last:
+        return []
+    candidates = torch.arange(first, last)
+    near, around = (_count_near(values, candidates, scale=scale) for scale in (1, 3))
+    density = near * max(highest - lowest, _TINY)
+    cuts: list[float] = []
+    # In the middle of an empty stretch rather than at its end.
+    for index in (near + _TIE * around).argsort(stable=True).tolist():
+        place = float(candidates[index])
+        if density[index] > _SPARSE or len(cuts) == _MOST_CUTS:
+            break
+        if all(abs(place - cut) >= _GAP[0] + _GAP[1] * max(abs(place), abs(cut)) for cut in cuts):
+            cuts.append(place)
+    return sorted(cuts)
+
+
+def _count_near(ordered: Tensor, places: Tensor, *, scale: int) -> Tensor:
+    """Share of values per pixel of circle of confusion around each place."""
+    half = scale * (_WIDTH[0] + _WIDTH[1] * places.abs())
+    held = torch.searchsorted(ordered, places + half) - torch.searchsorted(ordered, places - half)
+    return held / (2 * half * len(ordered))
+
+
+def isolate(
+    views: Tensor, coc_px: Tensor, depth: DepthRange, nearer: Sequence[Restored], *, kernel: Kernel
+) -> Tensor:
+    """Both views (2, c, h, w), encoded, as if the scene held this range alone, filled where it is not seen.
+
+    Args:
+        views: (2, c, h, w) encoded 0..1.
+        coc_px: (h, w) signed diameters in pixels.
+        nearer: the ranges before it, from the front to the back, restored.
+    """
+    light = decode_light(views, _ENCODING)
+    cover, covering = _cover(light, coc_px, depth, nearer, kernel=kernel)
+    free = 1 - cover
+    seen = (light - covering) / free.clamp_min(_LEAST_SEEN)
+    behind = depth.is_before(coc_px)
+    own = torch.ones_like(free)
+    if float(behind.max()) > 0:
+        own = _blur((1 - behind)[None], depth.middle_px, kernel).clamp(0, 1)
+        beyond = fill(seen, (1 - own) ** 4 * free**2)
+        seen = (seen - (1 - own) * beyond) / own.clamp_min(_LEAST_SEEN)
+    return fill(encode_light(seen, _ENCODING), (free * own) ** 2)
+
+
+def _cover(
+    light: Tensor, coc_px: Tensor, depth: DepthRange, nearer: Sequence[Restored], *, kernel: Kernel
+) -> tuple[Tensor, Tensor]:
+    """Coverage (2, 1, h, w) of a range by nearer ones, and their light (2, c, h, w)."""
+    cover, covering = torch.zeros_like(light[:, :1]), torch.zeros_like(light)
+    for surface in nearer:
+        share = depth.hides(coc_px) * surface.depth.holds(coc_px)
+        if float(share.max()) > 0:
+            premultiplied = torch.cat([decode_light(surface.picture, _ENCODING) * share, share[None]])
+            blurred = _blur(premultiplied, surface.depth.middle_px, kernel).clamp_min(0)
+            covering = covering + (1 - cover) * blurred[:, :-1]
+            cover = cover + (1 - cover) * blurred[:, -1:].clamp_max(1)
+    return cover, covering
+
+
+def _blur(planes: Tensor, coc_px: float, kernel: Kernel) -> Tensor:
+    """Planes (n, h, w) through the kernels of both views: (2, n, h, w)."""
+    kernels = kernel_bank(kernel, torch.tensor([coc_px]))[0]
+    if kernels.shape[-1] == 1:
+        return planes.expand(2, *planes.shape)
+    canvas = Canvas.around(planes, margin=kernels.shape[-1] // 2 + 1)
+    return canvas.restore(canvas.transform(planes) * canvas.transfer(kernels)[:, None])
+
+
+def fill(pictures: Tensor, weight: Tensor) -> Tensor:
+    """Pictures (n, c, h, w) where their weight (n, 1, h, w) is 1, their smooth continuation where it is 0.
+
+    Weighted means of ever larger areas, mixed from the coarsest to the finest (Gortler et al., "The
+    Lumigraph", SIGGRAPH 1996).
+    """
+    if min(pictures.shape[-2:]) <= 2:
+        total = weight.sum((-2, -1), keepdim=True)
+        mean = (pictures * weight).sum((-2, -1), keepdim=True) / (total + _TINY)
+        return mean.expand_as(pictures)
+    weights = F.avg_pool2d(weight, 2, ceil_mode=True, count_include_pad=False)
+    means = F.avg_pool2d(pictures * weight, 2, ceil_mode=True, count_include_pad=False) / (weights + _TINY)
+    coarse = F.interpolate(fill(means, weights), pictures.shape[-2:], mode="bilinear")
+    return torch.lerp(coarse, pictures, weight)
