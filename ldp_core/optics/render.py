@@ -301,7 +301,7 @@ class _Surroundings:
 
         Zero where nothing is to be filled in.
         """
-        if float(coverage.min()) > _WHOLE:
+        if float(coverage.detach().min()) > _WHOLE:
             return premultiplied.new_zeros(1).expand_as(premultiplied)
         planes = torch.cat([premultiplied, coverage], 1)
         coarse = self._spread(F.avg_pool2d(planes, _COARSE_PX, ceil_mode=True))

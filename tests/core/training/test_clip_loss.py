@@ -13,6 +13,8 @@ from network_samples import TINY
 from ldp_core.blur.clip_cells import CellGrid, PaddedViews, score_cells
 from ldp_core.blur.clip_model import load_clip
 from ldp_core.blur.clip_settings import CellFormat
+from ldp_core.cameras.kernel_numbers import NUMBERS
+from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.training.frames import FrameCache, FrameSettings
 from ldp_core.training.ldp import (
     CELL_PX,
@@ -52,7 +54,8 @@ def test_the_score_of_a_cell_is_that_of_the_estimator(clip_loss: ClipLoss) -> No
 def test_it_moves_the_network_and_never_the_clip(clip_loss: ClipLoss, tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(1)
     left, right, sharp = torch.rand(3, 1, 3, 48, 48, generator=generator)
-    batch = LdpBatch(left, right, sharp, torch.zeros(1, 1, 48, 48), planes=None, wiener=None)
+    coc_px, told = torch.zeros(1, 1, 48, 48), torch.zeros(1, len(NUMBERS), 48, 48)
+    batch = LdpBatch(left, right, sharp, coc_px, None, None, kernel=told, kernels=(DEFAULT_KERNEL,))
     cache = FrameCache.create(tmp_path, capacity=1, seed=0, settings=FrameSettings(), sources=Sources())
     task = LdpTask(TINY, LdpFitSettings(clip_weight=10.0), cache, LdpBatchSettings(), clip_loss=clip_loss)
     with torch.no_grad():
