@@ -3,34 +3,60 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from types import MappingProxyType
+from typing import Protocol
 
-from prefect.futures import PrefectFuture
-
-from flows.artifacts import RunArtifacts
 from flows.exits import ending_soon, raise_lost_interrupt
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.storage import join
 from ldp_core.types import Catalogue, RunSummary
-from tasks.batches import Batch, BatchResult, draw_batch, unvisited
-from tasks.cluster import Workers
+from tasks.items import ItemResult
 from tasks.pipeline import Pipeline
-from tasks.plan import Plan, make_batches
-from tasks.progress import expect
+from tasks.plan import Plan
 from tasks.reports import publish_report, report_url_of
 from tasks.run import Run, RunState
 from tasks.run_stats import RunStats
 from tasks.sources import apply_versions
-from tasks.stage import PipelineConfig
 from tasks.stored_run import describe_request
+from tasks.work import Batch, BatchResult, make_batches
 
 BATCHES_AT_ONCE = 2
 """While one is counted the next is at work; more would only hold more results in memory."""
 
-Submit = Callable[[Batch], Sequence[PrefectFuture[BatchResult]]]
+
+class Counted(Protocol):
+    """The result of a batch, once it is there."""
+
+    def result(self) -> BatchResult: ...
+
+
+class Artifacts(Protocol):
+    """Shows a run while it is at work, and what came of it."""
+
+    def __init__(self, run_id: str, *, verb: str) -> None: ...
+
+    def advance(self, share: float) -> None:
+        """Show which share of the batches has been counted, 0..1."""
+
+    def publish(self, summary: RunSummary) -> None:
+        """Show the counts, the means and the address of the report, where there are any."""
+
+
+class NoArtifacts:
+    """Of a run that nobody watches."""
+
+    def __init__(self, run_id: str, *, verb: str) -> None: ...
+
+    def advance(self, share: float) -> None: ...
+
+    def publish(self, summary: RunSummary) -> None: ...
+
+
+Submit = Callable[[Batch], Sequence[Counted]]
 """Starts the task runs of a batch; their results are counted in this order."""
 Draw = Callable[["DatasetRun"], list[BatchResult]]
 """Draws the pictures of a run's report."""
@@ -43,19 +69,25 @@ class DatasetRun:
     plan: Plan
     run: Run
     stats: RunStats
-    artifacts: RunArtifacts
+    artifacts: Artifacts
     summary: RunSummary | None = None
 
-    def run_batches(self, submit: Submit) -> None:
-        """Have every batch of items worked on, a few at once.
+    def run_batches(
+        self, submit: Submit, *, recorded: Mapping[str, ItemResult] = MappingProxyType({}), at_once: int = 1
+    ) -> None:
+        """Have every batch of items worked on, a few at once, but for those whose results are ``recorded``.
+
+        ``at_once`` is how many pieces of work of a batch are with workers at once.
 
         Raises:
             TooManyBadItemsError: more items are bad than the run allows.
             KeyboardInterrupt: one was asked for.
         """
-        batches = make_batches(self.plan.catalogue.items)
-        running: deque[Sequence[PrefectFuture[BatchResult]]] = deque()
+        rest = (item for item in self.plan.catalogue.items if item.id not in recorded)
+        batches = make_batches(rest, at_once=at_once)
+        running: deque[Sequence[Counted]] = deque()
         self.stats.check()
+        self.stats.add(BatchResult(recorded.values()))
         for number, items in enumerate(batches):
             running.append(submit(Batch(number, items)))
             if len(running) == BATCHES_AT_ONCE:
@@ -76,7 +108,7 @@ class DatasetRun:
             raise RuntimeError("the run has not come to its end")
         return self.summary
 
-    def _count(self, futures: Sequence[PrefectFuture[BatchResult]]) -> None:
+    def _count(self, futures: Sequence[Counted]) -> None:
         for future in futures:
             self.stats.add(future.result())
         self.stats.check()
@@ -85,7 +117,13 @@ class DatasetRun:
 
 @contextmanager
 def record_run(
-    verb: str, plan: Plan, pipelines: Mapping[str, Pipeline], *, max_bad: float, draw: Draw | None = None
+    verb: str,
+    plan: Plan,
+    pipelines: Mapping[str, Pipeline],
+    *,
+    max_bad: float,
+    draw: Draw | None = None,
+    artifacts: type[Artifacts] = NoArtifacts,
 ) -> Iterator[DatasetRun]:
     """Record a run: what it sets out to do, that it is alive, and what came of it.
 
@@ -96,7 +134,7 @@ def record_run(
     asked = describe_request(plan.options, plan.camera)
     run = Run.start(plan.config, plan.catalogue, pipelines, asked=asked)
     stats = RunStats(plan.catalogue, max_bad=max_bad, vanished=plan.sources.vanished)
-    current = DatasetRun(plan, run, stats, RunArtifacts(run.run_id, verb=verb))
+    current = DatasetRun(plan, run, stats, artifacts(run.run_id, verb=verb))
     stopped: TooManyBadItemsError | None = None
     with ending_soon(), run.heartbeat():
         try:
@@ -119,18 +157,3 @@ def record_run(
     current.artifacts.publish(current.summary)
     if stopped is not None:
         raise stopped
-
-
-def draw_pictures(
-    config: PipelineConfig, catalogue: Catalogue, shown: Collection[str], report_url: str, workers: Workers
-) -> list[BatchResult]:
-    """Have the workers draw the items shown into a report."""
-    wanted = frozenset(shown)
-    batches = make_batches(item for item in catalogue.items if item.id in wanted)
-    expect("draw", len(wanted))
-    in_flight = workers.processes + 1
-    futures = [
-        draw_batch.submit(unvisited(config), Batch(number, items), report_url, in_flight=in_flight)
-        for number, items in enumerate(batches)
-    ]
-    return [future.result() for future in futures]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from flows.exits import interrupt
 from ldp_core.errors import EngineError
@@ -19,11 +21,41 @@ _QUIET = {
 """Read when Prefect is first imported; what the user has set stays."""
 
 
+_SETTINGS = (
+    (Path.home() / ".prefect" / "profiles.toml", b""),
+    (Path("prefect.toml"), b""),
+    (Path("pyproject.toml"), b"[tool.prefect"),
+    (Path(".env"), b"prefect_"),
+)
+"""Files that Prefect reads settings from, and what they hold if they have any."""
+
+
 def keep_quiet() -> None:
     """Leave the terminal to the command: no log lines of Prefect or Dask below an error."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("distributed").setLevel(logging.ERROR)
+
+
+def server_is_configured() -> bool:
+    """Whether the user has named a Prefect server.
+
+    Prefect knows, but importing it takes seconds: it is asked where the environment, a profile or a file of
+    this folder may name one.
+    """
+    named = any(name.startswith("PREFECT_") and name not in _QUIET for name in os.environ)
+    if not (named or "prefect" in sys.modules or any(_names_settings(*one) for one in _SETTINGS)):
+        return False
+    from prefect.settings import PREFECT_API_URL
+
+    return bool(PREFECT_API_URL.value())
+
+
+def _names_settings(file: Path, sign: bytes) -> bool:
+    try:
+        return sign in file.read_bytes().lower()
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -37,9 +69,7 @@ def prefect_engine() -> Iterator[None]:
     Raises:
         EngineError: the private server did not start.
     """
-    from prefect.settings import PREFECT_API_URL
-
-    if PREFECT_API_URL.value():
+    if server_is_configured():
         yield
     else:
         from flows.private_server import private_server

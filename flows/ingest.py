@@ -9,7 +9,10 @@ from typing import Any
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.artifacts import RunArtifacts
 from flows.dataset_run import BATCHES_AT_ONCE, record_run
+from flows.finished import record_finished
+from flows.planning import prepared_plan
 from flows.source_options import make_source_options
 from ldp_core.cameras.matching import shared_camera
 from ldp_core.images.scale import parse_peak
@@ -17,7 +20,7 @@ from ldp_core.storage import shared_url
 from ldp_core.types import GENERIC_CAMERA, PixelOptions
 from tasks.batches import ingest_batch, plan_run, unvisited
 from tasks.cluster import open_workers
-from tasks.plan import Plan
+from tasks.finished import read_all_finished, read_recorded
 from tasks.progress import expect
 from tasks.stage import PipelineConfig
 
@@ -81,7 +84,8 @@ def ingest_dataset(
     """
     config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
     options = make_source_options(pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids)
-    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
+    plan = prepared_plan(config)
+    if plan is None:
         planned = plan_run(
             unvisited(config),
             shared_url(source),
@@ -93,10 +97,16 @@ def ingest_dataset(
             allow_shrink=allow_shrink,
             options=unvisited(options),
         )
-        plan: Plan = planned.unquote()
-        expect("ingest", len(plan.catalogue.items))
-        with record_run("ingest", plan, {}, max_bad=max_bad) as run:
+        plan = planned.unquote()
+        if (results := read_all_finished(plan, scored=False)) is not None:
+            return asdict(record_finished("ingest", plan, results, max_bad=max_bad, artifacts=RunArtifacts))
+    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
+        recorded, at_once = read_recorded(plan, scored=False), workers.processes + 1
+        expect("ingest", len(plan.catalogue.items) - len(recorded))
+        with record_run("ingest", plan, {}, max_bad=max_bad, artifacts=RunArtifacts) as run:
             run.run_batches(
-                lambda batch: [ingest_batch.submit(unvisited(plan), batch, in_flight=workers.processes + 1)]
+                lambda batch: [ingest_batch.submit(unvisited(plan), batch, in_flight=at_once)],
+                recorded=recorded,
+                at_once=at_once,
             )
     return asdict(run.finished_summary)

@@ -13,10 +13,12 @@ from ldp_core.catalogue.peaks import UNNAMED
 from ldp_core.catalogue.problems import STOPPING, group_problems
 from ldp_core.storage import absolute_url
 from ldp_core.types import AS_STORED, GENERIC_CAMERA, PixelOptions
-from tasks.cluster import embedded_memory_bytes, usable_bytes
+from tasks.capacity import embedded_memory_bytes, usable_bytes
+from tasks.needs import declare_memory, estimate_seconds
 from tasks.pipeline import Choice, make_config
-from tasks.plan import Plan, declare_memory, estimate_seconds, make_plan
+from tasks.plan import Plan, make_plan
 from tasks.sources import find_shrinkage
+from tasks.stored_specs import stored_specs
 
 
 def preview_run(
@@ -47,9 +49,10 @@ def preview_run(
         baselines=baselines,
         pixels=pixels,
     )
-    plan = make_plan(
-        config, absolute_url(source), layout=layout, dataset=dataset, camera=camera, options=options
-    )
+    with stored_specs():
+        plan = make_plan(
+            config, absolute_url(source), layout=layout, dataset=dataset, camera=camera, options=options
+        )
     groups = group_problems(plan.catalogue.problems)
     stopping = (UNNAMED,) if allow_single else (UNNAMED, *STOPPING)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)

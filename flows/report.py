@@ -7,7 +7,7 @@ from dataclasses import replace
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.dataset_run import draw_pictures
+from flows.drawing import draw_pictures
 from ldp_core.storage import join, shared_url
 from tasks.cluster import open_workers
 from tasks.reports import publish_report, report_url_of, worst_first

@@ -10,26 +10,23 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, draw_pictures, record_run
+from flows.artifacts import RunArtifacts
+from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, record_run
+from flows.drawing import draw_pictures
+from flows.finished import record_finished
+from flows.planning import prepared_plan, restore_config
 from flows.source_options import choose_quarantined, make_source_options
 from ldp_core.cameras.matching import shared_camera
-from ldp_core.images.scale import parse_peak
 from ldp_core.storage import shared_url
-from ldp_core.types import GENERIC_CAMERA, PixelOptions
-from tasks.batches import (
-    Batch,
-    BatchResult,
-    awaited,
-    ingest_batch,
-    plan_run,
-    restore_batch,
-    unvisited,
-)
+from ldp_core.types import GENERIC_CAMERA
+from tasks.batches import awaited, ingest_batch, plan_run, restore_batch, unvisited
 from tasks.cluster import Workers, open_workers
-from tasks.pipeline import make_config
-from tasks.plan import Plan, declare_memory, require_memory
+from tasks.finished import read_all_finished, read_recorded
+from tasks.needs import declare_memory, require_memory
+from tasks.plan import Plan
 from tasks.progress import expect
 from tasks.reports import report_url_of, worst_first
+from tasks.work import Batch, BatchResult
 
 
 @flow(
@@ -108,15 +105,20 @@ def restore_dataset(
     options = make_source_options(pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids)
     if only_quarantined:
         options = choose_quarantined(options, archive, only_quarantined)
-    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
-        config = make_config(
-            archive,
-            estimator=(estimator, estimator_settings),
-            deblurrer=(deblurrer, deblurrer_settings),
-            single_settings=(single_estimator_settings, single_deblurrer_settings),
-            baselines=baselines,
-            pixels=PixelOptions(parse_peak(peak), to_srgb),
-        )
+    config = restore_config(
+        archive,
+        estimator=estimator,
+        estimator_settings=estimator_settings,
+        deblurrer=deblurrer,
+        deblurrer_settings=deblurrer_settings,
+        single_estimator_settings=single_estimator_settings,
+        single_deblurrer_settings=single_deblurrer_settings,
+        baselines=baselines,
+        peak=peak,
+        to_srgb=to_srgb,
+    )
+    plan = prepared_plan(config)
+    if plan is None:
         planned = plan_run(
             unvisited(config),
             source,
@@ -128,18 +130,34 @@ def restore_dataset(
             allow_shrink=allow_shrink,
             options=unvisited(options),
         )
-        plan: Plan = planned.unquote()
+        plan = planned.unquote()
+        if (results := read_all_finished(plan, scored=True)) is not None:
+            summary = record_finished(
+                "restore",
+                plan,
+                results,
+                pipelines=plan.pipelines,
+                max_bad=max_bad,
+                report_items=report_items,
+                artifacts=RunArtifacts,
+            )
+            return asdict(summary)
+    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         require_memory(declare_memory(plan.to_do, config), workers)
+        recorded, at_once = read_recorded(plan, scored=True), workers.processes + 1
         for stage in ("ingest", "restore"):
-            expect(stage, len(plan.catalogue.items))
+            expect(stage, len(plan.catalogue.items) - len(recorded))
         with record_run(
             "restore",
             plan,
             plan.pipelines,
             max_bad=max_bad,
             draw=lambda run: _draw_worst(run, workers, report_items),
+            artifacts=RunArtifacts,
         ) as run:
-            run.run_batches(lambda batch: _submit_batch(plan, batch, workers.processes + 1))
+            run.run_batches(
+                lambda batch: _submit_batch(plan, batch, at_once), recorded=recorded, at_once=at_once
+            )
     return asdict(run.finished_summary)
 
 

@@ -49,7 +49,8 @@ class MethodDef:
     where it looks at one picture, so that it serves single views too. ``takes_map``: a deblurrer that is
     given the blur map. ``takes_camera``: its settings have a field ``camera``, the name or address of the
     profile of the camera that took an item. ``measured_by`` names the estimator whose map, measured between
-    two views, an estimator's maps are compared with; empty where there is nothing to compare.
+    two views, an estimator's maps are compared with; empty where there is nothing to compare. ``seconds`` is
+    what a megapixel takes on one thread of a machine that transforms as in `tasks.needs`; None: not known.
     """
 
     module: str
@@ -60,6 +61,7 @@ class MethodDef:
     takes_camera: bool = False
     memory: MemoryModel = UNMEASURED
     measured_by: str = ""
+    seconds: float | None = None
 
     def for_camera(self, values: Mapping[str, Any], camera: str) -> Mapping[str, Any]:
         """Plain settings with a camera profile, where the method takes one and they name none."""

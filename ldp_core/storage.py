@@ -242,6 +242,14 @@ def list_sizes(url: str) -> dict[str, int]:
     return {path: int(row["size"] or 0) for path, row in _find(url).items() if not is_partial(path)}
 
 
+def list_sizes_and_changes(url: str, since: datetime) -> tuple[dict[str, int], set[str]]:
+    """As `list_sizes`, and the paths of what was, or may have been, written then or later."""
+    found = _find(url)
+    moments = ((path, _moment(row)) for path, row in found.items())
+    changed = {path for path, moment in moments if moment is None or moment >= since}
+    return {path: int(row["size"] or 0) for path, row in found.items()}, changed
+
+
 def read_link(url: str) -> str:
     """What a symbolic link of a local disk leads to, as it is written; empty where the URL is none."""
     with _translated(url):
@@ -310,12 +318,19 @@ def _find_remote(fs: Any, root: str, *, url: str) -> Mapping[str, Mapping[str, A
     return walk_remote(fs, root) if listing.__module__ in _WALKING else fs.find(root, detail=True)
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
-    moment = next((row[name] for name in _TIMES if row.get(name) is not None), None)
+def _moment(row: Mapping[str, Any]) -> datetime | None:
+    """When an object was written, as far as its row of a listing tells."""
+    moment: Any = next((row[name] for name in _TIMES if row.get(name) is not None), None)
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
     if isinstance(moment, int | float):
         moment = datetime.fromtimestamp(moment, UTC)
+    found: datetime | None = moment
+    return found
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    moment = _moment(row)
     tag = next((str(row[name]).strip('"') for name in _TAGS if row.get(name)), "")
     revision = tag or (moment.isoformat() if moment else "")
     return Entry(int(row["size"] or 0), moment, revision, size_known=row["size"] is not None)

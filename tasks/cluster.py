@@ -17,16 +17,13 @@ import dask
 from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, as_completed
 from distributed.client import FutureCancelledError
 from distributed.security import Security
-from distributed.system import MEMORY_LIMIT
 
 from ldp_core import __version__
 from ldp_core.credentials import KEYRING, Keyring, guard_logs
 from ldp_core.errors import ClusterError, SettingsError
+from tasks.capacity import THREADS_PER_WORKER, cores
 
 T = TypeVar("T")
-
-THREADS_PER_WORKER = 3
-"""One computes; the others read and write meanwhile."""
 
 _ENCRYPTED: Final = frozenset({"tls", "wss"})
 
@@ -34,6 +31,8 @@ KEEP_FREED_MEMORY = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**30 for name in ("TRIM", "MMAP")
 }
 """Dask has workers return memory to the system at every free: a fourfold cost (decision 0003)."""
+NO_PROFILES = {"distributed.worker.profile.enabled": False}
+"""Dask samples what workers do and keeps an hour of it: .35 MiB for each small item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def open_workers(
             up, or an address of another host does without it.
     """
     if not address:
-        with _embedded(processes or _cores()) as workers:
+        with _embedded(processes or cores()) as workers:
             yield workers
     else:
         check_address(address, insecure=insecure)
@@ -125,17 +124,6 @@ def _is_loopback(host_and_port: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def embedded_memory_bytes(processes: int | None = None) -> int:
-    """Memory limit of each worker of an embedded cluster: a share of the machine's memory."""
-    return int(MEMORY_LIMIT // (processes or _cores()))
-
-
-def usable_bytes(memory_bytes: int) -> int:
-    """What a worker may hold of its memory limit: beyond it Dask gives it no more work."""
-    share = dask.config.get("distributed.worker.memory.pause")
-    return int(memory_bytes * share) if share else memory_bytes
 
 
 def stream(
@@ -236,7 +224,7 @@ def in_process(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) 
 @contextmanager
 def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    with dask.config.set(KEEP_FREED_MEMORY | _show_no_pages()):
+    with dask.config.set(KEEP_FREED_MEMORY | NO_PROFILES | _show_no_pages()):
         cluster = LocalCluster(
             n_workers=processes,
             threads_per_worker=THREADS_PER_WORKER,
@@ -332,7 +320,3 @@ def _timeout_s() -> float:
         raise SettingsError(
             "not a number of seconds", where="LDP_CLUSTER_TIMEOUT", expected="such as 60", got=text
         ) from None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

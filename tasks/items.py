@@ -26,12 +26,9 @@ from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import Item, Pair, Problem, QuarantineRecord, Score
 from tasks.pipeline import Pipeline, pipeline_for
-from tasks.stage import PipelineConfig, Stage
+from tasks.stage import COMPUTING_THREADS, PipelineConfig, Stage
 from tasks.stages import BLUR, DEBLUR, SCORE, is_baseline
 
-COMPUTING_THREADS = 1
-"""Of torch. With more, sums are taken in another order and a few values round to the next level (3 of 100,000
-on two threads); workers beside each other use the other cores."""
 _COMPUTE = threading.Semaphore(1)
 NONE_ARCHIVED: Final[Mapping[int, str]] = MappingProxyType({})
 
@@ -113,8 +110,7 @@ def confirm_item(config: PipelineConfig, item: Item, confirmed: bool = False) ->
     try:
         with _timing(seconds, "ingest"):
             record = Archive(config.archive).read_attributes("frames", "", item.key)
-            of_origin = record["provenance"].get("source") == _sources(item) and _is_read_alike(record, item)
-            unchanged = confirmed or of_origin
+            unchanged = confirmed or _is_of_origin(record, item)
     except ItemMissingError:
         return _archive_again(config, item)
     except Exception as error:
@@ -125,14 +121,24 @@ def confirm_item(config: PipelineConfig, item: Item, confirmed: bool = False) ->
     return ItemResult(item.id, (), (), seconds, str(record["digest"]), item.version, doubts)
 
 
-def restore_item(config: PipelineConfig, item: Item, archived: Collection[str] = ()) -> ItemResult | Failed:
-    """Make the products of an item; those whose labels are ``archived`` are read, and made where damaged."""
+def restore_item(
+    config: PipelineConfig,
+    item: Item,
+    archived: Collection[str] = (),
+    *,
+    wanted: Collection[str] | None = None,
+) -> ItemResult | Failed:
+    """Make the products of an item; those whose labels are ``archived`` are read, and made where damaged.
+
+    ``wanted`` are the labels of all products that are to be made or read, if not all of its pipeline.
+    """
     state, stage_name = ItemState(item), "load"
     try:
         _load_frames(config, state)
         for stage in pipeline_for(config, item).stages:
-            stage_name = stage.definition.name
-            _read_or_make(config, stage, state, read=stage.label in archived)
+            if wanted is None or stage.label in wanted:
+                stage_name = stage.definition.name
+                _read_or_make(config, stage, state, read=stage.label in archived)
     except Exception as error:
         return quarantined(item.id, stage_name, error)
     return to_result(state)
@@ -151,6 +157,26 @@ def load_archived(config: PipelineConfig, item: Item) -> ItemResult | Failed:
     except Exception as error:
         return quarantined(item.id, "load", error)
     return ItemResult(item.id, (), tuple(scores), {}, digest, item.version)
+
+
+def read_finished(config: PipelineConfig, item: Item, confirmed: bool, *, scored: bool) -> ItemResult | None:
+    """What `confirm_item` and, where it is ``scored``, `load_archived` say of an item together, in one visit.
+
+    None where anything of it has to be looked at closer, or made.
+    """
+    archive, seconds, scores = Archive(config.archive), dict[str, float](), list[Score]()
+    try:
+        with _timing(seconds, "ingest"):
+            record = archive.read_attributes("frames", "", item.key)
+            if not (confirmed or _is_of_origin(record, item)):
+                return None
+        if scored:
+            score = pipeline_for(config, item)[SCORE]
+            scores = score.definition.read(archive, score, item.key, input_digest=record["digest"])
+    except LdpError:  # the stages meet it again, and say what it is
+        return None
+    doubts = doubts_of(record["provenance"])
+    return ItemResult(item.id, (), tuple(scores), seconds, str(record["digest"]), item.version, doubts)
 
 
 def draw_item(config: PipelineConfig, report_url: str, item: Item) -> DrawnItem | Failed:
@@ -264,6 +290,11 @@ def _archive_again(config: PipelineConfig, item: Item) -> ItemResult | Failed:
     except Exception as error:
         return quarantined(item.id, "ingest", error)
     return ItemResult(item.id, ("ingest",), (), seconds, pair_digest(pair), item.version, pair.doubts)
+
+
+def _is_of_origin(record: Mapping[str, Any], item: Item) -> bool:
+    """Whether archived frames say the same of their origin as the catalogue."""
+    return record["provenance"].get("source") == _sources(item) and _is_read_alike(record, item)
 
 
 def _is_read_alike(attributes: Mapping[str, Any], item: Item) -> bool:

@@ -6,7 +6,7 @@ Files of a run's record count only when their recorded digest is met.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
@@ -142,24 +142,23 @@ def plan_rebuilding(archive: str, corrupt: Iterable[Corruption]) -> list[Rebuild
 def _add(plan: RebuildPlan, item: Item, run: Run, refusal: str) -> None:
     plan.item = plan.item or item
     plan.sections.update(run.sections)
-    if refusal:
-        for section in run.sections:
-            plan.refusals.setdefault(section.stage_key, refusal)
-    else:
-        for key in pipeline_for(run.config, item).keys.values():
-            plan.configs.setdefault(key, run.config)
+    made = () if refusal or not run.specs else pipeline_for(run.config, item).keys.values()
+    plan.configs |= {key: run.config for key in made if key not in plan.configs}
+    for section in run.sections:
+        if section.stage_key not in made:
+            plan.refusals.setdefault(section.stage_key, refusal or _name_other_version(run))
 
 
 def _refuse(run: Run) -> str:
-    """Why this installation cannot repeat a run, or nothing where it can."""
-    if not run.specs:
-        return ""
+    """Why this installation cannot repeat any stage of a run, or nothing where it can."""
     try:
-        pipelines = pipelines_for(run.config, run.catalogue.items)
+        pipelines_for(run.config, run.catalogue.items)
     except LdpError as error:
         return _describe(error)
-    if {name: pipeline.specs for name, pipeline in pipelines.items()} == run.specs:
-        return ""
+    return ""
+
+
+def _name_other_version(run: Run) -> str:
     written = run.environment.get("ldp", "another version")
     return f"this installation makes other results than the ldp {written} of {run.run_id}"
 
@@ -236,10 +235,19 @@ def _rebuild_results(
     remains = {address: read_remains(config.archive, address) for address in rest}
     for address in rest:
         move_corrupt(config.archive, _with_sidecars(address), when=when)
-    result = restore_item(config, plan.item, pipeline.labels)
+    wanted = _with_inputs(pipeline, {address.stage_key for address in rest})
+    result = restore_item(config, plan.item, pipeline.labels, wanted=wanted)
     if isinstance(result, Failed):
         return repairs + [_not(address.path, f"moved away; {result.record.message}") for address in rest]
     return repairs + [_compare(config.archive, address, remains[address]) for address in rest]
+
+
+def _with_inputs(pipeline: Pipeline, keys: Collection[str]) -> frozenset[str]:
+    """Labels of the stages with these keys, and of all that they are made from."""
+    labels = {stage.label for stage in pipeline.stages if stage.key in keys}
+    for stage in reversed(pipeline.stages):
+        labels |= {*stage.inputs} if stage.label in labels else set()
+    return frozenset(labels)
 
 
 def _with_sidecars(address: Address) -> tuple[str, ...]:

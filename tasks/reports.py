@@ -9,10 +9,10 @@ from ldp_core.archive.run_files import RECORDS
 from ldp_core.report import PICTURES, ReportItem, describe_dataset, write_report
 from ldp_core.storage import join
 from ldp_core.types import Catalogue, RunSummary
-from tasks.batches import BatchResult
 from tasks.pipeline import STAGES
 from tasks.run import RunItem
 from tasks.stage import PAIR, ItemTraits
+from tasks.work import BatchResult
 
 
 def report_url_of(archive: str, run_id: str) -> str:

@@ -10,10 +10,11 @@ The names of fields on disk are translated in `tasks.stored_run`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,9 +25,16 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from ldp_core.archive import Archive, Section
-from ldp_core.archive.layout import FRAME_SECTION, TRUTHS, write_groups
-from ldp_core.archive.run_files import DIGESTS, STARTED, SUMMARY, list_runs, make_digests
+from ldp_core.archive import Section
+from ldp_core.archive.layout import FRAME_SECTION, RUNS, TRUTHS, write_groups
+from ldp_core.archive.run_files import (
+    DIGESTS,
+    STARTED,
+    SUMMARY,
+    list_runs,
+    make_digests,
+    read_digests,
+)
 from ldp_core.catalogue import catalogue_from_jsonl, catalogue_to_jsonl, items_from_jsonl
 from ldp_core.errors import (
     CatalogueError,
@@ -36,9 +44,8 @@ from ldp_core.errors import (
     StorageError,
     suggest,
 )
-from ldp_core.item_ids import make_item_key
-from ldp_core.metrics.summary import read_scores_table, scores_table
-from ldp_core.storage import join, list_folder, read_bytes, write_bytes
+from ldp_core.item_ids import check_run_id, make_item_key
+from ldp_core.storage import Entry, join, list_folder, read_bytes, write_bytes
 from ldp_core.types import Catalogue, Item, RunSummary, Score, StageSpec
 from tasks.pipeline import Pipeline
 from tasks.stage import (
@@ -108,7 +115,7 @@ class Run:
 
     def __init__(self, archive: str, run_id: str) -> None:
         self.archive, self.run_id = archive, run_id
-        self.url = Archive(archive).run_url(run_id)
+        self.url = join(archive, RUNS, check_run_id(run_id))
 
     @classmethod
     def start(
@@ -139,6 +146,8 @@ class Run:
 
     def finish(self, summary: RunSummary, items: Iterable[RunItem]) -> None:
         """Record what came of the run; ``summary.json`` last."""
+        from ldp_core.metrics.summary import scores_table  # seconds of imports, which a plan does without
+
         listed = tuple(items)
         records = {
             "scores.parquet": scores_table([score for item in listed for score in item.scores], self.names),
@@ -279,8 +288,16 @@ class Run:
 
     def iterate_items(self) -> Iterator[Item]:
         """The items of its catalogue as the source had them, one by one."""
+        if "source_items" in self.__dict__:
+            yield from self.source_items
+            return
         with self._readable("catalogue.jsonl"):
             yield from items_from_jsonl(self.read_file("catalogue.jsonl").decode())
+
+    @cached_property
+    def source_items(self) -> tuple[Item, ...]:
+        """The same, all of them at once, and kept."""
+        return tuple(self.iterate_items())
 
     @cached_property
     def listed(self) -> dict[str, frozenset[str]]:
@@ -327,6 +344,8 @@ class Run:
     @cached_property
     def items(self) -> tuple[RunItem, ...]:
         """The items that came through, with their scores."""
+        from ldp_core.metrics.summary import read_scores_table
+
         scores: dict[str, list[Score]] = {}
         with self._readable("scores.parquet"):
             for score in read_scores_table(self.read_file("scores.parquet")):
@@ -345,14 +364,39 @@ class Run:
             )
 
     @cached_property
-    def files(self) -> Collection[str]:
-        """Names of the files of its record."""
-        return list_folder(self.url).objects.keys()
+    def files(self) -> Mapping[str, Entry]:
+        """The files of its record by name."""
+        return list_folder(self.url).objects
 
     @property
     def is_finished(self) -> bool:
         """Whether it has come to its end: its summary is written last."""
         return SUMMARY in self.files
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When it came to its end, by the clock of the store; None where it has not, or nobody knows."""
+        return self.files[SUMMARY].modified if self.is_finished else None
+
+    def read_recorded(self) -> tuple[RunItem, ...]:
+        """As `items`, once the digests of the files that these are read from are met.
+
+        Raises:
+            ItemDamagedError: they are not, or the run recorded none.
+        """
+        for name in ("scores.parquet", "items.jsonl"):
+            if not self.is_intact(name):
+                raise ItemDamagedError(
+                    "a file of a run's record was altered, or has no digest",
+                    where=join(self.url, name),
+                    remedy="run `ldp verify --repair`",
+                )
+        return self.items
+
+    def is_intact(self, name: str) -> bool:
+        """Whether a file of its record has the digest that it recorded."""
+        digests = read_digests(self.archive, self.run_id) or {}
+        return hashlib.sha256(self.read_file(name)).hexdigest() == digests.get(name)
 
     @property
     def state(self) -> RunState:

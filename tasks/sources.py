@@ -23,6 +23,7 @@ from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.item_ids import split_item_key
 from ldp_core.types import Catalogue, ImageRef, Item
 from tasks.run import Run
+from tasks.stored_run import environment
 
 MOST_GONE: Final = 0.05
 """As `--max-bad`: a listing that lacks more is likelier incomplete than right."""
@@ -76,16 +77,50 @@ class Sources:
         return () if self.previous is None else self.previous.vanished
 
 
+def runs_of(archive: str, dataset: str, source: str) -> Iterator[Run]:
+    """The newest runs over a dataset and its source, newest first."""
+
+    def is_of_source(run: Run) -> bool:
+        try:
+            header = run.header
+        except (ItemMissingError, ItemDamagedError):
+            return False
+        return (header.dataset, plain_of(header.source).rstrip("/")) == (dataset, source.rstrip("/"))
+
+    found = 0
+    with ThreadPoolExecutor(_READERS) as readers:
+        for run_ids in partition_all(_READERS, list_runs(archive)):
+            runs = [Run(archive, run_id) for run_id in run_ids]
+            for run, fits in zip(runs, readers.map(is_of_source, runs), strict=True):
+                if fits and found < _MOST_RUNS:
+                    found += 1
+                    yield run
+            if found == _MOST_RUNS:
+                return
+
+
+def read_known(run: Run | None) -> dict[str, Item]:
+    """The items of a run's catalogue by id, if the same installation made it and its digest is met."""
+    if run is None:
+        return {}
+    try:
+        if run.environment != environment() or not run.is_intact("catalogue.jsonl"):
+            return {}
+        return {item.id: item for item in run.source_items}
+    except (ItemMissingError, ItemDamagedError):
+        return {}
+
+
 def find_sources(
-    archive: str, catalogue: Catalogue, frames: Iterable[str], *, verify: bool = False
+    runs: Iterable[Run], catalogue: Catalogue, frames: Iterable[str], *, verify: bool = False
 ) -> Sources:
     """Compare a catalogue with what runs of the same dataset and source recorded, the newest first.
 
-    ``frames`` are the keys of the archived frames. ``verify`` makes every archived item suspect. A record
-    that cannot be read is passed over.
+    ``runs`` are those of `runs_of`, ``frames`` the keys of the archived frames. ``verify`` makes every
+    archived item suspect. A record that cannot be read is passed over.
     """
     search = _Search(catalogue, frames)
-    for run in _runs_of(archive, catalogue):
+    for run in runs:
         search.read(run)
         if search.is_over:
             break
@@ -122,7 +157,7 @@ def is_same_source(recorded: Item, current: Item) -> bool:
 
     Views, truths and how they are read and scored count; the camera chooses stages, not contents.
     """
-    if recorded == current:
+    if recorded is current or recorded == current:
         return True
     return _reading(recorded) == _reading(current) and _are_same(recorded.refs, current.refs)
 
@@ -252,29 +287,6 @@ class _Search:
             tuple(sorted(item.id for item in poorer)),
             tuple(folders.most_common(_FOLDERS_NAMED)),
         )
-
-
-def _runs_of(archive: str, catalogue: Catalogue) -> Iterator[Run]:
-    """The newest runs over the same dataset and source, newest first."""
-
-    def is_of_source(run: Run) -> bool:
-        try:
-            header = run.header
-        except (ItemMissingError, ItemDamagedError):
-            return False
-        source = plain_of(header.source).rstrip("/")
-        return (header.dataset, source) == (catalogue.dataset, catalogue.source.rstrip("/"))
-
-    found = 0
-    with ThreadPoolExecutor(_READERS) as readers:
-        for run_ids in partition_all(_READERS, list_runs(archive)):
-            runs = [Run(archive, run_id) for run_id in run_ids]
-            for run, fits in zip(runs, readers.map(is_of_source, runs), strict=True):
-                if fits and found < _MOST_RUNS:
-                    found += 1
-                    yield run
-            if found == _MOST_RUNS:
-                return
 
 
 def _reading(item: Item) -> tuple[object, ...]:

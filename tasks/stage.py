@@ -11,14 +11,21 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
-from ldp_core.archive import Archive, ArchiveKind, Section, stage_key
+from ldp_core.archive import ArchiveKind, Section, stage_key
 from ldp_core.methods import MemoryModel
-from ldp_core.report import PictureSpec
 from ldp_core.types import AS_STORED, GENERIC_CAMERA, Item, Pair, PixelOptions, StageSpec
+
+if TYPE_CHECKING:
+    from ldp_core.archive import Archive
+    from ldp_core.report import PictureSpec
+
+COMPUTING_THREADS = 1
+"""Of torch. With more, sums are taken in another order and a few values round to the next level (3 of 100,000
+on two threads); workers beside each other use the other cores."""
 
 PAIR, SINGLE = "pair", "single"
 """Routes: of items with both views, and of items whose second view is missing."""
@@ -189,3 +196,7 @@ class StageDef(ABC):
     def memory(self, stage: Stage, item: Item) -> MemoryModel:
         """Working memory of `run`."""
         return MemoryModel(0)
+
+    def seconds(self, stage: Stage) -> float | None:
+        """What `run` takes for a megapixel, as `ldp_core.methods.MethodDef` declares it; None: not known."""
+        return None

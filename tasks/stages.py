@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, ClassVar
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
-from ldp_core.archive import Archive, ArchiveKind, layout, stage_key
+from ldp_core.archive import ArchiveKind, layout, stage_key
 from ldp_core.blur import ESTIMATORS, BlurEstimator
-from ldp_core.cameras import Camera, is_generic, open_camera
 from ldp_core.deblur import DEBLURRERS, Deblurrer
 from ldp_core.methods import MemoryModel
-from ldp_core.metrics import score_item, score_spec
-from ldp_core.types import BASELINE, BlurMap, Item, Pair, Pixels, Score
+from ldp_core.types import BASELINE, GENERIC_CAMERA, BlurMap, Item, Pair, Pixels, Score, StageSpec
 from tasks.stage import MethodConfig, Methods, Stage, StageDef
+from tasks.stored_specs import spec_of
+
+if TYPE_CHECKING:
+    from ldp_core.archive import Archive
+    from ldp_core.cameras import Camera
 
 BLUR, DEBLUR, SCORE = "blur", "deblur", "score"
 """Names of the stages that every pipeline has; each is the label of its only product."""
 _BASELINE_MARK = f"{BASELINE}:"
 _SCORE_MEMORY = MemoryModel(40, 500, 2_000_000)
 """Counted from the arrays that scoring holds: whole pictures, and what is blurred again in tiles."""
+METRICS = "ldp.metrics"
+"""Entry points of metrics of other packages, which scores depend on."""
+_SCORE_SECONDS = 2.0
+"""Of a megapixel with a target; without one it is half as much."""
 _SHIFT_SEARCH_BYTES = 240
 """Per pixel, where a target may be displaced: both pictures and their spectra in double precision."""
 
@@ -42,7 +50,23 @@ def deblurrer_for(method: MethodConfig) -> Deblurrer:
 @lru_cache(maxsize=16)
 def _open_camera(name: str) -> Camera | None:
     """The profile of a camera that something is known of; read once per process."""
+    if name == GENERIC_CAMERA:
+        return None
+    from ldp_core.cameras import is_generic, open_camera
+
     return None if is_generic(name) else open_camera(name)
+
+
+def _estimator_spec(method: MethodConfig) -> StageSpec:
+    if method.name not in ESTIMATORS.shipped:
+        return estimator_for(method).spec
+    return spec_of(("estimator", method.name, method.settings), lambda: estimator_for(method).spec)
+
+
+def _deblurrer_spec(method: MethodConfig) -> StageSpec:
+    if method.name not in DEBLURRERS.shipped:
+        return deblurrer_for(method).spec
+    return spec_of(("deblurrer", method.name, method.settings), lambda: deblurrer_for(method).spec)
 
 
 def _method_of(stage: Stage) -> MethodConfig:
@@ -59,7 +83,7 @@ class BlurStage(StageDef):
     bytes_per_pixel = 8
 
     def plan(self, methods: Methods, before: Mapping[str, Stage]) -> Iterator[Stage]:
-        spec = estimator_for(methods.estimator).spec
+        spec = _estimator_spec(methods.estimator)
         yield Stage(self.name, self, spec, method=methods.estimator)
 
     def run(self, stage: Stage, pair: Pair, inputs: Mapping[str, Any]) -> BlurMap:
@@ -77,6 +101,9 @@ class BlurStage(StageDef):
     def memory(self, stage: Stage, item: Item) -> MemoryModel:
         return ESTIMATORS[_method_of(stage).name].memory
 
+    def seconds(self, stage: Stage) -> float | None:
+        return ESTIMATORS[_method_of(stage).name].seconds
+
 
 class DeblurStage(StageDef):
     """The all-in-focus picture, by a deblurrer that is given the blur map."""
@@ -89,7 +116,7 @@ class DeblurStage(StageDef):
         yield self._stage(self.name, methods.deblurrer, before[BLUR])
 
     def _stage(self, label: str, method: MethodConfig, blur: Stage | None) -> Stage:
-        spec = replace(deblurrer_for(method).spec, stage=self.name, upstream="" if blur is None else blur.key)
+        spec = replace(_deblurrer_spec(method), stage=self.name, upstream="" if blur is None else blur.key)
         return Stage(label, self, spec, () if blur is None else (blur.label,), method)
 
     def run(self, stage: Stage, pair: Pair, inputs: Mapping[str, Any]) -> Pixels:
@@ -103,6 +130,9 @@ class DeblurStage(StageDef):
 
     def memory(self, stage: Stage, item: Item) -> MemoryModel:
         return DEBLURRERS[_method_of(stage).name].memory
+
+    def seconds(self, stage: Stage) -> float | None:
+        return DEBLURRERS[_method_of(stage).name].seconds
 
 
 class BaselineStage(DeblurStage):
@@ -128,16 +158,15 @@ class ScoreStage(StageDef):
     def plan(self, methods: Methods, before: Mapping[str, Stage]) -> Iterator[Stage]:
         measured_by, camera = methods.measured_by, methods.traits.camera
         baselines = {label.removeprefix(_BASELINE_MARK): before[label] for label in _baselines(before)}
-        spec = score_spec(
-            baselines={name: stage.key for name, stage in baselines.items()},
-            measured_key="" if measured_by is None else stage_key(estimator_for(measured_by).spec),
-            camera=_open_camera(camera),
-        )
-        spec = replace(spec, upstream=before[DEBLUR].key)
+        keys = {name: stage.key for name, stage in baselines.items()}
+        measured_key = "" if measured_by is None else stage_key(_estimator_spec(measured_by))
+        spec = replace(_score_spec(keys, measured_key, camera), upstream=before[DEBLUR].key)
         yield Stage(self.name, self, spec, (BLUR, DEBLUR, *_baselines(before)), measured_by, camera)
 
     def run(self, stage: Stage, pair: Pair, inputs: Mapping[str, Any]) -> list[Score]:
         baselines = {label.removeprefix(_BASELINE_MARK): inputs[label] for label in _baselines(inputs)}
+        from ldp_core.metrics import score_item
+
         return score_item(
             pair,
             restored=inputs[DEBLUR],
@@ -157,6 +186,20 @@ class ScoreStage(StageDef):
         if item.aligned:
             return _SCORE_MEMORY
         return MemoryModel(_SCORE_MEMORY.per_pixel + _SHIFT_SEARCH_BYTES)
+
+    def seconds(self, stage: Stage) -> float | None:
+        return _SCORE_SECONDS
+
+
+def _score_spec(baselines: Mapping[str, str], measured_key: str, camera: str) -> StageSpec:
+    def make() -> StageSpec:
+        from ldp_core.metrics import score_spec
+
+        return score_spec(baselines=baselines, measured_key=measured_key, camera=_open_camera(camera))
+
+    if camera != GENERIC_CAMERA or entry_points(group=METRICS):
+        return make()
+    return spec_of(("score", *sorted(baselines.items()), measured_key), make)
 
 
 def is_baseline(label: str) -> bool:

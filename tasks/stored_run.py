@@ -18,9 +18,17 @@ import ldp_core
 from ldp_core.archive.run_files import DIGESTS
 from ldp_core.catalogue import SourceOptions
 from ldp_core.types import BASELINE, GENERIC_CAMERA, PixelOptions, StageSpec
-from tasks.items import COMPUTING_THREADS
 from tasks.pipeline import Pipeline, definition_of
-from tasks.stage import PAIR, SINGLE, ItemTraits, MethodConfig, PipelineConfig, Route, Stage
+from tasks.stage import (
+    COMPUTING_THREADS,
+    PAIR,
+    SINGLE,
+    ItemTraits,
+    MethodConfig,
+    PipelineConfig,
+    Route,
+    Stage,
+)
 
 _PACKAGES = ("torch", "zarr", "dask", "prefect", "numpy")
 _STAGES_FIELDS = {PAIR: "stages", SINGLE: "single_stages"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from s3_server import S3Server, serve_s3
 from s3fs import S3FileSystem
 
 os.environ |= {
+    "XDG_CACHE_HOME": tempfile.mkdtemp(prefix="ldp-tests-"),
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

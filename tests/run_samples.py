@@ -12,7 +12,6 @@ from ldp_core.images import encode_image
 from ldp_core.metrics import summarise
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import Item, ItemCounts, QuarantineRecord, RunSummary
-from tasks.batches import BatchResult, choose_ingest, choose_restore
 from tasks.items import ItemResult, ingest_item, restore_item
 from tasks.pipeline import make_config, pipeline_for, pipelines_for
 from tasks.plan import Plan, make_plan
@@ -21,6 +20,7 @@ from tasks.run_stats import RunStats
 from tasks.sources import apply_versions
 from tasks.stage import PAIR, SINGLE, PipelineConfig
 from tasks.stored_run import environment
+from tasks.work import BatchResult, choose_ingest, choose_restore
 
 FIRST, SECOND = "20260101t000000z-aaaaaa", "20260102t000000z-bbbbbb"
 OTHER = {"noise_signal": 0.05}

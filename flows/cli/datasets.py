@@ -80,11 +80,9 @@ def restore(
         }
         if only_quarantined is not None:
             arguments |= _as_in_run(context, archive, only_quarantined, arguments)
-            asked |= {name: arguments[name] for name in ("pair_by", "methods")}
         elif source is None:
             raise SettingsError("no source is named", where="SOURCE", remedy="name a folder or a manifest")
         options.require_camera(arguments["camera"])  # a mistake is told before a server starts
-        _check_source(arguments["source"], arguments["layout"], arguments["dataset"], allow_single, asked)
         summary = _run_restore(
             as_json=as_json,
             archive=archive,
@@ -125,22 +123,20 @@ def ingest(
     as_json: options.Json = False,
 ) -> None:
     """Archive the frames of a dataset and restore nothing; a later `ldp restore` finds them there."""
-    from flows.engine import prefect_engine
-    from flows.ingest import ingest_dataset
+    from flows.launch import run_ingest
 
     with exits():
-        options.require_camera(camera)
+        options.require_camera(camera)  # a mistake is told before a server starts
         asked = _ask_for(pair_by, method, limit, sample, seed, ids)
-        _check_source(source, layout, dataset, allow_single, asked)
-        with prefect_engine(), console.showing_progress():
-            summary = ingest_dataset(
-                source,
-                layout,
-                archive,
-                dataset,
-                cluster,
-                workers,
-                max_bad,
+        with console.showing_progress():
+            summary = run_ingest(
+                source=source,
+                layout=layout,
+                archive=archive,
+                dataset=dataset,
+                cluster=cluster,
+                processes=workers,
+                max_bad=max_bad,
                 peak=peak,
                 to_srgb=to_srgb,
                 allow_single=allow_single,
@@ -353,7 +349,7 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
                 for size, needed in islice(memory["bytes_by_size"].items(), _SIZES_SHOWN)
             ),
             ("", f"each worker may take {console.format_size(memory['worker_bytes'])}"),
-            ("time", f"about {console.format_duration(preview['seconds_estimated'])} of computation"),
+            ("time", f"about {console.format_duration(preview['seconds_estimated'])}"),
         ]
     )
     sources = preview["sources"]
@@ -408,33 +404,15 @@ def _as_in_run(
     return {**taken, "only_quarantined": run_id}
 
 
-def _check_source(
-    source: str, layout: str, dataset: str | None, allow_single: bool, asked: Mapping[str, Any]
-) -> None:
-    """Refuse what every run would refuse, before a server and workers start."""
-    from flows.source_options import make_source_options
-    from ldp_core.catalogue import check_source
-    from ldp_core.storage import shared_url
-
-    check_source(
-        shared_url(source),
-        layout=layout,
-        dataset=dataset,
-        allow_single=allow_single,
-        options=make_source_options(**asked),
-    )
-
-
 def _list_cameras(preview: Mapping[str, Any]) -> tuple[str, str]:
     return "cameras", ", ".join(f"{count} {name}" for name, count in preview["cameras"].items())
 
 
 def _run_restore(*, as_json: bool, **arguments: Any) -> dict[str, Any]:
-    from flows.engine import prefect_engine
-    from flows.restore import restore_dataset
+    from flows.launch import run_restore
 
-    with prefect_engine(), console.showing_progress():
-        summary: dict[str, Any] = restore_dataset(**arguments)
+    with console.showing_progress():
+        summary = run_restore(**arguments)
     console.print_json(summary) if as_json else _print_summary(summary)
     return summary
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from ldp_core.archive import pairs
@@ -23,6 +21,8 @@ from ldp_core.archive.arrays import (
     reads_back,
 )
 from ldp_core.archive.checksums import digest_pair, find_checksum, pixel_sha256
+from ldp_core.archive.damage import Corruption as Corruption
+from ldp_core.archive.damage import Damage as Damage
 from ldp_core.archive.encoding import decode_array
 from ldp_core.archive.layout import (
     CORRUPT,
@@ -44,40 +44,6 @@ from ldp_core.errors import (
 )
 from ldp_core.storage import delete, join, read_bytes, write_bytes
 from ldp_core.types import FloatMap, Pair
-
-
-class Damage(StrEnum):
-    """What is wrong with something in an archive."""
-
-    MISSING = "missing"
-    """A record says that it is there."""
-    METADATA = "metadata_altered"
-    """Its checksum is wrong: flipped, cut or formatted."""
-    MISPLACED = "misplaced"
-    """The metadata of another item lies here."""
-    VERSION = "other_version"
-    """Written in another version of the format; it cannot be checked."""
-    CHUNK_MISSING = "chunk_missing"
-    UNDECODABLE = "undecodable"
-    """A checksum or a codec refuses its chunk, or the content is not of its kind."""
-    PIXELS = "pixels_altered"
-    """The chunk decodes, to other pixels than recorded."""
-    OTHER_INPUT = "made_from_other_frames"
-    """A result of other frames than the ones archived."""
-    SIDECAR = "belongs_to_another"
-    """A confidence or blur truth other than the one its item recorded."""
-    RECORD = "record_altered"
-    """A file of a run's record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Corruption:
-    """Something corrupt: its path below the archive, what is wrong, and digests where they are known."""
-
-    path: str
-    damage: Damage
-    expected: str = ""
-    got: str = ""
 
 
 class _CorruptError(Exception):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ldp_core.errors import ArchiveError, ItemIdError, ObjectMissingError
 from ldp_core.item_ids import check_item_id, check_item_key, is_item_key, is_segment, split_item_key
@@ -26,6 +27,7 @@ from ldp_core.storage import (
     list_folder,
     list_folders_from,
     list_sizes,
+    list_sizes_and_changes,
     read_bytes,
     write_bytes,
 )
@@ -283,14 +285,31 @@ def read_listing(root: str, section: Section) -> Listing:
 
 def list_whole(root: str, section: Section) -> frozenset[str]:
     """Item keys of the whole entries of a section: one listing, of which only names and sizes are kept."""
-    suffix = ".json" if section.kind.is_document else f"/{METADATA_NAME}"
-    sizes = list_sizes(join(root, section.path))
+    return _find_whole(section, list_sizes(join(root, section.path)))
+
+
+def list_whole_and_changed(
+    root: str, section: Section, since: datetime
+) -> tuple[frozenset[str], frozenset[str]]:
+    """As `list_whole`, and those whose metadata were written at that moment or later, or may have been."""
+    sizes, changed = list_sizes_and_changes(join(root, section.path), since)
+    whole = _find_whole(section, sizes)
+    return whole, frozenset(name.removesuffix(_suffix_of(section)) for name in changed) & whole
+
+
+def _find_whole(section: Section, sizes: Mapping[str, int]) -> frozenset[str]:
+    suffix = _suffix_of(section)
     found = {name.removesuffix(suffix): size for name, size in sizes.items() if name.endswith(suffix)}
     if not section.kind.is_document:
         groups = {parent for item in found for parent in _parents(item)}
         groups |= {item for item, size in found.items() if size == len(GROUP_METADATA)}
         found = {item: size for item, size in found.items() if item not in groups}
     return frozenset(filter(is_item_key, found))
+
+
+def _suffix_of(section: Section) -> str:
+    """How the name of an entry's metadata object ends, after its item key."""
+    return ".json" if section.kind.is_document else f"/{METADATA_NAME}"
 
 
 def list_versions(root: str, item_id: str) -> tuple[int, ...]:

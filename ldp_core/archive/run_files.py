@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ldp_core.archive.audit import Corruption, Damage
 from ldp_core.archive.checksums import (
     BLANK_CHECKSUM,
     CHECKSUM_FIELD,
     read_checksummed,
     write_checksummed,
 )
+from ldp_core.archive.damage import Corruption, Damage
 from ldp_core.archive.layout import RUNS
 from ldp_core.errors import ItemDamagedError, ObjectMissingError
 from ldp_core.item_ids import is_segment

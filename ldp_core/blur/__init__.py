@@ -22,6 +22,7 @@ ESTIMATORS: Final[Registry[BlurEstimator]] = Registry(
             views=1,
             memory=MemoryModel(200, 1500, 640**2),
             measured_by="disparity",
+            seconds=2.0,
         ),
         "disparity": MethodDef(
             "ldp_core.blur.disparity",
@@ -29,6 +30,7 @@ ESTIMATORS: Final[Registry[BlurEstimator]] = Registry(
             "DisparitySettings",
             takes_camera=True,
             memory=MemoryModel(110),
+            seconds=1.3,
         ),
         "random-clip": MethodDef("ldp_core.blur.clip", "RandomClipEstimator", "RandomClipSettings"),
         "zncc": MethodDef("ldp_core.blur.clip", "ZnccEstimator", "ZnccSettings"),

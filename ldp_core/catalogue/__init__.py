@@ -10,7 +10,7 @@ from ldp_core.catalogue.load import decode_coc_px, encode_coc_px, load_pair
 from ldp_core.catalogue.options import WHOLE_SOURCE, Selection, SourceOptions
 from ldp_core.catalogue.peaks import require_named_peak
 from ldp_core.catalogue.problems import group_problems, require_whole
-from ldp_core.catalogue.read import check_source, read_catalogue
+from ldp_core.catalogue.read import check_source, name_dataset, read_catalogue
 
 __all__ = [
     "LAYOUTS",
@@ -25,6 +25,7 @@ __all__ = [
     "group_problems",
     "items_from_jsonl",
     "load_pair",
+    "name_dataset",
     "read_catalogue",
     "require_named_peak",
     "require_whole",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Final
 
 from toolz import groupby, partition_all
@@ -16,6 +17,7 @@ from toolz import groupby, partition_all
 from ldp_core.catalogue.agreement import find_disagreements
 from ldp_core.catalogue.external import add_methods
 from ldp_core.catalogue.fitting import LAYOUT_FITS_BETTER, find_fitting_layout
+from ldp_core.catalogue.known import is_known
 from ldp_core.catalogue.layouts import LAYOUTS
 from ldp_core.catalogue.options import WHOLE_SOURCE, Selection, SourceOptions
 from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs, list_visible
@@ -59,6 +61,7 @@ def read_catalogue(
     dataset: str | None = None,
     pixels: PixelOptions = AS_STORED,
     options: SourceOptions = WHOLE_SOURCE,
+    known: Mapping[str, Item] = MappingProxyType({}),
 ) -> Catalogue:
     """The items of a dataset and everything in it that could not become one.
 
@@ -66,6 +69,7 @@ def read_catalogue(
     `LAYOUTS`. ``dataset`` is the first part of every item id; by default the name of the source. ``options``:
     a pattern for names, folders of other methods' results, a choice of items.
     Only headers are read, and the pixels of a few 16-bit pictures, to tell their full scale (`settle_peaks`).
+    ``known`` are items of an earlier catalogue by id: those that the listing shows unchanged are not probed.
     Items come in id order, problems in the order of the place they name.
 
     Raises:
@@ -75,7 +79,7 @@ def read_catalogue(
         StorageError: the store refused or could not be reached.
     """
     source = hide(source)
-    name = _name_dataset(source, layout=layout, dataset=dataset)
+    name = name_dataset(source, layout=layout, dataset=dataset)
     found = _read_specs(source, layout, options)
     named, problems = _name_items(found.items, dataset=name)
     items: list[Item] = []
@@ -85,7 +89,12 @@ def read_catalogue(
         problems = [replace(problem, refuses_item=False) for problem in problems]
     _require_pictures(named, found, source=source)
     ceilings: dict[str, Ceilings] = {}
-    for result in _probe_all(named, found, pixels=pixels):
+    same = {
+        i: known[i] for i, spec in named.items() if i in known and is_known(known[i], spec, found, pixels)
+    }
+    items += same.values()
+    rest = {item_id: spec for item_id, spec in named.items() if item_id not in same} if same else named
+    for result in _probe_all(rest, found, pixels=pixels):
         if isinstance(result, Probed):
             items.append(result.item)
             ceilings |= {result.item.id: result.ceilings} if any(result.ceilings) else {}
@@ -122,7 +131,7 @@ def check_source(
         IncompleteSourceError: whole folders have lost pictures, and ``allow_single`` is not given.
         StorageError: the store refused or could not be reached.
     """
-    name = _name_dataset(source, layout=layout, dataset=dataset)
+    name = name_dataset(source, layout=layout, dataset=dataset)
     found = _read_specs(source, layout, options)
     named, problems = _name_items(found.items, dataset=name)
     problems += found.problems
@@ -174,7 +183,12 @@ def _sort(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(written, key=lambda problem: (problem.where, problem.kind, problem.message)))
 
 
-def _name_dataset(source: str, *, layout: str, dataset: str | None) -> str:
+def name_dataset(source: str, *, layout: str, dataset: str | None) -> str:
+    """The first part of the ids of a source's items.
+
+    Raises:
+        CatalogueError: it is not valid.
+    """
     path = PurePosixPath(absolute_url(source).partition("://")[2] or absolute_url(source))
     of_source = slug(path.stem if layout == "manifest" else path.name) or layout
     name = of_source if dataset is None else dataset

@@ -22,10 +22,16 @@ DEBLURRERS: Final[Registry[Deblurrer]] = Registry(
             views=1,
             takes_map=False,
             memory=_TILED_NETWORK,
+            seconds=1.3,
         ),
         "gated": MethodDef("ldp_core.deblur.gated", "GatedDeblurrer", "GatedSettings", takes_camera=True),
         "ldp": MethodDef(
-            "ldp_core.deblur.ldp", "LdpDeblurrer", "LdpSettings", takes_camera=True, memory=_TILED_NETWORK
+            "ldp_core.deblur.ldp",
+            "LdpDeblurrer",
+            "LdpSettings",
+            takes_camera=True,
+            memory=_TILED_NETWORK,
+            seconds=3.5,
         ),
         "wiener": MethodDef(
             "ldp_core.deblur.wiener",
@@ -33,6 +39,7 @@ DEBLURRERS: Final[Registry[Deblurrer]] = Registry(
             "WienerSettings",
             takes_camera=True,
             memory=MemoryModel(60, 1500, 640**2),
+            seconds=2.3,
         ),
     },
     lambda method, definition: DeblurrerAlongX(method, needs_both_views=definition.views == 2),

@@ -82,7 +82,7 @@ SUBJECTS = INPUT, RESTORED, BLUR_MAP = "input", "restored", "blur_map"
 PSNR_CEILING_DB = 100.0
 """Score of a picture that equals its reference, so that means and intervals stay finite."""
 
-_VERSION = "1"
+_VERSION = "2"
 
 
 def metric_names(*, agreement: bool = True) -> tuple[str, ...]:
@@ -246,11 +246,14 @@ def _score_reblur(
         return
     protocol = _protocol(pair, variant=_name_kernel(kernel) if camera is None else f"{camera.name} kernels")
     along_x, aligned_map = align_axis(pair), transpose_map(blur_map, pair.dp_axis)
-    for subject in (INPUT, RESTORED):
-        if subject in pictures:
-            picture = transpose(pictures[subject], pair.dp_axis)
-            value = reblur_psnr_db(picture, along_x, blur_map=aligned_map, kernel=kernel, camera=camera)
-            yield Score(pair.id, "reblur_psnr_db", subject, protocol, _finite(value))
+    blurred = {
+        subject: transpose(pictures[subject], pair.dp_axis)
+        for subject in (INPUT, RESTORED)
+        if subject in pictures
+    }
+    values = reblur_psnr_db(blurred, along_x, blur_map=aligned_map, kernel=kernel, camera=camera)
+    for subject, value in values.items():
+        yield Score(pair.id, "reblur_psnr_db", subject, protocol, _finite(value))
 
 
 def _name_kernel(kernel: KernelSpec) -> str:

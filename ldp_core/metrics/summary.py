@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from functools import lru_cache
 
 from ldp_core.errors import MetricError
 from ldp_core.metrics.bootstrap import Interval, difference_interval, mean_interval
@@ -189,7 +189,13 @@ def read_scores_table(content: bytes) -> list[Score]:
         raise MetricError(
             "not a table of scores", expected=", ".join(_COLUMNS), got=", ".join(map(str, table.columns))
         )
-    return [_score(row) for row in table.to_dict(orient="records")]
+    protocols = (table[name].tolist() for name in _PROTOCOL_FIELDS)
+    shared = lru_cache(maxsize=None)(ScoringProtocol)  # of a million rows a handful differ
+    columns = (table[name].tolist() for name in ("item", "metric", "subject", "value"))
+    return [
+        Score(item, metric, subject, shared(*protocol), value)
+        for item, metric, subject, value, protocol in zip(*columns, zip(*protocols, strict=True), strict=True)
+    ]
 
 
 def pool_sizes(scores: Sequence[Score]) -> Sequence[Score]:
@@ -304,8 +310,3 @@ def _row(score: Score) -> dict[str, object]:
         "value": score.value,
         **asdict(score.protocol),
     }
-
-
-def _score(row: Mapping[Hashable, Any]) -> Score:
-    protocol = ScoringProtocol(**{name: row[name] for name in _PROTOCOL_FIELDS})
-    return Score(row["item"], row["metric"], row["subject"], protocol, row["value"])

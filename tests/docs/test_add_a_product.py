@@ -21,7 +21,7 @@ from pathlib import Path
 from run_samples import FIRST, begin_run, complete_run, make_dataset
 from flows.archives import describe_archive, describe_one_run
 from flows.preview import preview_run
-from tasks.batches import BatchResult
+from tasks.work import BatchResult
 from tasks.cluster import in_process
 from tasks.collect import find_garbage
 from tasks.items import draw_item, restore_item

@@ -27,6 +27,20 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_plan_imports_nothing_that_computes(dataset: Path, tmp_path: Path) -> None:
+    heavy = ("torch", "pandas", "prefect", "distributed", "zarr", "scipy.fft")
+    program = f"""
+import sys
+from flows.cli import app
+app(["plan", {str(dataset)!r}, "--archive", {str(tmp_path / "archive")!r}], standalone_mode=False)
+print([name for name in {heavy} if name in sys.modules])
+"""
+    for _ in range(2):  # the first one makes what every later one reads
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "3 to do" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_every_command_has_help() -> None:
     _, text, _ = run("--help")
     for command in ("demo", "simulate", "catalogue", "plan", "restore", "report", "evaluate"):

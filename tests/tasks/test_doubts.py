@@ -8,10 +8,10 @@ from ldp_core.archive import Archive
 from ldp_core.catalogue import encode_coc_px, read_catalogue
 from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
-from tasks.batches import BatchResult
 from tasks.items import Failed, confirm_item, ingest_item
 from tasks.pipeline import make_config
 from tasks.run_stats import RunStats
+from tasks.work import BatchResult
 
 
 def test_a_doubt_is_listed_by_every_run(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from ldp_core.errors import MemoryShortError
 from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import ImageRef, Item
-from tasks.cluster import Workers, usable_bytes
-from tasks.plan import declare_memory, require_memory
+from tasks.capacity import usable_bytes
+from tasks.cluster import Workers
+from tasks.needs import declare_memory, require_memory
 from tasks.stage import PipelineConfig
 
 CONFIG = PipelineConfig("archive")

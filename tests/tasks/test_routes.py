@@ -19,8 +19,9 @@ from ldp_core.archive.layout import RESTORED
 from ldp_core.errors import SettingsError
 from ldp_core.types import BASELINE, ImageRef, Item
 from tasks.items import DrawnItem, Failed, ItemResult, draw_item, ingest_item, load_archived, restore_item
+from tasks.needs import declare_memory
 from tasks.pipeline import make_config, pipeline_for, pipeline_of, pipelines_for
-from tasks.plan import declare_memory, make_plan
+from tasks.plan import make_plan
 from tasks.run import Run
 from tasks.stage import ItemTraits, MethodConfig, PipelineConfig, Route
 from tasks.status import compare_runs

@@ -6,9 +6,9 @@ import pytest
 
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.types import Catalogue, ImageRef, Item, ItemCounts, Problem, QuarantineRecord
-from tasks.batches import BatchResult
 from tasks.items import Failed, ItemResult
 from tasks.run_stats import RunStats
+from tasks.work import BatchResult
 
 REF = ImageRef("memory://a.png", 4, 4, 3, 8, 100)
 

@@ -15,7 +15,14 @@ from ldp_core.images import encode_image
 from tasks.pipeline import make_config
 from tasks.plan import make_plan
 from tasks.run import Run
-from tasks.sources import PreviousSource, Sources, find_sources, require_no_shrinkage, without_revisions
+from tasks.sources import (
+    PreviousSource,
+    Sources,
+    find_sources,
+    require_no_shrinkage,
+    runs_of,
+    without_revisions,
+)
 from tasks.stage import PipelineConfig
 
 FIRST, SECOND, THIRD = (f"2026010{n}t000000z-{n}{n}{n}{n}{n}{n}" for n in (1, 2, 3))
@@ -183,10 +190,15 @@ def test_only_archived_items_can_be_suspect(config: PipelineConfig, source: Path
     begin_run(config, source, FIRST)
     (source / "left" / "003.png").write_bytes(PICTURE)
     catalogue = read_catalogue(str(source), layout="folders", dataset="set")
-    assert not find_sources(config.archive, catalogue, []).suspects
-    assert not find_sources(config.archive, catalogue, ["set/001", "other/003"]).suspects
-    assert find_sources(config.archive, catalogue, ["set/003"]).suspects == {"set/003": {1: ""}}
-    several = find_sources(config.archive, catalogue, ["set/001", "set/001@4", "set/002@2"])
+    runs = [*runs_of(config.archive, catalogue.dataset, catalogue.source)]
+    assert not find_sources(runs, catalogue, []).suspects
+    assert not find_sources(runs, catalogue, ["set/001", "other/003"]).suspects
+    assert find_sources(runs, catalogue, ["set/003"]).suspects == {"set/003": {1: ""}}
+    several = find_sources(
+        runs_of(config.archive, catalogue.dataset, catalogue.source),
+        catalogue,
+        ["set/001", "set/001@4", "set/002@2"],
+    )
     assert several.suspects == {"set/001": {1: "", 4: ""}, "set/002": {2: ""}}
     assert several.versions == {"set/001": 4, "set/002": 2}
-    assert set(find_sources(config.archive, catalogue, ["set/001"], verify=True).suspects) == {"set/001"}
+    assert set(find_sources(runs, catalogue, ["set/001"], verify=True).suspects) == {"set/001"}

@@ -26,7 +26,6 @@ from ldp_core.archive import Archive
 from ldp_core.errors import ItemMissingError
 from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.types import RunSummary
-from tasks.batches import choose_ingest
 from tasks.cluster import in_process
 from tasks.collect import collect, find_garbage
 from tasks.pipeline import make_config, pipeline_for
@@ -35,6 +34,7 @@ from tasks.repair import RepairOutcome, repair_archive
 from tasks.run import Run, new_run_id
 from tasks.status import compare_runs, describe_run
 from tasks.verify import verify_archive
+from tasks.work import choose_ingest
 
 FIRST, SECOND, THIRD, FOURTH = (f"2026010{n}t000000z-{n}{n}{n}{n}{n}{n}" for n in (1, 2, 3, 4))
 NPY, TIFF = "set/npy", "set/tiff"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from ldp_core.errors import BlurMapError, MetricError
 from ldp_core.metrics import psnr_db, reblur, reblur_psnr_db
+from ldp_core.optics import SimulationSettings, simulate_pair
 from ldp_core.optics.kernels import DEFAULT_KERNEL
 from ldp_core.optics.render import render_views
 from ldp_core.single_view import input_image
@@ -22,13 +22,8 @@ def signed(coc_px: FloatMap) -> BlurMap:
     return BlurMap(coc_px.astype(np.float32), BlurMapKind.SIGNED_COC_PX)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small pictures are blurred faster by one thread, above all on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def explain(picture: Pixels, pair: Pair, blur_map: BlurMap) -> float:
+    return reblur_psnr_db({"picture": picture}, pair, blur_map=blur_map)["picture"]
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +51,11 @@ def quantise(picture: np.ndarray) -> Pixels:
 
 def test_the_truth_explains_the_views(pair: Pair, coc_px: FloatMap) -> None:
     assert pair.target is not None
-    assert reblur_psnr_db(pair.target, pair, blur_map=signed(coc_px)) > 50
+    assert explain(pair.target, pair, signed(coc_px)) > 50
 
 
 def test_the_input_blurred_again_explains_them_worse(pair: Pair, coc_px: FloatMap) -> None:
-    assert reblur_psnr_db(input_image(pair), pair, blur_map=signed(coc_px)) < 30
+    assert explain(input_image(pair), pair, signed(coc_px)) < 30
 
 
 @pytest.mark.parametrize(
@@ -68,8 +63,8 @@ def test_the_input_blurred_again_explains_them_worse(pair: Pair, coc_px: FloatMa
 )
 def test_a_wrong_map_explains_them_worse(pair: Pair, coc_px: FloatMap, factor: float, offset: float) -> None:
     assert pair.target is not None
-    right = reblur_psnr_db(pair.target, pair, blur_map=signed(coc_px))
-    wrong = reblur_psnr_db(pair.target, pair, blur_map=signed(factor * coc_px + offset))
+    right = explain(pair.target, pair, signed(coc_px))
+    wrong = explain(pair.target, pair, signed(factor * coc_px + offset))
     assert wrong < right - 10
 
 
@@ -79,28 +74,52 @@ def test_only_the_score_region_counts(pair: Pair, coc_px: FloatMap) -> None:
     left[:, 48:] = 0
     spoiled = replace(pair, left=left, score_region=Region(right=48))
     whole = replace(spoiled, score_region=Region())
-    assert reblur_psnr_db(pair.target, spoiled, blur_map=signed(coc_px)) > 50
-    assert reblur_psnr_db(pair.target, whole, blur_map=signed(coc_px)) < 20
+    assert explain(pair.target, spoiled, signed(coc_px)) > 50
+    assert explain(pair.target, whole, signed(coc_px)) < 20
 
 
-def test_bands_of_a_large_picture_join_without_a_seam(
+def test_the_tiles_of_a_picture_join_without_a_seam(
     pair: Pair, coc_px: FloatMap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pair.target is not None
-    whole = reblur._blur(pair.target, coc_px, DEFAULT_KERNEL)
-    monkeypatch.setattr(reblur, "BAND_PIXELS", 20 * coc_px.shape[1])
-    banded = reblur._blur(pair.target, coc_px, DEFAULT_KERNEL)
-    assert banded.shape == whole.shape
-    assert psnr_db(banded, whole) > 45
+    whole = reblur._blur([pair.target], coc_px, DEFAULT_KERNEL)[0]
+    monkeypatch.setattr(reblur, "TILE_PX", 20)
+    tiled = reblur._blur([pair.target], coc_px, DEFAULT_KERNEL)[0]
+    assert tiled.shape == whole.shape
+    assert psnr_db(tiled, whole) > 65
+
+
+def test_pictures_are_blurred_together_as_alone(pair: Pair, coc_px: FloatMap) -> None:
+    assert pair.target is not None
+    pictures = {"truth": pair.target, "input": input_image(pair)}
+    together = reblur_psnr_db(pictures, pair, blur_map=signed(coc_px))
+    alone = {name: explain(picture, pair, signed(coc_px)) for name, picture in pictures.items()}
+    assert together == pytest.approx(alone, abs=1e-4)
+
+
+def test_the_figure_is_that_of_one_picture_rendered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = simulate_pair(5, SimulationSettings(height=150, width=210))
+    assert scene.target is not None
+    assert scene.blur_truth is not None
+    monkeypatch.setattr(reblur, "TILE_PX", 64)
+    pictures = {"truth": scene.target, "input": input_image(scene)}
+    found = reblur_psnr_db(pictures, scene, blur_map=signed(scene.blur_truth))
+    views, coc = np.concatenate(scene.both_views, axis=2), torch.from_numpy(scene.blur_truth)[None]
+    for name, picture in pictures.items():
+        sharp = torch.from_numpy(picture / np.float32(255)).permute(2, 0, 1)[None]
+        blurred = torch.cat(render_views(sharp, coc), 1)[0].clamp(0, 1).permute(1, 2, 0).numpy()
+        assert found[name] == pytest.approx(psnr_db(blurred, views, region=scene.score_region), abs=1e-3)
 
 
 def test_a_map_without_sign_is_refused(pair: Pair, coc_px: FloatMap) -> None:
     with pytest.raises(BlurMapError, match="no radius"):
-        reblur_psnr_db(pair.left, pair, blur_map=BlurMap(np.abs(coc_px) / 8, BlurMapKind.SIMILARITY))
+        explain(pair.left, pair, BlurMap(np.abs(coc_px) / 8, BlurMapKind.SIMILARITY))
 
 
 def test_a_map_that_does_not_fit_is_refused(pair: Pair, coc_px: FloatMap) -> None:
     with pytest.raises(MetricError, match="cannot be blurred"):
-        reblur_psnr_db(pair.left, pair, blur_map=signed(coc_px[:-1]))
+        explain(pair.left, pair, signed(coc_px[:-1]))
     with pytest.raises(MetricError, match="cannot be blurred"):
-        reblur_psnr_db(pair.left, pair, blur_map=signed(np.full_like(coc_px, np.inf)))
+        explain(pair.left, pair, signed(np.full_like(coc_px, np.inf)))
+    with pytest.raises(MetricError, match="cannot be blurred"):
+        explain(pair.left[:-1], pair, signed(coc_px))

@@ -1,0 +1,45 @@
+"""Items of an earlier catalogue whose pictures a listing shows unchanged: they need not be probed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
+from ldp_core.types import GENERIC_CAMERA, ImageRef, Item, PixelOptions
+
+
+def is_known(earlier: Item, spec: ItemSpec, found: ItemSpecs, pixels: PixelOptions) -> bool:
+    """Whether probing the pictures of an item would give the item of the earlier catalogue again.
+
+    Address, size and revision of all pictures are those of then, and it is read and scored alike. Full scale
+    of 16 bit is looked for in headers and pixels, and conversion depends on profiles: such items are probed.
+    """
+    plain = earlier.left.bit_depth == 8 or earlier.development != ""
+    read_alike = earlier.peak is pixels.peak is spec.peak is None and not (earlier.to_srgb or pixels.to_srgb)
+    return (
+        plain
+        and read_alike
+        and earlier.camera == spec.camera == GENERIC_CAMERA
+        and _scoring(earlier) == _scoring(spec)
+        and _are_listed(_pictures_of(earlier), spec.pictures, found)
+        and _are_listed(earlier.auxiliary, spec.auxiliary, found)
+    )
+
+
+def _scoring(item: Item | ItemSpec) -> tuple[object, ...]:
+    scoring = item.score_region, item.aligned, item.blur_truth_kind, item.dp_axis
+    return *scoring, item.development, item.metadata
+
+
+def _pictures_of(item: Item) -> dict[str, ImageRef]:
+    named = {LEFT: item.left, RIGHT: item.right, TARGET: item.target, BLUR_TRUTH: item.blur_truth}
+    return {role: ref for role, ref in (named | dict(item.external)).items() if ref is not None}
+
+
+def _are_listed(refs: Mapping[str, ImageRef], urls: Mapping[str, str], found: ItemSpecs) -> bool:
+    return refs.keys() == urls.keys() and all(_is_listed(refs[role], urls[role], found) for role in urls)
+
+
+def _is_listed(ref: ImageRef, url: str, found: ItemSpecs) -> bool:
+    listed = found.sizes_bytes.get(url), found.revisions.get(url)
+    return ref.revision != "" and (ref.uri, ref.size_bytes, ref.revision) == (url, *listed)
