@@ -220,12 +220,12 @@ def test_a_network_detects_in_photographs_of_any_size(tmp_path: Path) -> None:
 
 def test_deblurrers_stand_side_by_side_on_a_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     def score(
-        source: str, *, layout: str, deblurrers: list[str], pixels: PixelOptions
+        source: str, *, layout: str, deblurrers: list[str], pixels: PixelOptions, camera: str
     ) -> tuple[MeanScore, ...]:
-        asked.append((source, layout, deblurrers, pixels))
+        asked.append((source, layout, deblurrers, pixels, camera))
         return (MeanScore("psnr_db", "wiener", "8 bit", 25.5, 24.0, 27.0, 5),)
 
-    asked: list[tuple[str, str, list[str], PixelOptions]] = []
+    asked: list[tuple[str, str, list[str], PixelOptions, str]] = []
     monkeypatch.setattr("ldp_core.evaluation.restoration.evaluate_restoration", score)
     code, out, _ = run("evaluate", "restoration", "photos", "--layout", "canon-dpdd")
     assert code == 0
@@ -233,12 +233,13 @@ def test_deblurrers_stand_side_by_side_on_a_dataset(monkeypatch: pytest.MonkeyPa
     assert protocol == "protocol: 8 bit"
     assert mean.split() == ["psnr_db", "wiener", "25.500", "24.000", "..", "27.000", "5"]
     code, out, _ = run(
-        "evaluate", "restoration", "photos", "--deblurrer", "wiener", "--peak", "4095", "--json"
+        *("evaluate", "restoration", "photos", "--deblurrer", "wiener"),
+        *("--peak", "4095", "--camera", "pixel-4", "--json"),
     )
     assert json.loads(out)[0]["mean"] == 25.5
     assert asked == [
-        ("photos", "canon-dpdd", list(DEBLURRERS), AS_STORED),
-        ("photos", "folders", ["wiener"], PixelOptions(4095)),
+        ("photos", "canon-dpdd", list(DEBLURRERS), AS_STORED, "generic"),
+        ("photos", "folders", ["wiener"], PixelOptions(4095), "pixel-4"),
     ]
 
 
