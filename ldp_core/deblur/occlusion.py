@@ -49,7 +49,8 @@ _STRAY: Final = 0.02
 _OTHER: Final = (2.0, 0.15)
 # Where less than this share of a surface is seen, nothing is divided by it: noise would grow tenfold.
 _LEAST_SEEN: Final = 0.1
-_TINY: Final = 1e-6
+# Keeps a division finite; weights that are all small count as if they were large.
+_TINY: Final = 1e-30
 _ENCODING: Final = Transfer.GAMMA_22
 
 
@@ -195,14 +196,19 @@ def _blur(planes: Tensor, coc_px: float, kernel: Kernel) -> Tensor:
 def fill(pictures: Tensor, weight: Tensor) -> Tensor:
     """Pictures (n, c, h, w) where their weight (n, 1, h, w) is 1, their smooth continuation where it is 0.
 
+    Where nothing has weight they continue their mean.
+
     Weighted means of ever larger areas, mixed from the coarsest to the finest (Gortler et al., "The
     Lumigraph", SIGGRAPH 1996).
     """
-    if min(pictures.shape[-2:]) <= 2:
-        total = weight.sum((-2, -1), keepdim=True)
-        mean = (pictures * weight).sum((-2, -1), keepdim=True) / (total + _TINY)
-        return mean.expand_as(pictures)
-    weights = F.avg_pool2d(weight, 2, ceil_mode=True, count_include_pad=False)
-    means = F.avg_pool2d(pictures * weight, 2, ceil_mode=True, count_include_pad=False) / (weights + _TINY)
+    coarsest = min(pictures.shape[-2:]) <= 2
+    cell = pictures.shape[-2:] if coarsest else (2, 2)
+    weights, sums, plain = (
+        F.avg_pool2d(plane, cell, ceil_mode=True, count_include_pad=False)
+        for plane in (weight, pictures * weight, pictures)
+    )
+    means = torch.where(weights > _TINY, sums / weights.clamp_min(_TINY), plain)
+    if coarsest:
+        return means.expand_as(pictures)
     coarse = F.interpolate(fill(means, weights), pictures.shape[-2:], mode="bilinear")
     return torch.lerp(coarse, pictures, weight)

@@ -77,4 +77,10 @@ def test_what_is_not_seen_continues_smoothly() -> None:
     filled = fill(ramp, weight)
     assert torch.equal(filled[..., :24], ramp[..., :24])
     assert float((filled - ramp).abs().max()) < 0.15
-    assert torch.isfinite(fill(ramp, torch.zeros_like(ramp))).all()
+
+
+@pytest.mark.parametrize("least", [0.0, 1e-9, 1e-3, 1.0])
+def test_one_colour_continues_however_little_is_seen(least: float) -> None:
+    grey = torch.full((2, 3, 40, 56), 0.6)
+    weight = least * torch.rand(2, 1, 40, 56, generator=torch.Generator().manual_seed(4))
+    torch.testing.assert_close(fill(grey, weight), grey)
