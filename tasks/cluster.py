@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -224,6 +226,7 @@ def in_process(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) 
 @contextmanager
 def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    _start_quiet_resource_tracker()
     with dask.config.set(KEEP_FREED_MEMORY | NO_PROFILES | _show_no_pages()):
         cluster = LocalCluster(
             n_workers=processes,
@@ -242,6 +245,20 @@ def _embedded(processes: int) -> Iterator[Workers]:
         finally:
             with suppress(TimeoutError):  # a worker slow to end is killed; its work is done
                 cluster.close()
+
+
+def _start_quiet_resource_tracker() -> None:
+    """Python's resource tracker removes what killed workers leave; it shall not warn of it after our last line.
+
+    Workers always leave something: numcodecs makes a semaphore in each process. The tracker takes its warning
+    filters from here when it starts; one that runs already stays as it is.
+    """
+    before = sys.warnoptions[:]
+    sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions[:] = before
 
 
 def _show_no_pages() -> dict[str, list[str]]:
