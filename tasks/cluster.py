@@ -248,7 +248,7 @@ def _embedded(processes: int) -> Iterator[Workers]:
 
 
 def _start_quiet_resource_tracker() -> None:
-    """Python's resource tracker removes what killed workers leave; it shall not warn of it after our last line.
+    """The resource tracker of Python removes what killed workers leave; let it do so without a warning.
 
     Workers always leave something: numcodecs makes a semaphore in each process. The tracker takes its warning
     filters from here when it starts; one that runs already stays as it is.

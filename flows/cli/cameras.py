@@ -112,19 +112,22 @@ def calibrate(
     as_json: options.Json = False,
 ) -> None:
     """Make a camera profile from measured kernels, from pairs with a truth, or from pairs alone."""
-    from ldp_core.cameras import SensorFrame, open_camera
+    from ldp_core.cameras import CameraProfile, SensorFrame, open_camera
     from ldp_core.cameras.calibrate import (
         GridSource,
         calibrate_from_grid,
         calibrate_from_pairs,
+        require_profile_address,
         write_profile,
     )
     from ldp_core.catalogue import read_catalogue, require_named_peak
 
     with exits():
-        columns, rows = options.parse_size(grid)
-        width, height = options.parse_size(frame)
+        columns, rows = options.parse_size(grid, "--grid")
+        width, height = options.parse_size(frame, "--frame")
         name = name or Path(output).stem
+        require_profile_address(output)
+        CameraProfile.parse({"name": name})  # both are told before the work
         whole = SensorFrame.parse({"width": width, "height": height, "scale": scale})
         measured = GridSource(source, rows, columns)
         if measured.is_there:
@@ -170,9 +173,10 @@ def describe_camera(camera: Camera) -> dict[str, Any]:
 
 def _print_cameras(listed: list[dict[str, Any]]) -> None:
     for camera in listed:
-        console.show(f"{camera['name']}: {camera['summary']}")
+        console.show(camera["name"], style="bold")
         console.show_facts(
             [
+                ("summary", camera["summary"]),
                 ("kernels", camera["kernels"]),
                 ("disparity", _name_values(camera["disparity per px of circle of confusion"])),
                 ("sha256", camera["sha256"]),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-_FACTS = ("parameters", "sha256", "state", "trained on", "licence", "use")
+_FACTS = ("summary", "parameters", "sha256", "state", "trained on", "licence", "use")
 _UNKNOWN = "not stated"
 
 
@@ -75,11 +75,10 @@ def _read_card(model: KnownModel) -> dict[str, Any]:
 
 def _print_models(models: Sequence[Mapping[str, Any]]) -> None:
     for model in models:
-        console.show(f"{model['name']} ({model['origin']}): {model['summary']}")
-        facts = [(fact, model[fact]) for fact in _FACTS]
-        console.show_facts(
-            [*facts, *((f"on {place}", figures) for place, figures in model["scores"].items())], indent="  "
-        )
+        console.show(f"{model['name']} ({model['origin']})", style="bold")
+        console.show_facts([(fact, model[fact]) for fact in _FACTS], indent="  ")
+        scores = [(f"on {place}", figures) for place, figures in model["scores"].items()]
+        console.show_facts(scores, indent="  ")  # apart: beside their long names a digest is too wide
 
 
 def _flatten(figures: Any) -> str:

@@ -438,16 +438,18 @@ def parse_point(text: str) -> tuple[int, int]:
     return int(x), int(y)
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Width and height from ``840x560``.
+def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
+    """Width and height from ``840x560``, each at least 1.
 
     Raises:
         SettingsError: it has another form.
     """
     width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise SettingsError("not a size", where="--size", expected="WIDTHxHEIGHT, such as 840x560", got=text)
-    return int(width), int(height)
+    if not (width.isascii() and width.isdecimal() and height.isascii() and height.isdecimal()) or 0 in (
+        size := (int(width), int(height))
+    ):
+        raise SettingsError("not a size", where=option, expected="WIDTHxHEIGHT, such as 840x560", got=text)
+    return size
 
 
 def _parse_value(text: str) -> Any:

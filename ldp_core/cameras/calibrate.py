@@ -28,7 +28,14 @@ from ldp_core.storage import exists, join, read_bytes, write_bytes
 from ldp_core.tensors import to_grey
 from ldp_core.types import Item, Pair
 
-__all__ = ["Calibration", "GridSource", "calibrate_from_grid", "calibrate_from_pairs", "write_profile"]
+__all__ = [
+    "Calibration",
+    "GridSource",
+    "calibrate_from_grid",
+    "calibrate_from_pairs",
+    "require_profile_address",
+    "write_profile",
+]
 
 # Evenly chosen of a larger dataset: more take longer and change nothing beyond the interval.
 _MOST_PAIRS: Final = 200
@@ -53,18 +60,25 @@ class GridSource:
 
     @property
     def is_there(self) -> bool:
-        """Whether the folder holds measured kernels."""
-        return all(exists(join(self.folder, name)) for name in _SIDES)
+        """Whether the folder holds measured kernels, be it of one view."""
+        return any(exists(join(self.folder, name)) for name in _SIDES)
 
     def read(self) -> Tensor:
         """(n, 2, k, k) float64, each summing to 1.
 
         Raises:
             ObjectMissingError: a file is absent.
-            SettingsError: a file is no such array.
+            SettingsError: a file is no such array, or the two differ in shape.
         """
-        sides = [self._read_side(name) for name in _SIDES]
-        return torch.stack(sides, 1)
+        left, right = (self._read_side(name) for name in _SIDES)
+        if left.shape != right.shape:
+            raise SettingsError(
+                "the kernels of the two views differ in size",
+                where=join(self.folder, _SIDES[1]),
+                expected=f"{tuple(left.shape)}, as in {_SIDES[0]}",
+                got=str(tuple(right.shape)),
+            )
+        return torch.stack([left, right], 1)
 
     def _read_side(self, name: str) -> Tensor:
         content = read_bytes(join(self.folder, name))
@@ -186,6 +200,18 @@ def _describe(fit: PairFit, use: str, unread: int) -> dict[str, Any]:
     }
 
 
+def require_profile_address(url: str) -> None:
+    """Refuse an address that names no JSON file.
+
+    Raises:
+        SettingsError: the address does not end in `.json`.
+    """
+    if not url.endswith(".json"):
+        raise SettingsError(
+            "a camera profile is a JSON file", where=url, expected="an address that ends in .json"
+        )
+
+
 def write_profile(calibration: Calibration, url: str) -> None:
     """Write a profile as JSON, and its arrays beside it.
 
@@ -193,10 +219,7 @@ def write_profile(calibration: Calibration, url: str) -> None:
         SettingsError: the address does not end in `.json`.
         StorageError: the store refused or could not be reached.
     """
-    if not url.endswith(".json"):
-        raise SettingsError(
-            "a camera profile is a JSON file", where=url, expected="an address that ends in .json"
-        )
+    require_profile_address(url)
     for name, content in calibration.arrays.items():
         write_bytes(join(url.rpartition("/")[0], name) if "/" in url else name, content)
     values = calibration.profile.model_dump(mode="json", exclude_defaults=True)

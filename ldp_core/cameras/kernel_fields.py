@@ -120,7 +120,9 @@ def read_grid(content: bytes, *, cells: int, name: str, views: int = 2) -> Tenso
     try:
         grid = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise SettingsError("not a file of measured kernels", where=name, got=str(error)) from error
+        raise SettingsError(
+            "not a file of measured kernels", where=name, expected="an array of numbers as .npy"
+        ) from error
     grid = grid[:, None] if views == 1 and grid.ndim == 3 else grid
     square = grid.ndim == 4 and grid.shape[:2] == (cells, views) and grid.shape[2] == grid.shape[3] > 0
     if not square or grid.dtype.kind not in "fiu" or not np.isfinite(grid).all():

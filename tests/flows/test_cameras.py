@@ -41,7 +41,15 @@ def test_shipped_profiles_are_listed_with_their_digests() -> None:
     assert set(listed) == set(list_cameras())
     for name, camera in listed.items():
         assert camera["sha256"] == open_camera(name).profile.digest
-        assert camera["summary"] in run("cameras")[1].replace("\n", " ") or len(camera["summary"]) > 60
+        assert f"summary    {camera['summary']}\n" in run("cameras")[1]
+
+
+@pytest.mark.parametrize("command", ["cameras", "models"])
+def test_lists_fit_a_terminal(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run(command)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_a_profile_is_shown_with_its_card_and_drawn(tmp_path: Path) -> None:
@@ -120,11 +128,26 @@ def test_a_fit_to_truths_needs_truths(tmp_path: Path) -> None:
         (("cameras", "pixel-44"), "did you mean 'pixel-4'?"),
         (("cameras", "--draw", "a.png"), "no profile is named"),
         (("calibrate", "nowhere", "-o", "a.json"), "nowhere"),
-        (("calibrate", "nowhere", "-o", "a.json", "--grid", "8"), "not a size"),
+        (("calibrate", "nowhere", "-o", "a.json", "--grid", "8"), "not a size\n  where: --grid"),
+        (("calibrate", "nowhere", "-o", "a.json", "--grid", "0x6"), "not a size\n  where: --grid"),
+        (("calibrate", "nowhere", "-o", "a.json", "--frame", "608"), "not a size\n  where: --frame"),
+        (("calibrate", "nowhere", "-o", "a.txt"), "a camera profile is a JSON file"),
+        (("calibrate", "nowhere", "-o", "My Camera.json"), "name='My Camera'"),
         (("restore", "nowhere", "--camera", "pixel-44"), "did you mean 'pixel-4'?"),
         (("plan", "nowhere", "--camera", "mine.json"), "no such camera profile"),
     ],
-    ids=["name", "nothing to draw", "no folder", "grid", "restore", "plan"],
+    ids=[
+        "name",
+        "nothing to draw",
+        "no folder",
+        "grid",
+        "empty grid",
+        "frame",
+        "ending",
+        "own name",
+        "restore",
+        "plan",
+    ],
 )
 def test_mistakes_are_explained(
     arguments: tuple[str, ...], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -134,3 +157,19 @@ def test_mistakes_are_explained(
     assert code == 1
     assert expected in err
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_kernels_of_two_sizes_are_refused(measured: Path, tmp_path: Path) -> None:
+    left = measured / "blur_kernels_left.npy"
+    np.save(left, np.load(left)[:, 2:-2, 2:-2])
+    code, _, err = run("calibrate", measured, "-o", tmp_path / "mine.json", "--grid", "2x2")
+    assert code == 1
+    assert "the kernels of the two views differ in size" in err
+    left.write_bytes(b"no array")
+    _, _, err = run("calibrate", measured, "-o", tmp_path / "mine.json", "--grid", "2x2")
+    assert "not a file of measured kernels" in err
+    assert "pickle" not in err
+    left.unlink()
+    _, _, err = run("calibrate", measured, "-o", tmp_path / "mine.json", "--grid", "2x2")
+    assert "[object_missing]" in err
+    assert "blur_kernels_left.npy" in err
