@@ -85,8 +85,9 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class MeanRow:
-    """One method's mean. ``gain`` is the paired mean gain over the input; ``verdict`` is empty where there
-    is none, and ``worse`` as soon as the mean is below the input, claimed or not."""
+    """One method's mean, and whether it is the best of its block. ``gain`` is the paired mean gain over the
+    input; ``verdict`` is empty where there is none, and ``worse`` as soon as the mean is below the input,
+    claimed or not."""
 
     subject: str
     label: str
@@ -95,6 +96,7 @@ class MeanRow:
     n: int
     chart: Markup
     gain: Gain | None = None
+    best: bool = False
 
     @property
     def verdict(self) -> str:
@@ -222,11 +224,23 @@ def _build_block(protocol: str, means: Sequence[MeanScore], gains: Gains) -> Pro
     low, high = min(m.low for m in means), max(m.high for m in means)
     pad = (high - low) * _PADDING or 1.0
     axis = (low - pad, high + pad)
-    rows = (_build_row(m, axis, mark=source, gain=gains.get((m.metric, protocol, m.subject))) for m in means)
+    best = _find_best(means)
+    rows = (
+        _build_row(m, axis, mark=source, gain=gains.get((m.metric, protocol, m.subject)), best=m.mean == best)
+        for m in means
+    )
     return ProtocolBlock(protocol, tuple(rows))
 
 
-def _build_row(mean: MeanScore, axis: Axis, *, mark: float | None, gain: Gain | None) -> MeanRow:
+def _find_best(means: Sequence[MeanScore]) -> float | None:
+    """The best of several means over the same items; None where they do not compare."""
+    measure = measure_of(means[0].metric)
+    if not measure.better or len(means) < 2 or len({m.n for m in means}) > 1:
+        return None
+    return max((m.mean for m in means), key=lambda mean: measure.gain(mean, over=0.0))
+
+
+def _build_row(mean: MeanScore, axis: Axis, *, mark: float | None, gain: Gain | None, best: bool) -> MeanRow:
     measure = measure_of(mean.metric)
     return MeanRow(
         subject=mean.subject,
@@ -236,6 +250,7 @@ def _build_row(mean: MeanScore, axis: Axis, *, mark: float | None, gain: Gain | 
         n=mean.n,
         chart=draw_interval((mean.low, mean.mean, mean.high), axis=axis, mark=mark),
         gain=gain,
+        best=best,
     )
 
 

@@ -15,7 +15,7 @@ const { titles, ranges, routes, columns, groups, items } = JSON.parse(byId("view
 const numberOf = new Map(items.map((item, n) => [item.id, n]));
 const labelOf = (item) => item.name ?? item.id;
 const countItems = (n) => `${n} item${n === 1 ? "" : "s"}`;
-const marks = { p: "", b: "better", w: "worse" };
+const marks = { p: "", b: "better", w: "worse", t: "best" };
 
 // All columns in a row: which group each is of, and its place in it.
 const cells = columns.flatMap((column, group) => column.subjects.map((_, place) => ({ column, group, place })));
