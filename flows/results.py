@@ -92,10 +92,11 @@ def export_table(archive: str, run_id: str, address: str) -> str:
         )
     run = Run(absolute_url(archive), run_id)
     table = pd.read_parquet(io.BytesIO(run.read_file("scores.parquet")))
-    rows = {
-        item.id: {f"metadata:{name}": value for name, value in item.metadata.items()}
-        for item in run.catalogue.items
+    named = {
+        item: {f"metadata:{name}": v for name, v in known.items()} for item, known in run.metadata.items()
     }
+    # Tables of earlier versions hold no metadata.
+    rows = {item: {n: v for n, v in known.items() if n not in table.columns} for item, known in named.items()}
     if any(rows.values()):
         table = table.join(pd.DataFrame.from_dict(rows, orient="index"), on="item")
     write_bytes(address, table.to_csv(index=False, sep=_TABLES[extension]).encode())

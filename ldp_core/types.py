@@ -122,7 +122,8 @@ class Item:
     ``to_srgb``: they are converted from it when they are decoded.
     ``version`` counts the contents that its sources have had: (id, version, stage key) names a result.
     ``name`` is what its source calls it, as it is written there; empty where the id says the same.
-    ``metadata`` are the further columns of its row in a manifest, by their names.
+    ``metadata`` are the further columns of its row in a manifest, by their names, and what the EXIF of its
+    left picture tells of make, model, iso, aperture, focal_length_mm and taken.
     """
 
     id: str
@@ -154,6 +155,12 @@ class Item:
     def title(self) -> str:
         """What people call it: its name in the source, without the name of the dataset."""
         return self.name or self.id.partition("/")[2]
+
+    @property
+    def facts(self) -> dict[str, Metadatum]:
+        """What is known of it by name: its metadata, and as ``camera`` the profile of its camera."""
+        known = {} if self.camera == GENERIC_CAMERA else {"camera": self.camera}
+        return {**known, **self.metadata}
 
     @property
     def has_both_views(self) -> bool:

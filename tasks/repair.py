@@ -28,6 +28,7 @@ from ldp_core.archive.run_files import list_runs
 from ldp_core.cameras.matching import assign_cameras
 from ldp_core.catalogue import Selection, SourceOptions, catalogue_to_jsonl, load_pair, read_catalogue
 from ldp_core.errors import ItemDamagedError, ItemMissingError, LdpError
+from ldp_core.images.traits import SHOT_NAMES
 from ldp_core.item_ids import split_item_key
 from ldp_core.metrics.summary import scores_table
 from ldp_core.storage import join, write_bytes
@@ -314,7 +315,7 @@ def _repair_run_file(archive: str, corrupt: Corruption, when: str) -> Repair:
 
 
 def _make_catalogue(run: Run) -> Iterator[bytes]:
-    """As written now, and as earlier versions wrote it, which recorded no revisions."""
+    """As written now, and as earlier versions wrote it, which recorded no EXIF and no revisions."""
     summary, asked = run.summary, run.asked
     found = read_catalogue(
         summary.source,
@@ -324,8 +325,14 @@ def _make_catalogue(run: Run) -> Iterator[bytes]:
         options=SourceOptions(asked.get("pair_by", ""), asked.get("methods", {}), _choose_again(run)),
     )
     found = assign_cameras(found, asked.get("camera", GENERIC_CAMERA))
-    yield catalogue_to_jsonl(found).encode()
-    yield catalogue_to_jsonl(replace(found, items=tuple(map(without_revisions, found.items)))).encode()
+    for items in (found.items, tuple(map(_without_exif, found.items))):
+        yield catalogue_to_jsonl(replace(found, items=items)).encode()
+        yield catalogue_to_jsonl(replace(found, items=tuple(map(without_revisions, items)))).encode()
+
+
+def _without_exif(item: Item) -> Item:
+    kept = {name: value for name, value in item.metadata.items() if name not in SHOT_NAMES}
+    return replace(item, metadata=kept)
 
 
 def _choose_again(run: Run) -> Selection:
@@ -344,8 +351,9 @@ def _make_scores(run: Run) -> Iterator[bytes]:
     scores: list[Score] = []
     for key in run.completed:
         scores += Archive(run.archive).read_scores(keys.get(split_item_key(key)[0], ""), key)
-    yield scores_table(scores, run.names)
-    yield scores_table(scores)  # as earlier versions wrote it
+    yield scores_table(scores, run.names, run.metadata)
+    yield scores_table(scores, run.names)  # as earlier versions wrote it
+    yield scores_table(scores)
 
 
 _MAKERS: Mapping[str, Callable[[Run], Iterator[bytes]]] = {

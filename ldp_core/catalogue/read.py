@@ -426,6 +426,6 @@ def _make_item(
         colour=name_colours(left.profile, channels=refs[LEFT].channels),
         to_srgb=pixels.to_srgb and coloured,
         camera=spec.camera,
-        metadata=spec.metadata,
+        metadata={**left.shot, **spec.metadata},  # what the source says itself goes before EXIF
         name="" if item_id.endswith(f"/{spec.name}") else spec.name,
     )

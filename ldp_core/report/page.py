@@ -29,7 +29,7 @@ from ldp_core.report.measures import Family, count_items
 from ldp_core.report.model import PAIR, PICTURES, MapDigest, PictureSpec, ReportItem, name_route
 from ldp_core.report.pictures import TONE_NOTE
 from ldp_core.report.scales import Limits, find_limits, list_maps, rescale_png
-from ldp_core.report.summary import build_cards, compare_baselines, state_result
+from ldp_core.report.summary import build_cards, build_groups, compare_baselines, state_result
 from ldp_core.report.table import build_table, describe_scale, describe_viewer, name_column
 from ldp_core.storage import join, read_bytes, write_bytes
 from ldp_core.types import RunSummary
@@ -116,8 +116,7 @@ def load_template(name: str) -> Template:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "sort_keys": True}
     environment.filters |= {
-        "plain_json": _show_value,
-        "flat": lambda settings: list(_flatten(settings)),
+        "flat": _list_settings,
         "address": lambda path: f"./{quote(path)}",
         "items": count_items,
     }
@@ -163,6 +162,7 @@ def _build_context(
             (SECTIONS[family], list(group))
             for family, group in groupby(cards, key=lambda c: c.measure.family)
         ],
+        "group_tables": build_groups(items),
         "table": table,
         "ranking": table.ranking,
         "listed": len(table.rows),
@@ -213,6 +213,10 @@ def _rescale_item(url: str, item: ReportItem, pictures: Sequence[PictureSpec], l
             with suppress(ObjectMissingError):
                 png = read_bytes(address)
                 write_bytes(address, rescale_png(png, spec, own=digest.limit, common=limits[spec.scale]))
+
+
+def _list_settings(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return list(_flatten(settings))
 
 
 def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

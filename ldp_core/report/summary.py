@@ -12,6 +12,7 @@ from markupsafe import Markup
 from ldp_core.deblur import DEBLURRERS
 from ldp_core.metrics.bootstrap import Interval
 from ldp_core.metrics.fidelity import ALIGNMENT
+from ldp_core.metrics.groups import GroupMean, find_groups, summarise_groups
 from ldp_core.metrics.summary import MeanDifference, compare_with
 from ldp_core.report.charts import Axis, draw_interval
 from ldp_core.report.measures import (
@@ -158,6 +159,28 @@ class BaselineCard:
     rows: tuple[BaselineRow, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """The restored items of one group under one protocol: their mean, and their mean gain over the input."""
+
+    column: str
+    value: str
+    protocol: str
+    n: int
+    mean: str
+    interval: str
+    gain: Gain | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTable:
+    """The groups of one column of metadata, by one metric."""
+
+    column: str
+    measure: Measure
+    rows: tuple[GroupRow, ...]
+
+
 def build_cards(means: Sequence[MeanScore], items: Sequence[ReportItem]) -> list[MetricCard]:
     """Cards in the order a reader wants them: fidelity, reblur, blur map, others."""
     compared = compare_with(score for item in items for score in item.scores)
@@ -180,6 +203,32 @@ def state_result(cards: Sequence[MetricCard], run: RunSummary) -> tuple[str, str
                 terms = f"95 % interval {row.gain.interval}, {count_items(row.n)}{shift}"
                 return f"{says} ({terms}).", row.verdict
     return "No item could be compared with its input.", ""
+
+
+def build_groups(items: Sequence[ReportItem]) -> list[GroupTable]:
+    """A table for each column of metadata that parts the items, of the first metric that has a direction."""
+    groups = find_groups({item.id: item.metadata for item in items if item.scores})
+    means = summarise_groups((score for item in items for score in item.scores), groups)
+    shown = [one for one in means if one.mean.subject == _RESTORED and measure_of(one.mean.metric).better]
+    if not shown:
+        return []
+    metric = min({one.mean.metric for one in shown}, key=order_of_metric)
+    rows = [_build_group_row(one) for one in shown if one.mean.metric == metric]
+    by_column = groupby(rows, key=lambda row: row.column)
+    return [GroupTable(column, measure_of(metric), tuple(group)) for column, group in by_column]
+
+
+def _build_group_row(one: GroupMean) -> GroupRow:
+    measure, mean = measure_of(one.mean.metric), one.mean
+    return GroupRow(
+        column=one.column,
+        value=one.value,
+        protocol=mean.protocol,
+        n=mean.n,
+        mean=measure.show(mean.mean),
+        interval=f"{measure.show(mean.low)} – {measure.show(mean.high)}",
+        gain=None if one.difference is None else Gain.of(one.difference),
+    )
 
 
 def compare_baselines(run: RunSummary, items: Sequence[ReportItem]) -> list[BaselineCard]:
