@@ -7,6 +7,7 @@ green channel of a Pixel 4) or 3 (RGB). Integer pixels are full range: ``uint8``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -104,6 +105,17 @@ AS_STORED = PixelOptions()
 
 Metadatum = str | int | float | bool
 """What a source says of an item besides its pictures, such as its ISO."""
+
+
+def read_number(value: Metadatum) -> float | None:
+    """A value as a number, also where a table without types has it as text; None of what is none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number + 0.0 if math.isfinite(number) else None  # 0.0, not -0.0
 
 
 @dataclass(frozen=True, slots=True)

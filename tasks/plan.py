@@ -142,6 +142,8 @@ def make_plan(
         source, layout=layout, dataset=dataset, pixels=config.pixels, options=options, known=known
     )
     catalogue = _assign_cameras(catalogue, camera)
+    if options.selection.where:
+        catalogue = replace(catalogue, items=tuple(options.selection.choose_known(catalogue.items)))
     pipelines = pipelines_for(config, catalogue.items)
     completed = list_completed(
         config.archive, pipelines.values(), since=(recorded and recorded.finished_at) or NEVER

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from ldp_core.metrics.summary import MeanDifference, compare_with, summarise
-from ldp_core.types import MeanScore, Metadatum, Score
+from ldp_core.metrics.summary import (
+    MeanDifference,
+    PairedMeans,
+    PairedScores,
+    compare_means,
+    compare_with,
+    summarise,
+)
+from ldp_core.types import MeanScore, Metadatum, Score, read_number
 
 MOST_GROUPS: Final = 12
 """Values of a column that are groups of their own; more numbers become ranges, more words no groups."""
@@ -68,15 +74,19 @@ def summarise_groups(scores: Iterable[Score], groups: Sequence[Group]) -> list[G
     return means
 
 
-def read_number(value: Metadatum) -> float | None:
-    """A value as a number, also where a table without types has it as text; None of what is none."""
-    if isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number + 0.0 if math.isfinite(number) else None  # 0.0, not -0.0
+def compare_groups(
+    paired: PairedScores, groups: Sequence[Group]
+) -> list[tuple[Group, tuple[PairedMeans, ...]]]:
+    """Second minus first in every group, over its items that two runs share."""
+    found = []
+    for group in groups:
+        kept = {
+            key: {item: values for item, values in pairs.items() if item in group.items}
+            for key, pairs in paired.pairs.items()
+        }
+        chosen = replace(paired, pairs={key: pairs for key, pairs in kept.items() if pairs})
+        found.append((group, compare_means(chosen)))
+    return found
 
 
 def _part(column: str, values: Mapping[str, Metadatum]) -> list[Group]:

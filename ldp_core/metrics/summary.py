@@ -156,7 +156,16 @@ def pair_scores(first: Iterable[Score], second: Iterable[Score]) -> PairedScores
 def compare_means(paired: PairedScores) -> tuple[PairedMeans, ...]:
     """Second minus first for everything that may differ; an input equal in both is left out."""
     rows = ((key, pairs) for key, pairs in paired.pairs.items() if _may_differ(key, pairs))
-    return tuple(_compare(key, pairs) for key, pairs in rows)
+    return tuple(compare_pairs(key, pairs) for key, pairs in rows)
+
+
+def compare_pairs(key: Key, pairs: ItemPairs) -> PairedMeans:
+    """Second minus first of the pairs of one key."""
+    first, second = ([pairs[item][side] for item in sorted(pairs)] for side in (0, 1))
+    interval = difference_interval(second, first)
+    metric, subject, protocol = key
+    difference = MeanDifference(metric, subject, "first", protocol.name, *interval, n=len(pairs))
+    return PairedMeans(mean_interval(first).mean, mean_interval(second).mean, difference)
 
 
 def scores_table(
@@ -290,14 +299,6 @@ def _protocols(scores: Mapping[tuple[str, Key], Score]) -> dict[tuple[str, str, 
 
 def _may_differ(key: Key, pairs: ItemPairs) -> bool:
     return key[1] in (RESTORED, BLUR_MAP) or any(a != b for a, b in pairs.values())
-
-
-def _compare(key: Key, pairs: ItemPairs) -> PairedMeans:
-    first, second = ([pairs[item][side] for item in sorted(pairs)] for side in (0, 1))
-    interval = difference_interval(second, first)
-    metric, subject, protocol = key
-    difference = MeanDifference(metric, subject, "first", protocol.name, *interval, n=len(pairs))
-    return PairedMeans(mean_interval(first).mean, mean_interval(second).mean, difference)
 
 
 def _scored_twice(score: Score) -> MetricError:
