@@ -299,13 +299,32 @@ def report(
     workers: options.Workers = None,
     archive: options.Archive = "archive",
     report_items: options.ReportItems = 200,
+    single_file: Annotated[
+        str | None,
+        options.output_option(
+            "--single-file",
+            metavar="FILE",
+            help="Write it also as one HTML file with pictures of the worst items and a random sample.",
+        ),
+    ] = None,
+    max_mb: Annotated[
+        float,
+        options.output_option("--max-mb", min=0.1, metavar="MB", help="Size of --single-file at most."),
+    ] = 20.0,
 ) -> None:
     """Make the report of an earlier run again."""
     from flows.engine import prefect_engine
     from flows.report import report_dataset
+    from ldp_core.report.single_file import pack_report
+    from ldp_core.storage import absolute_url, write_bytes
 
-    with exits(), prefect_engine(), console.showing_progress():
-        address = report_dataset(archive, run_id, cluster, workers, report_items, insecure_cluster)
+    with exits():
+        with prefect_engine(), console.showing_progress():
+            address = report_dataset(archive, run_id, cluster, workers, report_items, insecure_cluster)
+        if single_file is not None:
+            packed = pack_report(address.rpartition("/")[0], most_bytes=int(max_mb * 1e6))
+            address = absolute_url(single_file)
+            write_bytes(address, packed)
     typer.echo(address)
 
 

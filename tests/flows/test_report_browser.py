@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from report_samples import BARE, GAINS_DB, WORST_FIRST, write_depth_report
 
+from ldp_core.report.single_file import pack_report
+
 
 def _names(page: Any) -> list[str]:
     names: list[str] = page.locator("tr.item:visible .open").all_inner_texts()
@@ -294,6 +296,17 @@ def test_fit_never_enlarges_and_zoom_ends_at_eight_times(page: Any) -> None:
     assert page.locator("#zoom").inner_text() == "800 %"
     page.keyboard.press("0")
     assert page.locator("#zoom").inner_text() == "100 %"
+
+
+def test_a_report_in_one_file_shows_its_pictures_from_an_empty_folder(
+    open_page: Callable[..., Any], report: str, tmp_path: Path
+) -> None:
+    folder = report.removeprefix("file://").rpartition("/")[0]
+    (tmp_path / "alone.html").write_bytes(pack_report(folder, most_bytes=10_000_000))
+    page = open_page(f"file://{tmp_path}/alone.html")
+    _open(page)
+    page.wait_for_function("() => [...document.querySelectorAll('dialog img')].every(i => i.naturalWidth)")
+    assert page.locator("#strip img").count() == 6
 
 
 def test_a_link_opens_its_item(page: Any, report: str) -> None:

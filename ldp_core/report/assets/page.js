@@ -13,6 +13,8 @@ const make = (tag, className = "", text = "") => {
 
 const { titles, ranges, routes, columns, groups, items } = JSON.parse(byId("viewer-items").textContent);
 const numberOf = new Map(items.map((item, n) => [item.id, n]));
+const embedded = JSON.parse(byId("embedded").textContent); // pictures of a report in one file, by address
+const addressOf = (item, file) => embedded[item.at + file] ?? item.at + file;
 const labelOf = (item) => item.name ?? item.id;
 const countItems = (n) => `${n} item${n === 1 ? "" : "s"}`;
 const marks = { p: "", b: "better", w: "worse", t: "best" };

@@ -13,7 +13,7 @@ function makePictures(item) {
     img.loading = "lazy";
     img.decoding = "async";
     [img.width, img.height] = [72, 52];
-    img.src = item.at + file;
+    img.src = addressOf(item, file);
     cell.append(img);
   }
   if (!item.thumbs.length) cell.append(make("span", "note", "no pictures"));
