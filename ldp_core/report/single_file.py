@@ -18,7 +18,6 @@ from ldp_core.report.page import ICON, PAGE
 from ldp_core.storage import join, read_bytes
 
 _VIEWER: Final = re.compile(r'(<script type="application/json" id="viewer-items">)(.*?)(</script>)', re.S)
-_EMBEDDED: Final = '<script type="application/json" id="embedded">'
 _RECORD_LINK: Final = re.compile(r'<a href="\.\./[^"]*">([^<]*)</a>')
 _TYPES: Final = {".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml"}
 _SHARE_OF_WORST: Final = 0.5
@@ -43,8 +42,8 @@ def pack_report(url: str, *, most_bytes: int) -> bytes:
     for item in viewer["items"]:
         for name in ("files", "thumbs"):
             item[name] = [file for file in item[name] if item["at"] + file in embedded]
+    viewer["embedded"] = embedded
     page = _VIEWER.sub(lambda match: match[1] + str(htmlsafe_json_dumps(viewer)) + match[3], page)
-    page = page.replace(f"{_EMBEDDED}{{}}", _EMBEDDED + str(htmlsafe_json_dumps(embedded)))
     page = page.replace("img-src &#39;self&#39;", "img-src data:")
     page = page.replace(f'"{ICON}"', f'"{_to_data(ICON, read_bytes(join(url, ICON)))}"')
     return _RECORD_LINK.sub(r"\1", page).encode()

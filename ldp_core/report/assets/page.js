@@ -11,9 +11,9 @@ const make = (tag, className = "", text = "") => {
   return element;
 };
 
-const { titles, ranges, routes, columns, groups, items } = JSON.parse(byId("viewer-items").textContent);
+const { titles, ranges, routes, columns, groups, items, embedded = {} } = JSON.parse(byId("viewer-items").textContent);
 const numberOf = new Map(items.map((item, n) => [item.id, n]));
-const embedded = JSON.parse(byId("embedded").textContent); // pictures of a report in one file, by address
+// A report in one file has its pictures inside, by their addresses.
 const addressOf = (item, file) => embedded[item.at + file] ?? item.at + file;
 const labelOf = (item) => item.name ?? item.id;
 const countItems = (n) => `${n} item${n === 1 ? "" : "s"}`;

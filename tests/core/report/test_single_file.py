@@ -21,17 +21,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_sample_report(str(tmp_path_factory.mktemp("report"))).rpartition("/")[0]
 
 
-def _items(page: str) -> list[dict[str, Any]]:
+def _viewer(page: str) -> Any:
     found = re.search(r'id="viewer-items">(.*?)</script>', page, re.S)
     assert found
-    items: list[dict[str, Any]] = json.loads(found[1])["items"]
+    return json.loads(found[1])
+
+
+def _items(page: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = _viewer(page)["items"]
     return items
 
 
 def _embedded(page: str) -> dict[str, str]:
-    found = re.search(r'id="embedded">(.*?)</script>', page, re.S)
-    assert found
-    pictures: dict[str, str] = json.loads(found[1])
+    pictures: dict[str, str] = _viewer(page)["embedded"]
     return pictures
 
 
