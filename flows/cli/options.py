@@ -319,7 +319,7 @@ Where = Annotated[
     str,
     source_option(
         "--where",
-        metavar="CONDITION",
+        metavar="EXPR",
         help="Only items of which this holds, such as 'camera == \"pixel-4\" and iso > 800'.",
         show_default=False,
     ),
