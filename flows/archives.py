@@ -1,41 +1,25 @@
-"""Archives as plain values: what they hold, whether they are whole, what may go, how two runs compare."""
+"""Archives as plain values: what they hold, whether they are whole, what may go."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from ldp_core.archive import Archive
 from ldp_core.archive.audit import Corruption
 from ldp_core.archive.layout import require_archive
-from ldp_core.errors import ItemDamagedError, ItemMissingError
-from ldp_core.metrics.summary import compare_means
-from ldp_core.report.comparison import (
-    ItemChange,
-    difference_paths,
-    draw_difference,
-    list_changes,
-    write_comparison,
-)
-from ldp_core.storage import absolute_url, join, write_bytes
+from ldp_core.storage import absolute_url
 from tasks.cluster import on_workers, open_workers
 from tasks.collect import Garbage, collect, find_garbage
 from tasks.repair import Repair, RepairOutcome, repair_archive
 from tasks.run import Run, new_run_id
 from tasks.status import (
-    ComparedRuns,
-    compare_runs,
     describe_run,
     describe_runs,
     describe_sections,
     group_quarantine,
 )
 from tasks.verify import Verification, verify_archive
-
-MOST_SHOWN = 6
-"""Items of the largest gains, and of the largest losses, in a comparison."""
 
 
 def describe_archive(archive: str) -> dict[str, Any]:
@@ -122,51 +106,6 @@ def collect_garbage(archive: str, *, delete: bool, grace_hours: float) -> dict[s
     }
 
 
-def compare(archive: str, first: str, second: str) -> tuple[ComparedRuns, dict[str, Any]]:
-    """Second minus first over the items that both runs restored.
-
-    Raises:
-        ItemMissingError: a run is not there, did not come to its end, or they share no item.
-        MetricError: the runs were scored under different protocols.
-    """
-    found = compare_runs(absolute_url(archive), first, second)
-    gains, losses = list_changes(found.paired, most=MOST_SHOWN)
-    return found, {
-        "first": first,
-        "second": second,
-        "items": {
-            "common": len(found.paired.common),
-            "only_first": len(found.paired.only_first),
-            "only_second": len(found.paired.only_second),
-        },
-        "other_content": [asdict(other) for other in found.other_content],
-        "differences": [_flatten(row) for row in compare_means(found.paired)],
-        "refused": [asdict(refusal) for refusal in found.paired.refusals],
-        "changes": [asdict(change) for change in found.changes],
-        "largest_gains": [_brief(change) for change in gains],
-        "largest_losses": [_brief(change) for change in losses],
-    }
-
-
-def write_comparison_page(archive: str, found: ComparedRuns, *, output: str | None = None) -> str:
-    """Draw and write the page; returns its address. It lies with the second run unless told otherwise."""
-    archive = absolute_url(archive)
-    second = Archive(archive).run_url(found.second.run_id)
-    url = absolute_url(output) if output else join(second, f"compared-with-{found.first.run_id}")
-    gains, losses = (_draw(archive, found, some, url) for some in list_changes(found.paired, most=MOST_SHOWN))
-    runs = found.first, found.second
-    others = [f"{one.item}: version {one.first}, version {one.second}" for one in found.other_content]
-    return write_comparison(
-        url,
-        runs,
-        found.paired,
-        changes=found.changes,
-        gains=gains,
-        losses=losses,
-        other_content=others,
-    )
-
-
 def _describe_verification(archive: str, found: Verification, repairs: dict[str, Repair]) -> dict[str, Any]:
     corrupt = [_describe_corruption(one, repairs.get(one.path)) for _, one in sorted(found.corrupt.items())]
     not_repaired = sum(row["outcome"] == RepairOutcome.NOT_REPAIRED for row in corrupt)
@@ -186,34 +125,3 @@ def _describe_garbage(garbage: Garbage) -> dict[str, Any]:
         "leftovers": list(garbage.leftovers),
         "size_bytes": garbage.size_bytes,
     }
-
-
-def _draw(archive: str, found: ComparedRuns, changes: Sequence[ItemChange], url: str) -> list[ItemChange]:
-    return [replace(change, pictures=_draw_item(archive, found, change.item, url)) for change in changes]
-
-
-def _draw_item(archive: str, found: ComparedRuns, item: str, url: str) -> dict[str, str]:
-    """Pictures of an item; none where one of its results is no longer there."""
-    opened = Archive(archive)
-    try:
-        item_key = found.item_key(item)
-        pair = opened.read_pair(item_key)
-        first, second = (opened.read_restored(key, item_key) for key in found.restored_keys(item))
-    except (ItemMissingError, ItemDamagedError):
-        return {}
-    files = draw_difference(pair, first, second)
-    paths = difference_paths(item, files)
-    for file, content in files.items():
-        write_bytes(join(url, paths[file.removesuffix(".jpg")]), content)
-    return paths
-
-
-def _flatten(row: Any) -> dict[str, Any]:
-    values = asdict(row)
-    difference = values.pop("difference")
-    difference.pop("baseline")
-    return {**difference, **values, "claimed": row.difference.claimed}
-
-
-def _brief(change: ItemChange) -> dict[str, Any]:
-    return {"item": change.item, "first": change.first, "second": change.second, "gain": change.gain}

@@ -50,6 +50,7 @@ def ingest_dataset(
     sample: int | None = None,
     seed: int = 0,
     ids: Sequence[str] | None = None,
+    where: str = "",
     insecure_cluster: bool = False,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
@@ -72,6 +73,7 @@ def ingest_dataset(
             have lost their truths.
         pair_by: regular expression over paths, with groups ``scene`` and ``role``, that pairs the pictures.
         methods: folders of other methods' results by the names of the methods.
+        where: a condition on the items, such as ``camera == "pixel-4" and iso > 800``.
         limit: how many items at most, the first in id order.
         sample: how many items, drawn at random by ``seed``.
         ids: ids or names of the only items to be worked on.
@@ -83,7 +85,9 @@ def ingest_dataset(
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
     config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
-    options = make_source_options(pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids)
+    options = make_source_options(
+        pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids, where=where
+    )
     plan = prepared_plan(config)
     if plan is None:
         planned = plan_run(

@@ -27,7 +27,7 @@ _OF_METHODS: Final = (
     *("single_estimator_settings", "single_deblurrer_settings"),
 )
 _OF_SOURCE: Final = ("allow_single", "verify_sources", "allow_shrink")
-_OF_CHOICE: Final = ("pair_by", "methods", "limit", "sample", "seed", "ids")
+_OF_CHOICE: Final = ("pair_by", "methods", "limit", "sample", "seed", "ids", "where")
 
 
 def run_restore(**parameters: Any) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def restore_dataset(
     sample: int | None = None,
     seed: int = 0,
     ids: Sequence[str] | None = None,
+    where: str = "",
     only_quarantined: str = "",
     insecure_cluster: bool = False,
 ) -> dict[str, Any]:
@@ -90,6 +91,7 @@ def restore_dataset(
             have lost their truths.
         pair_by: regular expression over paths, with groups ``scene`` and ``role``, that pairs the pictures.
         methods: folders of other methods' results by the names of the methods.
+        where: a condition on the items, such as ``camera == "pixel-4" and iso > 800``.
         limit: how many items at most, the first in id order.
         sample: how many items, drawn at random by ``seed``.
         ids: ids or names of the only items to be worked on.
@@ -102,7 +104,9 @@ def restore_dataset(
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
     source, archive, camera = shared_url(source), shared_url(archive), shared_camera(camera)
-    options = make_source_options(pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids)
+    options = make_source_options(
+        pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids, where=where
+    )
     if only_quarantined:
         options = choose_quarantined(options, archive, only_quarantined)
     config = restore_config(

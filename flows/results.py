@@ -51,22 +51,24 @@ def export_pictures(
     *,
     ids: Sequence[str] | None = None,
     limit: int | None = None,
+    where: str = "",
     threads: int | None = None,
 ) -> dict[str, Any]:
     """Write the results of a run, or of some of its items, below a URL.
 
     Raises:
         ItemMissingError: there is no such run, it did not come to its end, or it restored nothing.
-        CatalogueError: an id is not one of the items that came through.
-        SettingsError: another export lies there.
+        CatalogueError: an id is not one of the items that came through, or a condition holds for none.
+        SettingsError: another export lies there, or the condition is none.
         StorageError: the place cannot be written.
     """
     run, to = Run(absolute_url(archive), run_id), absolute_url(to)
     require_restored(run.summary)
     through = {item.id: item for item in run.catalogue.items if item.id in run.found}
-    chosen = Selection(limit=limit, ids=None if ids is None else frozenset(ids))
+    chosen = Selection(limit=limit, ids=None if ids is None else frozenset(ids), where=where)
     names = {item_id: item.title for item_id, item in through.items()}
-    items = [through[item_id] for item_id in chosen.choose(names, dataset=run.summary.dataset)]
+    named = [through[item_id] for item_id in chosen.by_name.choose(names, dataset=run.summary.dataset)]
+    items = chosen.choose_known(named)
     count = threads or min(_MOST_THREADS, os.cpu_count() or 1)
     found = export_run(run, to, settings, items, threads=count)
     return {"run_id": run_id, "to": to, **asdict(found)}
@@ -92,10 +94,11 @@ def export_table(archive: str, run_id: str, address: str) -> str:
         )
     run = Run(absolute_url(archive), run_id)
     table = pd.read_parquet(io.BytesIO(run.read_file("scores.parquet")))
-    rows = {
-        item.id: {f"metadata:{name}": value for name, value in item.metadata.items()}
-        for item in run.catalogue.items
+    named = {
+        item: {f"metadata:{name}": v for name, v in known.items()} for item, known in run.metadata.items()
     }
+    # Tables of earlier versions hold no metadata.
+    rows = {item: {n: v for n, v in known.items() if n not in table.columns} for item, known in named.items()}
     if any(rows.values()):
         table = table.join(pd.DataFrame.from_dict(rows, orient="index"), on="item")
     write_bytes(address, table.to_csv(index=False, sep=_TABLES[extension]).encode())

@@ -20,15 +20,16 @@ def make_source_options(
     sample: int | None = None,
     seed: int = 0,
     ids: Sequence[str] | None = None,
+    where: str = "",
 ) -> SourceOptions:
     """Folders of methods as every worker finds them.
 
     Raises:
-        SettingsError: a count is not positive.
+        SettingsError: a count is not positive, or the condition is none.
         StorageError: a folder is in the memory of this process.
     """
     folders = {name: hide(shared_url(folder)) for name, folder in (methods or {}).items()}
-    chosen = Selection(limit, sample, seed, None if ids is None else frozenset(ids))
+    chosen = Selection(limit, sample, seed, None if ids is None else frozenset(ids), where=where)
     return SourceOptions(pair_by, folders, chosen)
 
 

@@ -7,6 +7,7 @@ green channel of a Pixel 4) or 3 (RGB). Integer pixels are full range: ``uint8``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -106,6 +107,17 @@ Metadatum = str | int | float | bool
 """What a source says of an item besides its pictures, such as its ISO."""
 
 
+def read_number(value: Metadatum) -> float | None:
+    """A value as a number, also where a table without types has it as text; None of what is none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number + 0.0 if math.isfinite(number) else None  # 0.0, not -0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One photograph of a dataset: where its views lie and what else is known of it.
@@ -122,7 +134,8 @@ class Item:
     ``to_srgb``: they are converted from it when they are decoded.
     ``version`` counts the contents that its sources have had: (id, version, stage key) names a result.
     ``name`` is what its source calls it, as it is written there; empty where the id says the same.
-    ``metadata`` are the further columns of its row in a manifest, by their names.
+    ``metadata`` are the further columns of its row in a manifest, by their names, and what the EXIF of its
+    left picture tells of make, model, iso, aperture, focal_length_mm and taken.
     """
 
     id: str
@@ -154,6 +167,12 @@ class Item:
     def title(self) -> str:
         """What people call it: its name in the source, without the name of the dataset."""
         return self.name or self.id.partition("/")[2]
+
+    @property
+    def facts(self) -> dict[str, Metadatum]:
+        """What is known of it by name: its metadata, and as ``camera`` the profile of its camera."""
+        known = {} if self.camera == GENERIC_CAMERA else {"camera": self.camera}
+        return {**known, **self.metadata}
 
     @property
     def has_both_views(self) -> bool:

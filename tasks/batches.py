@@ -21,7 +21,7 @@ from ldp_core.catalogue import WHOLE_SOURCE, SourceOptions
 from ldp_core.credentials import redact
 from ldp_core.types import GENERIC_CAMERA, QuarantineRecord
 from tasks.cluster import share_credentials, stream
-from tasks.items import Failed, draw_item
+from tasks.items import Failed, ItemResult, draw_item
 from tasks.plan import Plan, make_checked_plan
 from tasks.progress import advance
 from tasks.stage import PipelineConfig
@@ -129,7 +129,9 @@ def _stream(chunks: Iterable[tuple[Call, ...]], in_flight: int) -> Iterator[tupl
 
 def _count(stage: str, chunk: tuple[Call, ...], found: Any) -> list[Any]:
     outcomes = [_lost(chunk[0], stage, found)] if isinstance(found, Exception) else found
-    advance(stage, done=len(chunk), bad=sum(isinstance(outcome, Failed) for outcome in outcomes))
+    bad = sum(isinstance(outcome, Failed) for outcome in outcomes)
+    skipped = sum(isinstance(outcome, ItemResult) and not outcome.computed for outcome in outcomes)
+    advance(stage, done=len(chunk), bad=bad, skipped=skipped)
     return list(outcomes)
 
 

@@ -142,6 +142,8 @@ def make_plan(
         source, layout=layout, dataset=dataset, pixels=config.pixels, options=options, known=known
     )
     catalogue = _assign_cameras(catalogue, camera)
+    if options.selection.where:
+        catalogue = replace(catalogue, items=tuple(options.selection.choose_known(catalogue.items)))
     pipelines = pipelines_for(config, catalogue.items)
     completed = list_completed(
         config.archive, pipelines.values(), since=(recorded and recorded.finished_at) or NEVER
@@ -178,6 +180,7 @@ def make_checked_plan(
         IncompleteSourceError: whole folders have lost pictures, and ``allow_single`` is not given.
         SourceShrunkError: many pictures of the run before are gone, and ``allow_shrink`` is not given.
         PeakUnnamedError: the values of its pictures end below full scale, and their peak is not named.
+        WeightsError: weights are not where they are said to be, or are others.
     """
     plan = make_plan(
         config,
@@ -192,7 +195,26 @@ def make_checked_plan(
     if not allow_shrink:
         require_no_shrinkage(plan.catalogue, plan.sources)
     require_named_peak(plan.catalogue)
+    if plan.to_do:
+        require_weights(config)
     return plan
+
+
+def require_weights(config: PipelineConfig) -> None:
+    """Refuse a run whose weights are named by an address where they are not: every item would fail alike.
+
+    Raises:
+        WeightsError: nothing lies at an address, or something else than what its sha256 says.
+    """
+    routes = (config.pair, config.single)
+    methods = [*(m for route in routes for m in (route.estimator, route.deblurrer)), *config.baselines]
+    asked = {str(m.values.get("weights", "")): str(m.values.get("sha256", "")) for m in methods}
+    files = {address: sha256 for address, sha256 in asked.items() if address.endswith(".safetensors")}
+    if files:
+        from ldp_core.weights import read_weights  # it imports torch
+
+        for address, sha256 in files.items():
+            read_weights(address, sha256=sha256)
 
 
 def list_completed(archive: str, pipelines: Iterable[Pipeline], *, since: datetime = NEVER) -> Completed:

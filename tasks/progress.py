@@ -14,8 +14,8 @@ class Listener(Protocol):
     def expect(self, stage: str, total: int) -> None:
         """``total`` items are going through a stage."""
 
-    def advance(self, stage: str, done: int, bad: int) -> None:
-        """``done`` more items have finished a stage, ``bad`` of them quarantined."""
+    def advance(self, stage: str, done: int, bad: int, skipped: int) -> None:
+        """``done`` more items have finished a stage, ``bad`` of them quarantined, ``skipped`` only read."""
 
 
 _listener: ContextVar[Listener | None] = ContextVar("progress_listener", default=None)
@@ -37,7 +37,7 @@ def expect(stage: str, total: int) -> None:
         listener.expect(stage, total)
 
 
-def advance(stage: str, *, done: int = 1, bad: int = 0) -> None:
+def advance(stage: str, *, done: int = 1, bad: int = 0, skipped: int = 0) -> None:
     """Tell the listener, if there is one, that items have finished a stage."""
     if (listener := _listener.get()) is not None:
-        listener.advance(stage, done, bad)
+        listener.advance(stage, done, bad, skipped)

@@ -25,12 +25,14 @@ from ldp_core.archive.audit import (
 )
 from ldp_core.archive.layout import FRAME_SECTION, METADATA_NAME, RUNS, TRUTHS, address_of
 from ldp_core.archive.run_files import list_runs
-from ldp_core.catalogue import catalogue_to_jsonl, load_pair, read_catalogue
+from ldp_core.cameras.matching import assign_cameras
+from ldp_core.catalogue import Selection, SourceOptions, catalogue_to_jsonl, load_pair, read_catalogue
 from ldp_core.errors import ItemDamagedError, ItemMissingError, LdpError
+from ldp_core.images.traits import SHOT_NAMES
 from ldp_core.item_ids import split_item_key
 from ldp_core.metrics.summary import scores_table
 from ldp_core.storage import join, write_bytes
-from ldp_core.types import Item, Score
+from ldp_core.types import GENERIC_CAMERA, Item, Score
 from tasks.cluster import RunCalls
 from tasks.items import Failed, provenance_of, restore_item
 from tasks.pipeline import ARCHIVE_KINDS, Pipeline, pipeline_for, pipelines_for
@@ -313,11 +315,31 @@ def _repair_run_file(archive: str, corrupt: Corruption, when: str) -> Repair:
 
 
 def _make_catalogue(run: Run) -> Iterator[bytes]:
-    """As written now, and as earlier versions wrote it, which recorded no revisions."""
-    source, layout, dataset = run.summary.source, run.summary.layout, run.summary.dataset
-    found = read_catalogue(source, layout=layout, dataset=dataset, pixels=run.config.pixels)
-    yield catalogue_to_jsonl(found).encode()
-    yield catalogue_to_jsonl(replace(found, items=tuple(map(without_revisions, found.items)))).encode()
+    """As written now, and as earlier versions wrote it, which recorded no EXIF and no revisions."""
+    summary, asked = run.summary, run.asked
+    found = read_catalogue(
+        summary.source,
+        layout=summary.layout,
+        dataset=summary.dataset,
+        pixels=run.config.pixels,
+        options=SourceOptions(asked.get("pair_by", ""), asked.get("methods", {}), _choose_again(run)),
+    )
+    found = assign_cameras(found, asked.get("camera", GENERIC_CAMERA))
+    for items in (found.items, tuple(map(_without_exif, found.items))):
+        yield catalogue_to_jsonl(replace(found, items=items)).encode()
+        yield catalogue_to_jsonl(replace(found, items=tuple(map(without_revisions, items)))).encode()
+
+
+def _without_exif(item: Item) -> Item:
+    kept = {name: value for name, value in item.metadata.items() if name not in SHOT_NAMES}
+    return replace(item, metadata=kept)
+
+
+def _choose_again(run: Run) -> Selection:
+    """The part of the items that a run was over: those that came through, and those that did not."""
+    if not run.asked.get("partial"):
+        return Selection()
+    return Selection(places=frozenset({*run.found, *(record.item for record in run.summary.quarantine)}))
 
 
 def _make_quarantine(run: Run) -> Iterator[bytes]:
@@ -329,8 +351,9 @@ def _make_scores(run: Run) -> Iterator[bytes]:
     scores: list[Score] = []
     for key in run.completed:
         scores += Archive(run.archive).read_scores(keys.get(split_item_key(key)[0], ""), key)
-    yield scores_table(scores, run.names)
-    yield scores_table(scores)  # as earlier versions wrote it
+    yield scores_table(scores, run.names, run.metadata)
+    yield scores_table(scores, run.names)  # as earlier versions wrote it
+    yield scores_table(scores)
 
 
 _MAKERS: Mapping[str, Callable[[Run], Iterator[bytes]]] = {

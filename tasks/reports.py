@@ -27,6 +27,7 @@ def publish_report(
     pictures = {one.item_id: one.pictures for result in drawn for one in result.drawn}
     names = {item.id: item.name and f"{catalogue.dataset}/{item.name}" for item in catalogue.items}
     routes = {item.id: ItemTraits.of(item).route for item in catalogue.items}
+    metadata = {item.id: item.facts for item in catalogue.items}
     described = (definition.picture for definition in STAGES)
     specs = (*PICTURES, *(spec for spec in described if spec is not None))
     shown = [
@@ -37,6 +38,7 @@ def publish_report(
             pictures.get(i.id, {}),
             route=routes.get(i.id, PAIR),
             name=names.get(i.id, ""),
+            metadata=metadata.get(i.id, {}),
         )
         for i in items
     ]

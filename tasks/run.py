@@ -46,7 +46,7 @@ from ldp_core.errors import (
 )
 from ldp_core.item_ids import check_run_id, make_item_key
 from ldp_core.storage import Entry, join, list_folder, read_bytes, write_bytes
-from ldp_core.types import Catalogue, Item, RunSummary, Score, StageSpec
+from ldp_core.types import Catalogue, Item, Metadatum, RunSummary, Score, StageSpec
 from tasks.pipeline import Pipeline
 from tasks.stage import (
     PipelineConfig,
@@ -150,7 +150,9 @@ class Run:
 
         listed = tuple(items)
         records = {
-            "scores.parquet": scores_table([score for item in listed for score in item.scores], self.names),
+            "scores.parquet": scores_table(
+                [score for item in listed for score in item.scores], self.names, self.metadata
+            ),
             "items.jsonl": to_lines(
                 {"item": item.id, "status": item.status, "digest": item.digest, "version": item.version}
                 for item in listed
@@ -317,6 +319,15 @@ class Run:
             lines = self.read_file("catalogue.jsonl").splitlines()
             rows = (row["item"] for line in lines if "item" in (row := json.loads(line)))
             return {row["id"]: row.get("name") or row["id"].partition("/")[2] for row in rows}
+
+    @cached_property
+    def metadata(self) -> dict[str, dict[str, Metadatum]]:
+        """What is known of the items it set out to restore, by id; the profile of a camera as ``camera``."""
+        with self._readable("catalogue.jsonl"):
+            lines = self.read_file("catalogue.jsonl").splitlines()
+            rows = (row["item"] for line in lines if "item" in (row := json.loads(line)))
+            cameras = ((row, {"camera": row["camera"]} if "camera" in row else {}) for row in rows)
+            return {row["id"]: {**camera, **row.get("metadata", {})} for row, camera in cameras}
 
     @property
     def listed_items(self) -> frozenset[str]:

@@ -61,6 +61,7 @@ def describe_request(options: SourceOptions, camera: str = GENERIC_CAMERA) -> di
         "camera": "" if camera == GENERIC_CAMERA else camera,
         "pair_by": options.pair_by,
         "methods": dict(options.methods),
+        "where": chosen.where,
         "limit": chosen.limit,
         "sample": chosen.sample,
         "seed": chosen.seed if chosen.sample else None,

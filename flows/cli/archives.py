@@ -9,6 +9,7 @@ import typer
 
 from flows.cli import console, options
 from flows.exits import EXIT_BAD_ITEMS, exits
+from ldp_core.errors import SettingsError
 
 app = typer.Typer()
 
@@ -77,8 +78,16 @@ def verify(
 @options.command(app, options.ARCHIVES)
 def compare(
     archive: ArchiveArgument,
-    first: Annotated[str, typer.Argument(metavar="RUN1", help="The run to compare with.")],
-    second: Annotated[str, typer.Argument(metavar="RUN2", help="The run that is judged.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="The run to compare with, then those that are judged."),
+    ],
+    name: Annotated[
+        list[str] | None,
+        options.output_option(
+            "--name", metavar="RUN=NAME", help="What a run is called. Default: its methods. May be repeated."
+        ),
+    ] = None,
     html: Annotated[
         bool, options.output_option("--html", help="Write a page with pictures to the run.")
     ] = False,
@@ -88,15 +97,26 @@ def compare(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Compare two runs item by item: differences with intervals, never across protocols."""
-    from flows.archives import compare as compare_two
-    from flows.archives import write_comparison_page
+    """Compare runs item by item: differences with intervals, never across protocols.
+
+    Of two runs every metric is compared, of more the first one, each run with every other.
+    """
+    from flows.comparison import compare as compare_two
+    from flows.comparison import compare_all, name_runs, write_comparison_page
 
     with exits():
-        found, values = compare_two(archive, first, second)
-        if html or output:
-            values["page"] = write_comparison_page(archive, found, output=output)
-    console.print_json(values) if as_json else _print_comparison(values)
+        _require_comparable(runs, page=html or output is not None)
+        names = name_runs(archive, runs, options.parse_names(name))
+        if len(runs) > 2:
+            values = compare_all(archive, runs, names=names)
+        else:
+            found, values = compare_two(archive, *runs, names=names)
+            if html or output:
+                values["page"] = write_comparison_page(archive, found, names=names, output=output)
+    if as_json:
+        console.print_json(values)
+    else:
+        (_print_matrix if len(runs) > 2 else _print_comparison)(values)
 
 
 @options.command(app, options.ARCHIVES)
@@ -183,6 +203,41 @@ def _print_verification(found: Mapping[str, Any]) -> None:
     console.show(f"{console.format_size(found['size_bytes'])} hashed: {verdict}")
 
 
+def _require_comparable(runs: list[str], *, page: bool) -> None:
+    if len(runs) < 2 or len(set(runs)) < len(runs):
+        raise SettingsError(
+            "nothing to compare", where="RUN", expected="two runs or more, each once", got=", ".join(runs)
+        )
+    if page and len(runs) > 2:
+        raise SettingsError(
+            "a page compares two runs", where="--html", got=f"{len(runs)} runs", remedy="name two runs"
+        )
+
+
+def _print_matrix(values: Mapping[str, Any]) -> None:
+    """The differences of every two runs as a matrix, then each with its interval."""
+    changes = {}
+    for row in values["matrix"]:
+        mark = "*" if row["claimed"] else ""
+        changes[row["second_name"], row["first_name"]] = f"{row['mean']:+.3f}{mark}"
+        changes[row["first_name"], row["second_name"]] = f"{-row['mean']:+.3f}{mark}"
+    names = values["names"]
+    rows = [(name, *(changes.get((name, other), "") for other in names)) for name in names]
+    console.show_table(("minus", *names), rows)
+    console.show("*: the interval excludes zero, and there are five items or more")
+    listed = [
+        (
+            f"{row['second_name']} minus {row['first_name']}",
+            row["metric"],
+            f"{row['mean']:+.3f}",
+            console.format_interval(row["low"], row["high"], signed=True),
+            row["n"],
+        )
+        for row in values["matrix"]
+    ]
+    console.show_table(("runs", "metric", "change", "95 % interval", "n"), listed)
+
+
 def _print_comparison(values: Mapping[str, Any]) -> None:
     """Differences of two runs, what could not be compared, and the items that differ most."""
     parts: dict[str, list[tuple[object, ...]]] = {}
@@ -193,9 +248,8 @@ def _print_comparison(values: Mapping[str, Any]) -> None:
         parts.setdefault(f"protocol: {row['protocol']}", []).append(
             (*cells, "" if row["claimed"] else "within noise")
         )
-    console.show_parts(
-        ("metric", "subject", "first", "second", "change", "95 % interval", "n", "note"), parts
-    )
+    console.show_parts(("metric", "subject", *values["names"], "change", "95 % interval", "n", "note"), parts)
+    _print_groups(values)
     for row in values["refused"]:
         where = f"{row['metric']} of {row['subject']}, {row['items']} items"
         console.show(f"not compared: {where}: '{row['first']}' is not '{row['second']}'")
@@ -208,11 +262,30 @@ def _print_comparison(values: Mapping[str, Any]) -> None:
     console.show_list(others, "items not compared, their sources changed between the runs")
     counts = values["items"]
     console.show(
-        f"{counts['common']} items in both, {counts['only_first']} only in the first, "
-        f"{counts['only_second']} only in the second"
+        f"{counts['common']} items in both, {counts['only_first']} only in {values['names'][0]}, "
+        f"{counts['only_second']} only in {values['names'][1]}"
     )
     if "page" in values:
         console.show(f"page: {values['page']}")
+
+
+def _print_groups(values: Mapping[str, Any]) -> None:
+    """The change of restored images by group, of the metric that stands first; nothing without groups."""
+    restored = [row for row in values["groups"] if row["subject"] == "restored"]
+    rows = [
+        (
+            f"{row['column']}: {row['value']}",
+            row["metric"],
+            f"{row['mean']:+.3f}",
+            console.format_interval(row["low"], row["high"], signed=True),
+            row["n"],
+            "" if row["claimed"] else "within noise",
+        )
+        for row in restored
+        if row["metric"] == restored[0]["metric"]
+    ]
+    if rows:
+        console.show_table(("group", "metric", "change", "95 % interval", "n", "note"), rows)
 
 
 def _print_garbage(values: Mapping[str, Any]) -> None:

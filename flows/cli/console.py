@@ -15,6 +15,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
@@ -138,7 +139,7 @@ def format_duration(seconds: float) -> str:
 @contextmanager
 def showing_progress() -> Iterator[None]:
     """A bar per stage with count, rate and time left on standard error, while the block runs."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from tasks.progress import listening
 
@@ -147,7 +148,7 @@ def showing_progress() -> Iterator[None]:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         TextColumn("[red]{task.fields[bad]}"),
     )
     console = Console(stderr=True)
@@ -164,17 +165,27 @@ class _Bars:
         self._progress = progress
         self._bars: dict[str, TaskID] = {}
         self._bad: Counter[str] = Counter()
+        self._computed: Counter[str] = Counter()
+        self._begin: dict[str, float] = {}
 
     def expect(self, stage: str, total: int) -> None:
-        self._bars[stage] = self._progress.add_task(stage, total=total, rate="", bad="")
+        self._begin[stage] = monotonic()
+        self._bars[stage] = self._progress.add_task(stage, total=total, rate="", left="", bad="")
 
-    def advance(self, stage: str, done: int, bad: int) -> None:
+    def advance(self, stage: str, done: int, bad: int, skipped: int) -> None:
+        """Items that were only read make no rate; the first that was computed makes one."""
         bar = self._bars[stage]
         self._bad[stage] += bad
+        self._computed[stage] += done - skipped
         self._progress.advance(bar, done)
-        speed = next(task.speed for task in self._progress.tasks if task.id == bar)
-        rate = f"{speed * 60:.1f}/min" if speed else ""
-        self._progress.update(bar, rate=rate, bad=f"{self._bad[stage]} bad" if self._bad[stage] else "")
+        speed = self._computed[stage] / max(monotonic() - self._begin[stage], 1e-3)
+        to_do = next((task.total or 0) - task.completed for task in self._progress.tasks if task.id == bar)
+        self._progress.update(
+            bar,
+            rate=f"{speed * 60:.1f}/min" if speed else "",
+            left=f"{format_duration(to_do / speed)} left" if speed and to_do else "",
+            bad=f"{self._bad[stage]} bad" if self._bad[stage] else "",
+        )
 
 
 def _width() -> int:

@@ -34,6 +34,7 @@ def restore(
     sample: options.Sample = None,
     seed: options.Seed = 0,
     ids: options.Ids = None,
+    where: options.Where = "",
     only_quarantined: Annotated[
         str | None,
         options.source_option(
@@ -63,7 +64,7 @@ def restore(
     """Restore every item of a dataset and write a report. What the archive has is not computed again."""
     with exits():
         chosen = options.parse_settings(settings, options.METHOD_STAGES)
-        asked = _ask_for(pair_by, method, limit, sample, seed, ids)
+        asked = _ask_for(pair_by, method, limit, sample, seed, ids, where)
         arguments = {
             "source": source,
             "layout": layout,
@@ -109,6 +110,7 @@ def ingest(
     sample: options.Sample = None,
     seed: options.Seed = 0,
     ids: options.Ids = None,
+    where: options.Where = "",
     camera: options.Camera = GENERIC_CAMERA,
     peak: options.Peak = None,
     to_srgb: options.ToSrgb = False,
@@ -127,7 +129,7 @@ def ingest(
 
     with exits():
         options.require_camera(camera)  # a mistake is told before a server starts
-        asked = _ask_for(pair_by, method, limit, sample, seed, ids)
+        asked = _ask_for(pair_by, method, limit, sample, seed, ids, where)
         with console.showing_progress():
             summary = run_ingest(
                 source=source,
@@ -161,6 +163,7 @@ def plan(
     sample: options.Sample = None,
     seed: options.Seed = 0,
     ids: options.Ids = None,
+    where: options.Where = "",
     peak: options.Peak = None,
     to_srgb: options.ToSrgb = False,
     estimator: options.Estimator = "disparity",
@@ -192,7 +195,7 @@ def plan(
             camera=camera,
             pixels=options.parse_pixels(peak, to_srgb),
             allow_single=allow_single,
-            options=make_source_options(**_ask_for(pair_by, method, limit, sample, seed, ids)),
+            options=make_source_options(**_ask_for(pair_by, method, limit, sample, seed, ids, where)),
         )
     console.print_json(preview) if as_json else _print_plan(preview)
 
@@ -296,13 +299,32 @@ def report(
     workers: options.Workers = None,
     archive: options.Archive = "archive",
     report_items: options.ReportItems = 200,
+    single_file: Annotated[
+        str | None,
+        options.output_option(
+            "--single-file",
+            metavar="FILE",
+            help="Write it also as one HTML file with pictures of the worst items and a random sample.",
+        ),
+    ] = None,
+    max_mb: Annotated[
+        float,
+        options.output_option("--max-mb", min=0.1, metavar="MB", help="Size of --single-file at most."),
+    ] = 20.0,
 ) -> None:
     """Make the report of an earlier run again."""
     from flows.engine import prefect_engine
     from flows.report import report_dataset
+    from ldp_core.report.single_file import pack_report
+    from ldp_core.storage import absolute_url, write_bytes
 
-    with exits(), prefect_engine(), console.showing_progress():
-        address = report_dataset(archive, run_id, cluster, workers, report_items, insecure_cluster)
+    with exits():
+        with prefect_engine(), console.showing_progress():
+            address = report_dataset(archive, run_id, cluster, workers, report_items, insecure_cluster)
+        if single_file is not None:
+            packed = pack_report(address.rpartition("/")[0], most_bytes=int(max_mb * 1e6))
+            address = absolute_url(single_file)
+            write_bytes(address, packed)
     typer.echo(address)
 
 
@@ -367,7 +389,13 @@ def _print_plan(preview: Mapping[str, Any]) -> None:
 
 
 def _ask_for(
-    pair_by: str, method: list[str] | None, limit: int | None, sample: int | None, seed: int, ids: str | None
+    pair_by: str,
+    method: list[str] | None,
+    limit: int | None,
+    sample: int | None,
+    seed: int,
+    ids: str | None,
+    where: str,
 ) -> dict[str, Any]:
     """What is asked of a source, as flows take it."""
     return {
@@ -377,6 +405,7 @@ def _ask_for(
         "sample": sample,
         "seed": seed,
         "ids": options.read_ids(ids),
+        "where": where,
     }
 
 

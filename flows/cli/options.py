@@ -315,6 +315,16 @@ Ids = Annotated[
     source_option("--ids", metavar="FILE", help="Only the items named in this file, a line each."),
 ]
 
+Where = Annotated[
+    str,
+    source_option(
+        "--where",
+        metavar="EXPR",
+        help="Only items of which this holds, such as 'camera == \"pixel-4\" and iso > 800'.",
+        show_default=False,
+    ),
+]
+
 METHOD_STAGES = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
 """What `--set` sets something of in a run; the `single_` ones serve items whose second view is missing."""
 
@@ -424,6 +434,21 @@ def parse_labels(assignments: Sequence[str] | None) -> dict[str, str]:
             )
         labels[column] = title
     return labels
+
+
+def parse_names(assignments: Sequence[str] | None) -> dict[str, str]:
+    """Names by runs, from ``--name RUN=NAME``.
+
+    Raises:
+        SettingsError: one has another form.
+    """
+    names: dict[str, str] = {}
+    for assignment in assignments or ():
+        run, equals, name = assignment.partition("=")
+        if not (equals and run and name.strip() and name.isprintable()):
+            raise SettingsError("not a name", where="--name", expected="RUN=NAME", got=assignment)
+        names[run] = name.strip()
+    return names
 
 
 def parse_point(text: str) -> tuple[int, int]:

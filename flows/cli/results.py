@@ -54,6 +54,7 @@ def export(
     ] = "png",
     ids: options.Ids = None,
     limit: options.Limit = None,
+    where: options.Where = "",
     keep_all_metadata: Annotated[
         bool,
         options.output_option(
@@ -78,7 +79,9 @@ def export(
         settings = ExportSettings(tuple(filter(None, what.split(","))), format, keep_all_metadata)
         if to is not None:
             chosen = options.read_ids(ids)
-            values = export_pictures(archive, run_id, to, settings, ids=chosen, limit=limit, threads=workers)
+            values = export_pictures(
+                archive, run_id, to, settings, ids=chosen, limit=limit, where=where, threads=workers
+            )
         if table is not None:
             values["table"] = export_table(archive, run_id, table)
     console.print_json(values) if as_json else _print_export(values)

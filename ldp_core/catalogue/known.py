@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
+from ldp_core.images.traits import SHOT_NAMES
 from ldp_core.types import GENERIC_CAMERA, ImageRef, Item, PixelOptions
 
 
@@ -21,6 +22,7 @@ def is_known(earlier: Item, spec: ItemSpec, found: ItemSpecs, pixels: PixelOptio
         and read_alike
         and earlier.camera == spec.camera == GENERIC_CAMERA
         and _scoring(earlier) == _scoring(spec)
+        and _own_metadata(earlier, spec) == spec.metadata
         and _are_listed(_pictures_of(earlier), spec.pictures, found)
         and _are_listed(earlier.auxiliary, spec.auxiliary, found)
     )
@@ -28,7 +30,12 @@ def is_known(earlier: Item, spec: ItemSpec, found: ItemSpecs, pixels: PixelOptio
 
 def _scoring(item: Item | ItemSpec) -> tuple[object, ...]:
     scoring = item.score_region, item.aligned, item.blur_truth_kind, item.dp_axis
-    return *scoring, item.development, item.metadata
+    return *scoring, item.development
+
+
+def _own_metadata(item: Item, spec: ItemSpec) -> dict[str, object]:
+    """The metadata of an item without what the EXIF of its picture, which is unchanged, told."""
+    return {name: v for name, v in item.metadata.items() if name in spec.metadata or name not in SHOT_NAMES}
 
 
 def _pictures_of(item: Item) -> dict[str, ImageRef]:

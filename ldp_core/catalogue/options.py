@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from ldp_core.catalogue.where import Condition, facts_of, require_known
 from ldp_core.errors import CatalogueError, SettingsError, suggest
 from ldp_core.item_ids import slug
+from ldp_core.types import Item
 
 _NAMED: Final = 3
 
@@ -19,6 +21,7 @@ class Selection:
 
     ``ids`` are item ids, or names of items as the source has them; None: all items. ``places`` are
     further ids, and addresses of pictures whose items are meant; those that are gone are passed over.
+    ``where`` is a condition on what is known of them (`ldp_core.catalogue.where`), before the sample.
 
     Raises:
         SettingsError: a count is not positive.
@@ -29,6 +32,7 @@ class Selection:
     seed: int = 0
     ids: frozenset[str] | None = None
     places: frozenset[str] = frozenset()
+    where: str = ""
 
     def __post_init__(self) -> None:
         for option, count in (("--limit", self.limit), ("--sample", self.sample)):
@@ -36,11 +40,41 @@ class Selection:
                 raise SettingsError(
                     "a choice of no items", where=option, expected="1 or more", got=str(count)
                 )
+        if self.where:
+            Condition(self.where)
 
     @property
     def is_partial(self) -> bool:
         """Whether anything is chosen at all."""
-        return (self.limit, self.sample, self.ids) != (None, None, None) or bool(self.places)
+        return (self.limit, self.sample, self.ids) != (None, None, None) or bool(self.places or self.where)
+
+    @property
+    def by_name(self) -> Selection:
+        """The part of it that needs no picture to be opened."""
+        return replace(self, limit=None, sample=None, where="") if self.where else self
+
+    def choose_known(self, items: Sequence[Item]) -> list[Item]:
+        """The rest of it, once items are known: of those that `by_name` chose.
+
+        Raises:
+            SettingsError: the condition asks for what no item tells.
+            CatalogueError: it holds for no item.
+        """
+        if not self.where:
+            return list(items)
+        condition = Condition(self.where)
+        facts = {item.id: facts_of(item) for item in items}
+        require_known(condition, {name for known in facts.values() for name in known})
+        fitting = {item.id: item for item in items if condition.holds(facts[item.id])}
+        if not fitting:
+            raise CatalogueError(
+                "this condition holds for no item",
+                where=f"--where {self.where}",
+                got=f"{len(items)} items",
+                remedy="`ldp catalogue SOURCE` shows what is known of each",
+            )
+        rest = Selection(limit=self.limit, sample=self.sample, seed=self.seed)
+        return [fitting[item_id] for item_id in rest.choose(dict.fromkeys(fitting, ""), dataset="")]
 
     def choose(
         self,

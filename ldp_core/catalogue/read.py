@@ -70,7 +70,8 @@ def read_catalogue(
     a pattern for names, folders of other methods' results, a choice of items.
     Only headers are read, and the pixels of a few 16-bit pictures, to tell their full scale (`settle_peaks`).
     ``known`` are items of an earlier catalogue by id: those that the listing shows unchanged are not probed.
-    Items come in id order, problems in the order of the place they name.
+    Items come in id order, problems in the order of the place they name. What a choice says of the items
+    besides their names is left to `Selection.choose_known`, since cameras are assigned later.
 
     Raises:
         CatalogueError: the layout is unknown, the dataset name is not valid, no item was found, or a choice
@@ -85,7 +86,7 @@ def read_catalogue(
     items: list[Item] = []
     problems += [*found.problems, *find_losses(found), *_suggest_for_strays(found, source, layout)]
     if options.selection.is_partial:
-        named = _choose(named, options.selection, dataset=name)
+        named = _choose(named, options.selection.by_name, dataset=name)
         problems = [replace(problem, refuses_item=False) for problem in problems]
     _require_pictures(named, found, source=source)
     ceilings: dict[str, Ceilings] = {}
@@ -138,7 +139,7 @@ def check_source(
     if not named:
         _require_items(Catalogue(name, layout, absolute_url(source), (), _sort(problems)))
     if options.selection.is_partial:
-        _choose(named, options.selection, dataset=name)
+        _choose(named, options.selection.by_name, dataset=name)
     require_whole([*problems, *find_losses(found)], where=source, allow_single=allow_single)
 
 
@@ -426,6 +427,6 @@ def _make_item(
         colour=name_colours(left.profile, channels=refs[LEFT].channels),
         to_srgb=pixels.to_srgb and coloured,
         camera=spec.camera,
-        metadata=spec.metadata,
+        metadata={**left.shot, **spec.metadata},  # what the source says itself goes before EXIF
         name="" if item_id.endswith(f"/{spec.name}") else spec.name,
     )

@@ -84,7 +84,8 @@ def _read_traits(exif: bytes, parts: Mapping[int, bytes]) -> PictureTraits:
     notes, profile = read_exif(exif), b"".join(parts[number] for number in sorted(parts))
     if not profile and notes.adobe_rgb:
         profile = adobe_rgb()
-    return PictureTraits(profile=profile[:MAX_PROFILE_BYTES], orientation=notes.orientation)
+    profile = profile[:MAX_PROFILE_BYTES]
+    return PictureTraits(profile=profile, orientation=notes.orientation, shot=notes.shot)
 
 
 def _read_size(file: BinaryIO, start: int) -> multi_picture.Size | None:

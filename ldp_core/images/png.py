@@ -61,7 +61,8 @@ def _read_traits(told: Mapping[bytes, bytes], *, bits: int) -> PictureTraits:
         profile = _inflate(told[b"iCCP"]) if b"iCCP" in told else SRGB
     significant = {2**count - 1 for count in told.get(b"sBIT", b"")} if bits == 16 else set()
     ceiling = to_ceiling(max(significant)) if significant else None
-    return PictureTraits(None, ceiling, profile, read_exif(told.get(b"eXIf", b"")).orientation)
+    notes = read_exif(told.get(b"eXIf", b""))
+    return PictureTraits(None, ceiling, profile, notes.orientation, notes.shot)
 
 
 def _inflate(iccp: bytes) -> bytes:

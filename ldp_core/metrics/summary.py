@@ -13,11 +13,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
 from ldp_core.errors import MetricError
 from ldp_core.metrics.bootstrap import Interval, difference_interval, mean_interval
 from ldp_core.metrics.scoring import BLUR_MAP, INPUT, RESTORED, SUBJECTS, metric_names
-from ldp_core.types import MeanScore, Score, ScoringProtocol
+from ldp_core.types import MeanScore, Metadatum, Score, ScoringProtocol
 
 MOST_SIZES = 4
 NATIVE = "native sizes"
@@ -33,6 +34,7 @@ _Values = Mapping[str, float]
 _TABLE_KEYS = ["item", "metric", "subject", "protocol"]
 _PROTOCOL_FIELDS = [field.name for field in fields(ScoringProtocol)]
 _NAME = "name"
+_METADATA = "metadata:"
 _COLUMNS = [*_TABLE_KEYS, "value", *_PROTOCOL_FIELDS]
 
 
@@ -154,14 +156,28 @@ def pair_scores(first: Iterable[Score], second: Iterable[Score]) -> PairedScores
 def compare_means(paired: PairedScores) -> tuple[PairedMeans, ...]:
     """Second minus first for everything that may differ; an input equal in both is left out."""
     rows = ((key, pairs) for key, pairs in paired.pairs.items() if _may_differ(key, pairs))
-    return tuple(_compare(key, pairs) for key, pairs in rows)
+    return tuple(compare_pairs(key, pairs) for key, pairs in rows)
 
 
-def scores_table(scores: Iterable[Score], names: Mapping[str, str] | None = None) -> bytes:
+def compare_pairs(key: Key, pairs: ItemPairs) -> PairedMeans:
+    """Second minus first of the pairs of one key."""
+    first, second = ([pairs[item][side] for item in sorted(pairs)] for side in (0, 1))
+    interval = difference_interval(second, first)
+    metric, subject, protocol = key
+    difference = MeanDifference(metric, subject, "first", protocol.name, *interval, n=len(pairs))
+    return PairedMeans(mean_interval(first).mean, mean_interval(second).mean, difference)
+
+
+def scores_table(
+    scores: Iterable[Score],
+    names: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Mapping[str, Metadatum]] | None = None,
+) -> bytes:
     """Scores as a Parquet file: a row each, in order of item, metric, subject and protocol.
 
     Columns ``item, metric, subject, protocol, value``, then the fields the protocol's name is made of, then
-    ``name``, what the source calls the item, where ``names`` by item id are given.
+    ``name``, what the source calls the item, where ``names`` by item id are given, and a column
+    ``metadata:<name>`` for everything that ``metadata`` by item id tells of an item.
     """
     # Here, for training imports the metrics and needs no tables.
     import pandas as pd
@@ -170,6 +186,11 @@ def scores_table(scores: Iterable[Score], names: Mapping[str, str] | None = None
     table = pd.DataFrame([_row(score) for score in scores], columns=_COLUMNS).astype(types)
     if names is not None:
         table[_NAME] = table["item"].map(lambda item: names.get(item, item)).astype("str")
+    columns = dict.fromkeys(name for known in (metadata or {}).values() for name in known)
+    for column in sorted(columns):
+        values = {item: known[column] for item, known in (metadata or {}).items() if column in known}
+        of_type: Any = _type_of(values.values())
+        table[_METADATA + column] = table["item"].map(values).astype(of_type)
     return table.sort_values(_TABLE_KEYS).to_parquet(engine="pyarrow", compression="zstd", index=False)
 
 
@@ -185,7 +206,7 @@ def read_scores_table(content: bytes) -> list[Score]:
         table = pd.read_parquet(io.BytesIO(content), engine="pyarrow")
     except (OSError, ValueError) as error:
         raise MetricError("not a Parquet table of scores", got=str(error)) from error
-    if [column for column in table.columns if column != _NAME] != _COLUMNS:
+    if [c for c in table.columns if c != _NAME and not c.startswith(_METADATA)] != _COLUMNS:
         raise MetricError(
             "not a table of scores", expected=", ".join(_COLUMNS), got=", ".join(map(str, table.columns))
         )
@@ -196,6 +217,13 @@ def read_scores_table(content: bytes) -> list[Score]:
         Score(item, metric, subject, shared(*protocol), value)
         for item, metric, subject, value, protocol in zip(*columns, zip(*protocols, strict=True), strict=True)
     ]
+
+
+def _type_of(values: Iterable[Metadatum]) -> str:
+    """The column type that holds all of these, and gaps; text where they are of several kinds."""
+    kinds = {type(value) for value in values}
+    named = {frozenset({bool}): "boolean", frozenset({int}): "Int64"}
+    return named.get(frozenset(kinds), "Float64" if kinds <= {int, float} else "string")
 
 
 def pool_sizes(scores: Sequence[Score]) -> Sequence[Score]:
@@ -271,14 +299,6 @@ def _protocols(scores: Mapping[tuple[str, Key], Score]) -> dict[tuple[str, str, 
 
 def _may_differ(key: Key, pairs: ItemPairs) -> bool:
     return key[1] in (RESTORED, BLUR_MAP) or any(a != b for a, b in pairs.values())
-
-
-def _compare(key: Key, pairs: ItemPairs) -> PairedMeans:
-    first, second = ([pairs[item][side] for item in sorted(pairs)] for side in (0, 1))
-    interval = difference_interval(second, first)
-    metric, subject, protocol = key
-    difference = MeanDifference(metric, subject, "first", protocol.name, *interval, n=len(pairs))
-    return PairedMeans(mean_interval(first).mean, mean_interval(second).mean, difference)
 
 
 def _scored_twice(score: Score) -> MetricError:

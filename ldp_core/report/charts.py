@@ -7,7 +7,7 @@ the style sheet. Text in a drawing is escaped.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Final
@@ -27,6 +27,8 @@ MOST_BINS: Final = 24
 PATH_SIDE: Final = 1000
 """Side of the square in which paths are drawn: three digits for each coordinate are finer than a pixel."""
 _TICK_FACTORS: Final = (1, 2, 5, 10)
+_LEVELS: Final = 5
+_LEVEL_SHARE: Final = 4.5  # percent of a chart of 192 px: a dot is 8 px wide, so that levels do not touch
 _MARGIN: Final = 1e-9  # a tick that lies on the end of the axis counts in spite of rounding
 
 _INTERVAL = Markup(
@@ -41,6 +43,13 @@ _FILL = Markup(' fill="{}"')
 _ITEM = Markup(' data-item="{}"')
 _ZERO = Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>')
 _TICK_ALONG = Markup('<text class="along" x="{}" y="100%" dy="1.5em">{}</text>')
+_X_TITLE = Markup('<text class="title" x="100%" y="100%" dy="{}">{}</text>')
+_Y_TITLE = Markup('<text class="title up" x="0" y="0" dx="-2.75rem" dy="-.75em">{}</text>')
+_ROW = Markup(
+    '<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>'
+    '<text class="row" x="0" y="{0}" dy="-.9em">{1}</text>'
+)
+_DOT = Markup('<circle class="dot {}" cx="{}" cy="{}" r="4" data-item="{}"><title>{}</title></circle>')
 _PATH = Markup(
     '<svg viewBox="0 0 {0} {0}" preserveAspectRatio="none" width="100%" height="100%" overflow="visible">'
     '<path class="{1}" vector-effect="non-scaling-stroke" d="{2}"/></svg>'
@@ -74,6 +83,23 @@ class Bar:
     style: str = "bar"
     fill: str = ""
     item: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One value of an item, with a hint for the pointer; a click on it opens the item."""
+
+    value: float
+    item: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Titles:
+    """What stands at the axes of a chart; an empty title is left out."""
+
+    x: str = ""
+    y: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +140,7 @@ def draw_bars(
     axis: Axis,
     numbered: bool,
     show: Callable[[float], str] = show_number,
+    titles: Titles = Titles(),
 ) -> Markup:
     """Bars with round ticks up the side and, if ``numbered``, along the axis; negative ones hang from
     the zero line. ``show`` prints the heights."""
@@ -125,12 +152,24 @@ def draw_bars(
         *(_draw_bar(bar, axis=axis, scale=scale) for bar in bars),
         zero_line(scale),
     ]
-    return draw_chart(parts, label=label, style="numbered" if numbered else "plain")
+    return draw_chart(parts, label=label, style="numbered" if numbered else "plain", titles=titles)
 
 
-def draw_chart(parts: Sequence[Markup], *, label: str, style: str) -> Markup:
+def draw_chart(
+    parts: Sequence[Markup],
+    *,
+    label: str,
+    style: str,
+    titles: Titles = Titles(),
+) -> Markup:
     """A chart of its parts, back to front; ``label`` says what it shows to who cannot see it."""
-    return _CHART.format(style, label, Markup("").join(parts))
+    below = "2.9em" if "numbered" in style else "1.4em"  # the numbers of the axis are one line high
+    named = [
+        *([_X_TITLE.format(below, titles.x)] if titles.x else []),
+        *([_Y_TITLE.format(titles.y)] if titles.y else []),
+    ]
+    classes = f"{style} titled" if named else style
+    return _CHART.format(classes, label, Markup("").join([*parts, *named]))
 
 
 def zero_line(scale: Axis) -> Markup:
@@ -194,7 +233,33 @@ def count_bins(*series: Sequence[float]) -> Bins:
     return Bins(round(first * step, 10), step, tuple(map(tuple, counts)))
 
 
-def draw_histogram(back: Sequence[float], front: Sequence[float] = (), *, label: str) -> Markup:
+def draw_dots(rows: Mapping[str, Sequence[Dot]], *, label: str, title: str) -> Markup:
+    """A dot for each value near a line for each row, by its name; the rows share one axis.
+
+    Neighbours stand at different distances from their line, so that equal values do not hide each other.
+    """
+    values = [dot.value for dots in rows.values() for dot in dots]
+    margin = (max(values) - min(values)) * 0.06 or max(abs(max(values)) * 1e-3, 1e-6)
+    axis = min(values) - margin, max(values) + margin
+    parts = ticks_along(axis, wanted=6)
+    for n, (name, dots) in enumerate(rows.items()):
+        middle = (n + 1) / (len(rows) + 1) * 100
+        parts.append(_ROW.format(f"{middle:.2f}%", name))
+        for k, dot in enumerate(dots):
+            height = f"{middle + (k % _LEVELS - _LEVELS // 2) * _LEVEL_SHARE:.2f}%"
+            style = "source" if name == "Input" else "restored"
+            parts.append(draw_dot(style, along(dot.value, axis), height, dot.item, dot.hint))
+    return draw_chart(parts, label=label, style="numbered", titles=Titles(x=title))
+
+
+def draw_dot(style: str, x: str, y: str, item: str, hint: str) -> Markup:
+    """The mark of one item at a place in percent."""
+    return _DOT.format(style, x, y, item, hint)
+
+
+def draw_histogram(
+    back: Sequence[float], front: Sequence[float] = (), *, label: str, title: str = ""
+) -> Markup:
     """``back`` as bars and, over them, the outline of ``front``, in common bins."""
     bins = count_bins(back, front)
     edges = bins.edges
@@ -206,7 +271,7 @@ def draw_histogram(back: Sequence[float], front: Sequence[float] = (), *, label:
     outline = draw_trace(_outline(edges, bins.counts[1]), axis=axis, scale=scale, style="outline")
     placed = [*(_draw_bar(bar, axis=axis, scale=scale) for bar in bars), *([outline] if front else [])]
     parts = [*ticks_up(scale, least=1.0), *ticks_along(axis, wanted=6), *placed, zero_line(scale)]
-    return draw_chart(parts, label=label, style="numbered")
+    return draw_chart(parts, label=label, style="numbered", titles=Titles(title, "Items"))
 
 
 def draw_trace(points: Iterable[Point], *, axis: Axis, scale: Axis, style: str) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,7 +10,15 @@ import numpy as np
 from markupsafe import Markup
 from scipy.ndimage import uniform_filter
 
-from ldp_core.metrics.summary import ItemPairs, Key, PairedMeans, PairedScores, compare_means
+from ldp_core.metrics.groups import Group, compare_groups
+from ldp_core.metrics.summary import (
+    ItemPairs,
+    Key,
+    PairedMeans,
+    PairedScores,
+    compare_means,
+    compare_pairs,
+)
 from ldp_core.report.measures import count_items, measure_of, name_subject, order_of_metric, order_of_subject
 from ldp_core.report.page import STYLES, content_policy, join_assets, load_template, write_page
 from ldp_core.report.pictures import encode_photograph
@@ -71,6 +79,8 @@ def write_comparison(
     runs: tuple[RunSummary, RunSummary],
     paired: PairedScores,
     *,
+    names: tuple[str, str],
+    groups: Sequence[Group],
     changes: Sequence[StageChange],
     gains: Sequence[ItemChange],
     losses: Sequence[ItemChange],
@@ -78,6 +88,7 @@ def write_comparison(
 ) -> str:
     """Write the page below ``url``, beside the pictures of the items; returns its address.
 
+    ``names`` are what readers see of the runs; ``groups`` part the items, each for a row of its own.
     ``other_content``: items, with their versions, that are not compared because their sources changed.
 
     Raises:
@@ -93,7 +104,11 @@ def write_comparison(
         other_content=other_content,
         sections=[("Largest gains", gains), ("Largest losses", losses)],
         rows=rows,
-        lead=state_result(rows),
+        names=names,
+        groups=[
+            (group, rows) for group, means in compare_groups(paired, groups) if (rows := _of_headline(means))
+        ],
+        lead=state_result(rows, names),
         measure=measure_of(headline[0]) if headline else None,
         headline=headline,
         style=style,
@@ -126,15 +141,21 @@ def list_rows(paired: PairedScores) -> list[DifferenceRow]:
     return [_build_row(row) for row in sorted(means, key=_row_rank)]
 
 
-def state_result(rows: Sequence[DifferenceRow]) -> tuple[str, str]:
+def compare_headline(paired: PairedScores) -> PairedMeans | None:
+    """Second minus first of the headline metric, over pictures of all sizes; None where there is none."""
+    headline = choose_headline(paired)
+    return None if headline is None else compare_pairs(headline, _of_all_sizes(paired, headline))
+
+
+def state_result(rows: Sequence[DifferenceRow], names: tuple[str, str]) -> tuple[str, str]:
     """The result in one sentence, and its verdict."""
     row = next((row for row in rows if row.subject == "Restored"), rows[0] if rows else None)
     if row is None:
         return "These runs share no score of which higher or lower is better.", ""
     says = {
-        "better": "The second run is better by",
-        "worse": "The second run is worse by",
-        "unclear": "The runs do not clearly differ:",
+        "better": f"{names[1]} is better than {names[0]} by",
+        "worse": f"{names[1]} is worse than {names[0]} by",
+        "unclear": f"{names[1]} and {names[0]} do not clearly differ:",
     }[row.verdict]
     terms = f"95 % interval {row.gain.interval}, {count_items(row.n)}"
     return f"{says} {row.gain.amount} ({terms}).", row.verdict
@@ -177,6 +198,15 @@ def _build_row(row: PairedMeans) -> DifferenceRow:
         second=measure.show(row.second),
         gain=Gain.of(difference),
     )
+
+
+def _of_headline(means: Iterable[PairedMeans]) -> list[DifferenceRow]:
+    """The rows of the restored images by the first metric that has a direction."""
+    shown = [
+        m for m in means if m.difference.subject == "restored" and measure_of(m.difference.metric).better
+    ]
+    first = min((m.difference.metric for m in shown), key=order_of_metric, default="")
+    return [_build_row(m) for m in shown if m.difference.metric == first]
 
 
 def _of_all_sizes(paired: PairedScores, headline: Key) -> ItemPairs:

@@ -14,10 +14,11 @@ from markupsafe import Markup
 from ldp_core.metrics import group_scores
 from ldp_core.metrics.fidelity import ALIGNMENT
 from ldp_core.report import charts
-from ldp_core.report.charts import Axis, Bar, Chart, Point
+from ldp_core.report.charts import Axis, Bar, Chart, Dot, Point, Titles
 from ldp_core.report.measures import Measure, count_items, measure_of, name_subject, order_of_metric
 from ldp_core.report.model import MapDigest, PictureSpec, ReportItem
 from ldp_core.report.pictures import colour_at
+from ldp_core.report.scales import Limits
 from ldp_core.types import Score, ScoringProtocol
 
 FEW_ITEMS: Final = 250
@@ -25,6 +26,8 @@ FEW_ITEMS: Final = 250
 and make the page heavy."""
 MOST_PROTOCOLS: Final = 2
 """Figures of one metric: usually the plain protocol and the one after a shift search."""
+MOST_DOTS: Final = 20
+"""Up to as many items a dot for each says more than a histogram, most of whose bins hold one item or none."""
 FEWEST_SLOTS: Final = 6
 """Places in the chart of gains, so that the bars of one or two items are not as wide as the chart."""
 MOST_SPREAD_BARS: Final = 64
@@ -34,7 +37,6 @@ Values = Mapping[str, float]
 _Key = tuple[str, ScoringProtocol]
 
 _IDENTITY = Markup('<line class="identity" x1="0" y1="100%" x2="100%" y2="0"/>')
-_DOT = Markup('<circle class="{}" cx="{}" cy="{}" r="4" data-item="{}"><title>{}</title></circle>')
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,9 @@ def draw_scatter(pairing: Pairing, *, label: str) -> Markup:
     axis = _common_axis(pairing)
     dots = _draw_dots(pairing, axis) if pairing.few else _draw_clouds(pairing, axis)
     parts = [*charts.ticks_up(axis), *charts.ticks_along(axis, wanted=5), _IDENTITY, *dots]
-    return charts.draw_chart(parts, label=label, style="numbered square")
+    name = pairing.measure.full_name
+    titles = Titles(f"Input, {name}", f"Restored, {name}")
+    return charts.draw_chart(parts, label=label, style="numbered square", titles=titles)
 
 
 def draw_gains(pairing: Pairing, *, label: str) -> Markup:
@@ -104,16 +108,17 @@ def draw_gains(pairing: Pairing, *, label: str) -> Markup:
         for style, points in _areas(gains).items()
     ]
     parts = [*charts.ticks_up(scale), *drawn, charts.zero_line(scale)]
-    return charts.draw_chart(parts, label=label, style="plain")
+    return charts.draw_chart(parts, label=label, style="plain", titles=_gain_titles(pairing))
 
 
-def draw_spreads(items: Sequence[ReportItem], pictures: Sequence[PictureSpec]) -> list[Chart]:
-    """The distribution of the values of maps, one chart for each kind of map; every item weighs the same."""
+def draw_spreads(items: Sequence[ReportItem], pictures: Sequence[PictureSpec], limits: Limits) -> list[Chart]:
+    """The distribution of the values of maps, one chart for each kind of map, in the colours of its scale;
+    every item weighs the same, values beyond the scale are counted at its end."""
     charts_of = []
     for spec in pictures:
         digests = [item.digests[spec.name] for item in items if spec.name in item.digests]
         if of_kind := [digest for digest in digests if digest.kind == spec.scale]:
-            charts_of.append(_draw_spread(spec, of_kind))
+            charts_of.append(_draw_spread(spec, of_kind, limits[spec.scale]))
     return charts_of
 
 
@@ -143,7 +148,13 @@ def _chart_alone(measure: Measure, subject: str, values: Values) -> Chart:
     middle, low, high = (measure.show(value) for value in (median(listed), listed[0], listed[-1]))
     note = f"Median {middle}, from {low} to {high}"
     label = f"{measure.label} of {name_subject(subject).lower()}, {count_items(len(listed))}. {note}"
-    drawing = charts.draw_histogram(listed, label=label)
+    drawing = (
+        charts.draw_histogram(listed, label=label, title=measure.full_name)
+        if len(listed) > MOST_DOTS
+        else charts.draw_dots(
+            {name_subject(subject): _list_dots(measure, values)}, label=label, title=measure.full_name
+        )
+    )
     return Chart(measure.label, f"Items by {measure.full_name}", note, drawing)
 
 
@@ -152,8 +163,17 @@ def _chart_distribution(pairing: Pairing) -> Chart:
     middles = (measure.show(median(values)) for values in (pairing.source, pairing.restored))
     note = "Median {} input, {} restored".format(*middles)
     label = f"Distribution of {measure.label}, {count_items(len(pairing.items))}. {note}"
-    drawing = charts.draw_histogram(pairing.source, pairing.restored, label=label)
+    if len(pairing.items) <= MOST_DOTS:
+        sides = {"Input": pairing.source, "Restored": pairing.restored}
+        rows = {n: _list_dots(measure, dict(zip(pairing.items, v, strict=True))) for n, v in sides.items()}
+        drawing = charts.draw_dots(rows, label=label, title=measure.full_name)
+        return Chart("Distribution", "A dot for each item", note, drawing)
+    drawing = charts.draw_histogram(pairing.source, pairing.restored, label=label, title=measure.full_name)
     return Chart("Distribution", f"Items by {measure.full_name}; bars input, outline restored", note, drawing)
+
+
+def _list_dots(measure: Measure, values: Values) -> list[Dot]:
+    return [Dot(value, item, f"{item}: {measure.show(value)}") for item, value in sorted(values.items())]
 
 
 def _chart_scatter(pairing: Pairing) -> Chart:
@@ -185,8 +205,8 @@ def _draw_dots(pairing: Pairing, axis: Axis) -> list[Markup]:
     show = pairing.measure.show
     values = zip(pairing.items, pairing.source, pairing.restored, pairing.gains, strict=True)
     return [
-        _DOT.format(
-            f"dot {_style(gain)}",
+        charts.draw_dot(
+            _style(gain),
             charts.along(before, axis),
             charts.up(after, axis),
             item,
@@ -214,7 +234,12 @@ def _draw_gain_bars(pairing: Pairing, *, label: str) -> Markup:
         Bar(n + 0.1, n + 0.9, gain, f"{item}: {show(gain)}", f"bar {_style(gain)}", item=item)
         for n, (gain, item) in enumerate(ranked)
     ]
-    return charts.draw_bars(bars, label=label, axis=(-margin, len(ranked) + margin), numbered=False)
+    axis = (-margin, len(ranked) + margin)
+    return charts.draw_bars(bars, label=label, axis=axis, numbered=False, titles=_gain_titles(pairing))
+
+
+def _gain_titles(pairing: Pairing) -> Titles:
+    return Titles("Items, worst first", f"Gain, {pairing.measure.unit or pairing.measure.label}")
 
 
 def _areas(gains: Sequence[float]) -> dict[str, list[Point]]:
@@ -232,21 +257,23 @@ def _style(gain: float) -> str:
     return "worse" if gain < 0 else "better"
 
 
-def _draw_spread(spec: PictureSpec, digests: Sequence[MapDigest]) -> Chart:
+def _draw_spread(spec: PictureSpec, digests: Sequence[MapDigest], limit: float) -> Chart:
     unit = f" {spec.unit}" if spec.unit else ""
-    bars = _spread_bars(digests, spec, unit)
+    bars = _spread_bars(digests, spec, unit, limit)
     middle = charts.show_number(round(sum(digest.p50 for digest in digests) / len(digests), 2))
     note = f"Median {middle}{unit}, mean over {count_items(len(digests))}"
     title = spec.quantity or spec.title
     label, axis = f"{title}: {note}", (min(bar.low for bar in bars), max(bar.high for bar in bars))
-    drawing = charts.draw_bars(bars, label=label, axis=axis, numbered=True, show=charts.show_share)
+    titles = Titles(spec.unit or spec.title, "Pixels")
+    drawing = charts.draw_bars(
+        bars, label=label, axis=axis, numbered=True, show=charts.show_share, titles=titles
+    )
     return Chart(
         title, "Share of pixels by value" + (f": {spec.meaning}" if spec.meaning else unit), note, drawing
     )
 
 
-def _spread_bars(digests: Sequence[MapDigest], spec: PictureSpec, unit: str) -> list[Bar]:
-    reach = max(digest.limit for digest in digests)
+def _spread_bars(digests: Sequence[MapDigest], spec: PictureSpec, unit: str, reach: float) -> list[Bar]:
     shares, step = _pool_shares(digests, reach)
     low = -reach if spec.is_signed else 0.0
     return [

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from ldp_core.errors import SettingsError
-from ldp_core.types import BlurMapKind, Item, RunSummary, Score, StageSpec
+from ldp_core.types import BlurMapKind, Item, Metadatum, RunSummary, Score, StageSpec
 
 Status = Literal["computed", "skipped"]
 
@@ -194,7 +194,8 @@ class ReportItem:
     :func:`ldp_core.report.render_pictures` made, by file name, all in one folder. ``digests`` are those of
     its maps, by picture name; those that are missing are read from the files among its pictures.
     ``route`` names how it was processed: ``pair``, ``single`` (its second view is missing), or another.
-    ``name`` is what readers see instead of the id, where its source calls it otherwise.
+    ``name`` is what readers see instead of the id, where its source calls it otherwise. ``metadata`` is what
+    is known of it besides, by which scores are shown in groups.
     """
 
     id: str
@@ -204,6 +205,7 @@ class ReportItem:
     digests: Mapping[str, MapDigest] = field(default_factory=dict)
     route: str = PAIR
     name: str = ""
+    metadata: Mapping[str, Metadatum] = field(default_factory=dict)
 
 
 def name_route(route: str, count: int = 1) -> str:

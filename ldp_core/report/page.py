@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -28,8 +28,9 @@ from ldp_core.report.figures import draw_metrics, draw_spreads
 from ldp_core.report.measures import Family, count_items
 from ldp_core.report.model import PAIR, PICTURES, MapDigest, PictureSpec, ReportItem, name_route
 from ldp_core.report.pictures import TONE_NOTE
-from ldp_core.report.summary import build_cards, compare_baselines, state_result
-from ldp_core.report.table import build_table, describe_viewer, name_column
+from ldp_core.report.scales import Limits, find_limits, list_maps, rescale_png
+from ldp_core.report.summary import build_cards, build_groups, compare_baselines, state_result
+from ldp_core.report.table import build_table, describe_scale, describe_viewer, name_column
 from ldp_core.storage import join, read_bytes, write_bytes
 from ldp_core.types import RunSummary
 
@@ -70,6 +71,7 @@ def write_report(
         StorageError: the place cannot be written.
     """
     items = _read_digests(url, items, pictures)
+    _rescale_maps(url, items, pictures)
     return write_page(url, render_page(run, items, facts=facts, records=records, pictures=pictures))
 
 
@@ -114,7 +116,7 @@ def load_template(name: str) -> Template:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "sort_keys": True}
     environment.filters |= {
-        "plain_json": lambda value: json.dumps(value, sort_keys=True, ensure_ascii=False),
+        "flat": _list_settings,
         "address": lambda path: f"./{quote(path)}",
         "items": count_items,
     }
@@ -148,6 +150,7 @@ def _build_context(
 ) -> dict[str, Any]:
     """What the template prints, by name. No markup besides drawings, no styling."""
     table = build_table(items, limit=LISTED_ITEMS, pictures=pictures)
+    limits = find_limits(items)
     cards = build_cards(run.metrics, items)
     figures = draw_metrics(score for item in items for score in item.scores)
     return {
@@ -159,14 +162,17 @@ def _build_context(
             (SECTIONS[family], list(group))
             for family, group in groupby(cards, key=lambda c: c.measure.family)
         ],
+        "group_tables": build_groups(items),
         "table": table,
         "ranking": table.ranking,
         "listed": len(table.rows),
         "all_items": len(items),
         "figures": [figure for figure in figures if len(figure.charts) > 1],
-        "charts": [f.charts[0] for f in figures if len(f.charts) == 1] + draw_spreads(items, pictures),
+        "charts": [f.charts[0] for f in figures if len(f.charts) == 1]
+        + draw_spreads(items, pictures, limits),
+        "scales": [scale for spec in pictures if (scale := describe_scale(spec, limits)) is not None],
         "tone_note": TONE_NOTE,
-        "viewer": describe_viewer(table, pictures),
+        "viewer": describe_viewer(table, pictures, limits),
         "name_column": name_column,
     }
 
@@ -191,6 +197,44 @@ def _with_digests(url: str, item: ReportItem, files: Mapping[str, str]) -> Repor
             with suppress(ObjectMissingError):
                 digests[name] = MapDigest.from_json(read_bytes(join(url, item.pictures[file])))
     return replace(item, digests=digests)
+
+
+def _rescale_maps(url: str, items: Sequence[ReportItem], pictures: Sequence[PictureSpec]) -> None:
+    """Give the maps that were drawn the colours of the scale that is common to all."""
+    limits = find_limits(items)
+    with ThreadPoolExecutor(_READERS) as writers:
+        list(writers.map(lambda item: _rescale_item(url, item, pictures, limits), items))
+
+
+def _rescale_item(url: str, item: ReportItem, pictures: Sequence[PictureSpec], limits: Limits) -> None:
+    for file, (spec, digest) in list_maps(item, pictures).items():
+        if digest.limit != limits[spec.scale]:
+            address = join(url, item.pictures[file])
+            with suppress(ObjectMissingError):
+                png = read_bytes(address)
+                write_bytes(address, rescale_png(png, spec, own=digest.limit, common=limits[spec.scale]))
+
+
+def _list_settings(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return list(_flatten(settings))
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Settings by name, nested ones by their path: ``kernel.family``, ``half_disc``."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _show_value(value)
+
+
+def _show_value(value: object) -> str:
+    """A plain value as people write it; lists with commas, only what is nested deeper as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and not any(isinstance(one, list | tuple | dict) for one in value):
+        return ", ".join(map(_show_value, value)) or "none"
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def _scale_rules(pictures: Iterable[PictureSpec]) -> str:

@@ -186,7 +186,7 @@ def _draw_photograph(spec: PictureSpec, pixels: Values) -> dict[str, bytes]:
 
 def _draw_map(spec: PictureSpec, values: Values) -> dict[str, bytes]:
     image = _colour_map(values, spec, limit=colour_limit(values, spec))
-    thumb = {f"{spec.name}-thumb.jpg": _jpeg_thumb(image.convert("RGB"))} if spec.thumbnail else {}
+    thumb = {f"{spec.name}-thumb.png": _png(_shrink_map(image))} if spec.thumbnail else {}
     return {f"{spec.name}.png": _png(image), **thumb, spec.digest_file: digest_map(values, spec).to_json()}
 
 
@@ -221,6 +221,18 @@ def _with_palette(indices: NDArray[np.uint8], spec: PictureSpec) -> Image.Image:
 def _to_image(pixels: Pixels) -> Image.Image:
     shown = to_eight_bit(pixels)
     return Image.fromarray(shown[..., 0] if shown.shape[2] == 1 else shown)
+
+
+def _shrink_map(image: Image.Image) -> Image.Image:
+    """A thumbnail with the palette of the map: means of neighbouring entries, which stand for values."""
+    indices = np.asarray(image)
+    unknown = indices == UNKNOWN
+    small = Image.fromarray(np.where(unknown, UNKNOWN // 2, indices).astype(np.uint8))
+    small.thumbnail(THUMB_SIZE_PX, Image.Resampling.BOX)
+    left_out = np.asarray(Image.fromarray(unknown).resize(small.size, Image.Resampling.NEAREST))
+    shrunk = Image.fromarray(np.where(left_out, UNKNOWN, np.asarray(small)).astype(np.uint8))
+    shrunk.putpalette(image.getpalette() or ())
+    return shrunk
 
 
 def _png(image: Image.Image) -> bytes:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from ldp_core.deblur import DEBLURRERS
 from ldp_core.metrics.bootstrap import Interval
 from ldp_core.metrics.fidelity import ALIGNMENT
+from ldp_core.metrics.groups import GroupMean, find_groups, summarise_groups
 from ldp_core.metrics.summary import MeanDifference, compare_with
 from ldp_core.report.charts import Axis, draw_interval
 from ldp_core.report.measures import (
@@ -85,8 +86,9 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class MeanRow:
-    """One method's mean. ``gain`` is the paired mean gain over the input; ``verdict`` is empty where there
-    is none, and ``worse`` as soon as the mean is below the input, claimed or not."""
+    """One method's mean, and whether it is the best of its block. ``gain`` is the paired mean gain over the
+    input; ``verdict`` is empty where there is none, and ``worse`` as soon as the mean is below the input,
+    claimed or not."""
 
     subject: str
     label: str
@@ -95,6 +97,7 @@ class MeanRow:
     n: int
     chart: Markup
     gain: Gain | None = None
+    best: bool = False
 
     @property
     def verdict(self) -> str:
@@ -156,6 +159,28 @@ class BaselineCard:
     rows: tuple[BaselineRow, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """The restored items of one group under one protocol: their mean, and their mean gain over the input."""
+
+    column: str
+    value: str
+    protocol: str
+    n: int
+    mean: str
+    interval: str
+    gain: Gain | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTable:
+    """The groups of one column of metadata, by one metric."""
+
+    column: str
+    measure: Measure
+    rows: tuple[GroupRow, ...]
+
+
 def build_cards(means: Sequence[MeanScore], items: Sequence[ReportItem]) -> list[MetricCard]:
     """Cards in the order a reader wants them: fidelity, reblur, blur map, others."""
     compared = compare_with(score for item in items for score in item.scores)
@@ -178,6 +203,32 @@ def state_result(cards: Sequence[MetricCard], run: RunSummary) -> tuple[str, str
                 terms = f"95 % interval {row.gain.interval}, {count_items(row.n)}{shift}"
                 return f"{says} ({terms}).", row.verdict
     return "No item could be compared with its input.", ""
+
+
+def build_groups(items: Sequence[ReportItem]) -> list[GroupTable]:
+    """A table for each column of metadata that parts the items, of the first metric that has a direction."""
+    groups = find_groups({item.id: item.metadata for item in items if item.scores})
+    means = summarise_groups((score for item in items for score in item.scores), groups)
+    shown = [one for one in means if one.mean.subject == _RESTORED and measure_of(one.mean.metric).better]
+    if not shown:
+        return []
+    metric = min({one.mean.metric for one in shown}, key=order_of_metric)
+    rows = [_build_group_row(one) for one in shown if one.mean.metric == metric]
+    by_column = groupby(rows, key=lambda row: row.column)
+    return [GroupTable(column, measure_of(metric), tuple(group)) for column, group in by_column]
+
+
+def _build_group_row(one: GroupMean) -> GroupRow:
+    measure, mean = measure_of(one.mean.metric), one.mean
+    return GroupRow(
+        column=one.column,
+        value=one.value,
+        protocol=mean.protocol,
+        n=mean.n,
+        mean=measure.show(mean.mean),
+        interval=f"{measure.show(mean.low)} – {measure.show(mean.high)}",
+        gain=None if one.difference is None else Gain.of(one.difference),
+    )
 
 
 def compare_baselines(run: RunSummary, items: Sequence[ReportItem]) -> list[BaselineCard]:
@@ -222,11 +273,23 @@ def _build_block(protocol: str, means: Sequence[MeanScore], gains: Gains) -> Pro
     low, high = min(m.low for m in means), max(m.high for m in means)
     pad = (high - low) * _PADDING or 1.0
     axis = (low - pad, high + pad)
-    rows = (_build_row(m, axis, mark=source, gain=gains.get((m.metric, protocol, m.subject))) for m in means)
+    best = _find_best(means)
+    rows = (
+        _build_row(m, axis, mark=source, gain=gains.get((m.metric, protocol, m.subject)), best=m.mean == best)
+        for m in means
+    )
     return ProtocolBlock(protocol, tuple(rows))
 
 
-def _build_row(mean: MeanScore, axis: Axis, *, mark: float | None, gain: Gain | None) -> MeanRow:
+def _find_best(means: Sequence[MeanScore]) -> float | None:
+    """The best of several means over the same items; None where they do not compare."""
+    measure = measure_of(means[0].metric)
+    if not measure.better or len(means) < 2 or len({m.n for m in means}) > 1:
+        return None
+    return max((m.mean for m in means), key=lambda mean: measure.gain(mean, over=0.0))
+
+
+def _build_row(mean: MeanScore, axis: Axis, *, mark: float | None, gain: Gain | None, best: bool) -> MeanRow:
     measure = measure_of(mean.metric)
     return MeanRow(
         subject=mean.subject,
@@ -236,6 +299,7 @@ def _build_row(mean: MeanScore, axis: Axis, *, mark: float | None, gain: Gain | 
         n=mean.n,
         chart=draw_interval((mean.low, mean.mean, mean.high), axis=axis, mark=mark),
         gain=gain,
+        best=best,
     )
 
 

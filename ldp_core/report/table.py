@@ -7,16 +7,26 @@ import posixpath
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from ldp_core.report.charts import show_number
-from ldp_core.report.measures import Measure, measure_of, name_subject, order_of_metric, order_of_subject
+from ldp_core.report.measures import (
+    SUBJECTS,
+    Measure,
+    measure_of,
+    name_subject,
+    order_of_metric,
+    order_of_subject,
+)
 from ldp_core.report.model import EXTERNAL_PREFIX, PAIR, MapDigest, PictureSpec, ReportItem, name_route
+from ldp_core.report.pictures import name_external
+from ldp_core.report.scales import Limits
 
-GAIN: Final = "\0gain"
-"""The column of a gain; no subject can have this name, since names of methods hold no NUL."""
+GAIN: Final = "\0gain:"
+"""Begins the column of the gain of a subject; names of methods hold no NUL."""
+OWN_GAIN: Final = f"{GAIN}restored"
 SHOWN_COLUMNS: Final = 8
 """Columns of scores shown at first: as many as fit a window of 1366 px beside pictures, name and status."""
 SIGNIFICANT_DIGITS: Final = 6
@@ -49,16 +59,22 @@ class Definition:
         parts = (self.alignment, self.variant)
         return ", ".join(part for part in parts if part and part != "none")
 
-    def gain(self, values: Values) -> float | None:
-        """How much better restored is than input, or None where one is missing or nothing is better."""
-        if not self.measure.better or not {"input", "restored"} <= values.keys():
+    def gain(self, values: Values, subject: str = "restored") -> float | None:
+        """How much better a subject is than input, or None where one is missing or nothing is better."""
+        if not self.measure.better or not {"input", subject} <= values.keys():
             return None
-        return self.measure.gain(values["restored"], over=values["input"])
+        return self.measure.gain(values[subject], over=values["input"])
+
+    def best(self, values: Values) -> float | None:
+        """The best value of several subjects; None of one alone, or where nothing is better."""
+        if not self.measure.better or len(values) < 2:
+            return None
+        return max(values.values(), key=lambda value: self.measure.gain(value, over=0.0))
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnGroup:
-    """The columns of one definition: its subjects, then the gain of restored over input.
+    """The columns of one definition: its subjects, each method followed by its gain over the input.
 
     ``detail`` is that of the definition where the metric has several, else empty.
     """
@@ -68,18 +84,23 @@ class ColumnGroup:
     shown: bool
     detail: str = ""
 
+    @property
+    def methods(self) -> list[str]:
+        """Its subjects that are neither of the run itself nor gains: external results and baselines."""
+        return [name for name in self.subjects if name not in SUBJECTS and not name.startswith(GAIN)]
+
     def worst_of(self, subject: str) -> Literal["ascending", "descending"]:
         """The order that brings the worst of a column to the top."""
-        upward = subject == GAIN or self.definition.measure.better == "higher"
+        upward = subject.startswith(GAIN) or self.definition.measure.better == "higher"
         return "ascending" if upward else "descending"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A number, if there is one, and how it compares with the input."""
+    """A number, if there is one, and how it compares with the input; ``top``: the best of its row."""
 
     value: float | None = None
-    mark: Literal["plain", "better", "worse"] = "plain"
+    mark: Literal["plain", "better", "worse", "top"] = "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +139,7 @@ class ItemTable:
         if len(by) != 1:
             return None
         group = self.columns[by.pop()]
-        return group, GAIN if group.definition.measure.family == "fidelity" else "restored"
+        return group, OWN_GAIN if group.definition.measure.family == "fidelity" else "restored"
 
     @property
     def rows(self) -> list[TableRow]:
@@ -127,7 +148,10 @@ class ItemTable:
 
 def name_column(subject: str) -> str:
     """A column's heading below that of its metric."""
-    return "Gain" if subject == GAIN else name_subject(subject)
+    if subject == OWN_GAIN:
+        return "Gain"
+    method = subject.removeprefix(GAIN)
+    return name_subject(method) if method == subject else f"Gain of {method}"
 
 
 def build_table(
@@ -148,18 +172,30 @@ def build_table(
     return ItemTable(tuple(columns), tuple(sorted(groups, key=lambda g: -len(g.rows))), ranges)
 
 
-def describe_viewer(table: ItemTable, pictures: Sequence[PictureSpec]) -> dict[str, Any]:
+def describe_scale(spec: PictureSpec, limits: Limits) -> dict[str, str] | None:
+    """Title and ends of the colour scale of a kind of map, as legends print them; None where none has it."""
+    if not spec.is_map or spec.scale not in limits:
+        return None
+    limit, unit = limits[spec.scale], f" {spec.unit}" if spec.unit else ""
+    low = show_number(-limit) if spec.is_signed else "0"
+    high = f"{'+' if spec.is_signed else ''}{show_number(limit)}{unit}"
+    return {"name": spec.scale, "title": spec.quantity or spec.title, "low": low, "high": high}
+
+
+def describe_viewer(table: ItemTable, pictures: Sequence[PictureSpec], limits: Limits) -> dict[str, Any]:
     """What the page's script knows, as plain JSON: items in the order of the table, columns, titles.
 
     An item's pictures lie at ``at``: ``files`` large, in the viewer's order, and ``thumbs`` small.
     """
     items = [
-        _describe_item(row, group=n, pictures=pictures)
+        _describe_item(row, group=n, pictures=pictures, limits=limits)
         for n, group in enumerate(table.groups)
         for row in group.rows
     ]
     titles = {spec.name: spec.title for spec in pictures}
     names = {posixpath.splitext(file)[0] for item in items for file in item["files"]}
+    methods = {subject for group in table.columns for subject in group.methods}
+    titles |= {name: method for method, name in name_external(methods).items()}
     routes = {item["route"] for item in items} - {PAIR}
     return {
         "titles": {name: titles.get(name, name.removeprefix(EXTERNAL_PREFIX)) for name in names},
@@ -210,9 +246,9 @@ def _order_definition(definition: Definition) -> tuple[int, bool, int, str]:
 
 def _order_subjects(subjects: set[str], definition: Definition) -> tuple[str, ...]:
     names = sorted(subjects, key=order_of_subject)
-    if {"input", "restored"} <= subjects and definition.measure.better:
-        names.insert(names.index("restored") + 1, GAIN)
-    return tuple(names)
+    if "input" not in subjects or not definition.measure.better:
+        return tuple(names)
+    return tuple(chain.from_iterable((name,) if name == "input" else (name, GAIN + name) for name in names))
 
 
 def _build_row(
@@ -244,11 +280,13 @@ def _rank(values: Mapping[Definition, Values], columns: Sequence[ColumnGroup]) -
 def _build_cell(values: Values, definition: Definition, subject: str) -> Cell:
     """One number of an item; worse than the input is marked."""
     measure = definition.measure
-    if subject == GAIN:
-        gain = definition.gain(values)
+    if subject.startswith(GAIN):
+        gain = definition.gain(values, subject.removeprefix(GAIN))
         return Cell() if gain is None else Cell(gain, "worse" if gain < 0 else "better")
     if (value := values.get(subject)) is None:
         return Cell()
+    if value == definition.best(values):
+        return Cell(value, "top")
     source = values.get("input", value)
     worse = bool(measure.better) and measure.gain(value, over=source) < 0
     return Cell(value, "worse" if worse else "plain")
@@ -262,12 +300,14 @@ def _describe_columns(group: ColumnGroup) -> dict[str, Any]:
         "detail": group.definition.detail,
         "digits": measure.digits,
         "subjects": [name_column(subject) for subject in group.subjects],
-        "gains": [subject == GAIN for subject in group.subjects],
+        "gains": [subject.startswith(GAIN) for subject in group.subjects],
         "shown": group.shown,
     }
 
 
-def _describe_item(row: TableRow, *, group: int, pictures: Sequence[PictureSpec]) -> dict[str, Any]:
+def _describe_item(
+    row: TableRow, *, group: int, pictures: Sequence[PictureSpec], limits: Limits
+) -> dict[str, Any]:
     item = row.item
     described = ((spec, item.digests.get(spec.name)) for spec in pictures)
     return {
@@ -275,7 +315,9 @@ def _describe_item(row: TableRow, *, group: int, pictures: Sequence[PictureSpec]
         "status": item.status,
         "route": item.route,
         "group": group,
-        "maps": {spec.name: _describe_map(d, spec) for spec, d in described if d and d.kind == spec.scale},
+        "maps": {
+            spec.name: _describe_map(d, spec, limits) for spec, d in described if d and d.kind == spec.scale
+        },
         "values": [c.value and float(f"{c.value:.{SIGNIFICANT_DIGITS}g}") for c in row.cells],
         "marks": "".join(cell.mark[0] for cell in row.cells),
         "worse": row.worse,
@@ -283,13 +325,12 @@ def _describe_item(row: TableRow, *, group: int, pictures: Sequence[PictureSpec]
     } | _list_pictures(item.pictures, pictures)
 
 
-def _describe_map(digest: MapDigest, spec: PictureSpec) -> dict[str, Any]:
+def _describe_map(digest: MapDigest, spec: PictureSpec, limits: Limits) -> dict[str, Any]:
     """The range of a map in words and the ends of its colour scale."""
     unit = f" {spec.unit}" if spec.unit else ""
     return {
         "scale": spec.scale,
-        "low": show_number(-digest.limit) if spec.is_signed else "0",
-        "high": f"{'+' if spec.is_signed else ''}{show_number(digest.limit)}{unit}",
+        **{end: text for end, text in (describe_scale(spec, limits) or {}).items() if end in ("low", "high")},
         "range": f"{show_number(round(digest.p05, 2))} to {show_number(round(digest.p95, 2))}{unit}",
         "reach": max(abs(digest.p05), abs(digest.p95)),
     }

@@ -74,7 +74,7 @@ found["key"] = describe_one_run(str(archive), FIRST)["stage_keys"]["pair"]["dept
 drawn = BatchResult([draw_item(config, f"{run.url}/report", item) for item in (pair, other)])
 found["drawn"] = [sorted(n for n in one.pictures if n.startswith("depth")) for one in drawn.drawn]
 page = Path(publish_report(summary, run.items, [drawn], catalogue=run.catalogue)).read_text()
-found["shown"] = [text in page for text in ("Depth, 5–95 %", "depth.png", "depth-thumb.jpg")]
+found["shown"] = [text in page for text in ("Depth, 5–95 %", "depth.png", "depth-thumb.png")]
 shutil.rmtree(archive / "runs" / FIRST)
 begin_run(make_config(str(archive), estimator=("zncc", {}), deblurrer=("bdir", {})), source, FIRST)
 garbage = find_garbage(str(archive), grace=timedelta(0))
@@ -130,7 +130,7 @@ def test_it_is_verified_and_repaired(found: dict[str, Any]) -> None:
 
 def test_it_is_listed_and_shown(found: dict[str, Any]) -> None:
     assert found["status"] == [f"depth/{found['key']}"]
-    assert found["drawn"] == [["depth-thumb.jpg", "depth-values.json", "depth.png"], []]
+    assert found["drawn"] == [["depth-thumb.png", "depth-values.json", "depth.png"], []]
     assert found["shown"] == [True, True, True]
 
 

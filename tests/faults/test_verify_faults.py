@@ -8,14 +8,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-from run_samples import FIRST, contents_of, make_dataset, make_run
+from run_samples import FIRST, call, contents_of, make_dataset, make_run
 
 from ldp_core.archive.audit import Damage
 from ldp_core.archive.layout import address_of
+from ldp_core.catalogue import Selection, SourceOptions
 from tasks.cluster import in_process
+from tasks.pipeline import make_config
+from tasks.plan import make_plan
 from tasks.repair import RepairOutcome, repair_archive
-from tasks.run import new_run_id
+from tasks.run import Run, new_run_id
+from tasks.run_stats import RunStats
+from tasks.stored_run import describe_request
 from tasks.verify import Verification, verify_archive
+from tasks.work import choose_ingest
 
 FAULTS = ("flip", "cut", "delete", "swap objects", "swap items")
 
@@ -184,6 +190,33 @@ def test_records_that_can_be_made_again_are(archive: Path, name: str, fault: str
     assert set(verify(archive).corrupt) == {path}
     assert repair(archive) == {path: RepairOutcome.IDENTICAL}
     assert contents_of(archive) == before
+
+
+def test_a_catalogue_is_made_again_as_its_source_was_asked(tmp_path: Path) -> None:
+    archive, own, source = tmp_path / "archive", tmp_path / "own", make_dataset(tmp_path / "dataset")
+    own.mkdir()
+    for view in ("left", "right", "target"):
+        for n in range(3):
+            shutil.copy(source / view / f"{n}.png", own / f"{view}-{n}.png")
+    options = SourceOptions(
+        r"(?P<role>left|right|target)-(?P<scene>\d)\.png",
+        {"theirs": str(source / "target")},
+        Selection(sample=2, seed=4),
+    )
+    config = make_config(str(archive), estimator=("disparity", {}), deblurrer=("wiener", {}))
+    plan = make_plan(config, str(own), layout="folders", camera="pixel-4", options=options)
+    asked = describe_request(plan.options, plan.camera)
+    run = Run.start(config, plan.catalogue, {}, run_id=FIRST, asked=asked)
+    stats = RunStats(plan.catalogue, max_bad=1.0)
+    stats.add(call(choose_ingest(plan, item) for item in plan.catalogue.items))
+    run.finish(stats.summarise(FIRST, {}, seconds=1.0, report=""), stats.items)
+    path = f"runs/{FIRST}/catalogue.jsonl"
+    before = (archive / path).read_text()
+    assert {item.camera for item in run.catalogue.items} == {"pixel-4"}
+    assert [[*item.external] for item in run.catalogue.items] == [["theirs"]] * 2
+    (archive / path).unlink()
+    assert repair(archive) == {path: RepairOutcome.IDENTICAL}
+    assert (archive / path).read_text() == before
 
 
 @pytest.mark.parametrize("name", ["run.json", "summary.json", "items.jsonl", "digests.json"])

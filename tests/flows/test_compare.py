@@ -16,6 +16,7 @@ from flows.cli import app
 from ldp_core.archive import Archive
 from ldp_core.report.comparison import find_difference
 
+THIRD = "20260103t000000z-cccccc"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -62,6 +63,69 @@ def test_an_unknown_run_is_explained(archive: Path) -> None:
     code, _, err = run("compare", archive, FIRST, "20250101t000000z-cccccc")
     assert code == 1
     assert "[item_missing]" in err
+
+
+def test_runs_have_names_their_methods_or_those_that_are_given(archive: Path) -> None:
+    _, out, _ = run("compare", archive, FIRST, SECOND, "--name", f"{SECOND}=less noise")
+    assert "less noise" in out.splitlines()[0]
+    assert "only in less noise" in out
+    code, _, err = run("compare", archive, FIRST, SECOND, "--name", "20250101t000000z-cccccc=x")
+    assert (code, "--name" in err) == (1, True)
+    code, _, err = run("compare", archive, FIRST, SECOND, "--name", f"{FIRST}={SECOND}")
+    assert (code, "same name" in err) == (1, True)
+
+
+def test_several_runs_make_a_matrix_whose_halves_are_opposite(archive: Path, tmp_path: Path) -> None:
+    shutil.copytree(archive, tmp_path / "copy")
+    runs = tmp_path / "copy" / "runs"
+    shutil.copytree(runs / FIRST, runs / THIRD)
+    for path in (runs / THIRD).glob("*.json"):
+        path.write_text(path.read_text().replace(FIRST, THIRD))
+    names = [part for r, n in ((FIRST, "a"), (SECOND, "b"), (THIRD, "c")) for part in ("--name", f"{r}={n}")]
+    values = json.loads(run("compare", tmp_path / "copy", FIRST, SECOND, THIRD, *names, "--json")[1])
+    found = {(row["first_name"], row["second_name"]): row for row in values["matrix"]}
+    assert [*found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert found["a", "c"]["mean"] == 0
+    assert found["a", "b"]["mean"] == pytest.approx(-found["b", "c"]["mean"])
+    assert all(row["n"] == 3 and row["low"] <= row["mean"] <= row["high"] for row in values["matrix"])
+    _, out, _ = run("compare", tmp_path / "copy", FIRST, SECOND, THIRD, *names)
+    head, *rows = (line.split() for line in out.splitlines()[:4])
+    assert head == ["minus", "a", "b", "c"]
+    assert float(rows[0][1].rstrip("*")) == pytest.approx(-float(rows[1][1].rstrip("*")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([FIRST], "two runs or more"),
+        ([FIRST, FIRST], "two runs or more"),
+        ([FIRST, SECOND, "x", "--html"], "--html"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(archive: Path, arguments: list[str], told: str) -> None:
+    code, _, err = run("compare", archive, *arguments)
+    assert (code, told in err) == (1, True)
+
+
+def test_differences_of_groups_are_those_of_their_items(archive: Path, tmp_path: Path) -> None:
+    shutil.copytree(archive, tmp_path / "copy")
+    for name in (FIRST, SECOND):
+        path = tmp_path / "copy" / "runs" / name / "catalogue.jsonl"
+        head, *lines = path.read_text().splitlines()
+        rows = [json.loads(line) for line in lines]
+        for n, row in enumerate(row for row in rows if "item" in row):
+            row["item"]["metadata"] = {"iso": 100 if n < 2 else 800}
+        path.write_text("\n".join([head, *map(json.dumps, rows), ""]))
+    values = json.loads(run("compare", tmp_path / "copy", FIRST, SECOND, "--html", "--json")[1])
+    chosen = [r for r in values["groups"] if (r["metric"], r["subject"]) == ("psnr_db", "restored")]
+    assert [(row["column"], row["value"], row["n"]) for row in chosen] == [
+        ("iso", "100", 2),
+        ("iso", "800", 1),
+    ]
+    [whole] = [r for r in values["differences"] if (r["metric"], r["subject"]) == ("psnr_db", "restored")]
+    assert sum(row["mean"] * row["n"] for row in chosen) / 3 == pytest.approx(whole["mean"])
+    assert "Groups" in Path(values["page"]).read_text()
+    assert "iso: 800" in run("compare", tmp_path / "copy", FIRST, SECOND)[1]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 
 import pytest
+from rich.progress import Progress
 
+from flows.cli import console
 from flows.cli.console import (
     format_duration,
     format_interval,
@@ -145,3 +147,23 @@ def test_sizes_and_intervals() -> None:
     assert format_size(4_100_000) == "4.1 MB"
     assert format_interval(-0.5, 1) == "-0.500 .. 1.000"
     assert format_interval(-0.5, 1, signed=True) == "-0.500 .. +1.000"
+
+
+def test_the_first_item_tells_the_time_left_and_items_that_were_only_read_make_no_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(console, "monotonic", lambda: now[0])
+    with Progress(disable=True) as progress:
+        bars = console._Bars(progress)
+        bars.expect("restore", 10)
+        now[0] += 1
+        bars.advance("restore", done=4, bad=0, skipped=4)
+        assert progress.tasks[0].fields["rate"] == progress.tasks[0].fields["left"] == ""
+        now[0] += 29
+        bars.advance("restore", done=1, bad=0, skipped=0)
+        assert progress.tasks[0].fields["rate"] == "2.0/min"
+        assert progress.tasks[0].fields["left"] == "2 min 30 s left"
+        bars.advance("restore", done=5, bad=1, skipped=5)
+        assert progress.tasks[0].fields["left"] == ""
+        assert progress.tasks[0].fields["bad"] == "1 bad"

@@ -68,7 +68,7 @@ def test_the_one_item_that_kills_workers_is_quarantined_alone(monkeypatch: pytes
             yield chunk, died if deadly in ids else [ItemResult(i, (), (), {}) for i in ids]
 
     progress: list[tuple[int, int]] = []
-    listener = SimpleNamespace(advance=lambda stage, done, bad: progress.append((done, bad)))
+    listener = SimpleNamespace(advance=lambda stage, done, bad, skipped: progress.append((done, bad)))
     monkeypatch.setattr(batches, "_stream", stream)
     with listening(listener):
         found = batches._run("restore", calls, 3, len(calls))

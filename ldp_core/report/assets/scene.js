@@ -4,10 +4,12 @@ const viewer = byId("viewer");
 const panes = byId("panes");
 const stage = byId("stage").querySelector(".view");
 const divider = byId("divider");
-const scene = { n: -1, width: 3, height: 2, x: 0.5, y: 0.5, zoom: 1, wanted: ["input", "restored"] };
+const scene = { n: -1, width: 3, height: 2, x: 0.5, y: 0.5, zoom: 1, fitted: true, wanted: ["input", "restored"] };
+const MOST_ZOOM = 8; // screen pixels for each of the picture: more shows nothing new
 
 const fitOf = (view) => Math.min(view.clientWidth / scene.width, view.clientHeight / scene.height);
 const oneToOne = () => 1 / (fitOf(stage) * devicePixelRatio);
+const wholeZoom = () => Math.min(1, oneToOne()); // the whole picture, never enlarged
 
 // Zoom is relative to the fit of each pane, so that all panes show the same part of the scene.
 function draw() {
@@ -26,8 +28,8 @@ function draw() {
 // Zoom by a factor, keeping the point of a view that lies under (px, py) where it is.
 function zoomBy(factor, view = stage, px = view.clientWidth / 2, py = view.clientHeight / 2) {
   const before = fitOf(view) * scene.zoom;
-  // At 64 times the fit a few pixels fill the window; more shows nothing new.
-  scene.zoom = clamp(scene.zoom * factor, Math.min(1, oneToOne()), 64);
+  scene.zoom = clamp(scene.zoom * factor, wholeZoom(), MOST_ZOOM * oneToOne());
+  scene.fitted = false;
   const after = fitOf(view) * scene.zoom;
   panBy((px - view.clientWidth / 2) * (1 / before - 1 / after), (py - view.clientHeight / 2) * (1 / before - 1 / after));
 }
@@ -46,7 +48,7 @@ function panByShare(dx, dy) {
 }
 
 function fit() {
-  Object.assign(scene, { x: 0.5, y: 0.5, zoom: 1 });
+  Object.assign(scene, { x: 0.5, y: 0.5, zoom: wholeZoom(), fitted: true });
   draw();
 }
 
@@ -71,7 +73,8 @@ function arrange() {
   const count = byId("strip").childElementCount + (grid ? 1 : 0);
   const columns = bestColumns(count, box.clientWidth, box.clientHeight);
   panes.style.setProperty("--columns", Math.max(columns, 1));
-  draw();
+  if (scene.fitted) fit();
+  else draw();
 }
 
 function setLayout(layout) {

@@ -7,14 +7,13 @@ const rowOf = new Map();
 
 function makePictures(item) {
   const cell = make("td", "pictures");
-  const main = item.thumbs.find((file) => file.startsWith("restored-")) ?? item.thumbs.at(-1);
   for (const file of item.thumbs) {
-    const img = make("img", file === main ? "main" : "");
+    const img = make("img");
     img.alt = `${titles[file.split("-thumb")[0]]} of ${labelOf(item)}`;
     img.loading = "lazy";
     img.decoding = "async";
     [img.width, img.height] = [72, 52];
-    img.src = item.at + file;
+    img.src = addressOf(item, file);
     cell.append(img);
   }
   if (!item.thumbs.length) cell.append(make("span", "note", "no pictures"));
@@ -34,7 +33,15 @@ function makeName(item) {
 function makeCell(item, cell, k) {
   const first = cell.place === 0 ? "first" : "";
   const td = make("td", `g${cell.group} ${first} ${marks[item.marks[k]]}`, showValue(item.values[k], cell));
+  const { label, detail, subjects } = cell.column;
+  td.dataset.label = [label, detail, subjects[cell.place]].filter(Boolean).join(" ");
   td.hidden = !cell.column.shown;
+  return td;
+}
+
+function makeRange(item, name) {
+  const td = make("td", "range", item.maps[name]?.range);
+  td.dataset.label = `${titles[name]}, 5–95 %`;
   return td;
 }
 
@@ -42,8 +49,8 @@ function makeRow(n) {
   const item = items[n];
   const row = make("tr", "item");
   row.dataset.n = n;
-  row.append(makePictures(item), makeName(item), make("td", "text", item.status));
-  row.append(...ranges.map((name) => make("td", "", item.maps[name]?.range)), ...cells.map((cell, k) => makeCell(item, cell, k)));
+  row.append(makePictures(item), makeName(item), make("td", "text status", item.status));
+  row.append(...ranges.map((name) => makeRange(item, name)), ...cells.map((cell, k) => makeCell(item, cell, k)));
   return row;
 }
 
@@ -90,6 +97,7 @@ function sortBy(heading) {
   const first = heading.dataset.worst;
   const other = first === "ascending" ? "descending" : "ascending";
   const direction = heading.getAttribute("aria-sort") === first ? other : first;
+  byId("order").value = heading.dataset.sort;
   for (const each of all("th[aria-sort]", table)) each.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", direction);
   listing.order.sort(compareBy(heading.dataset.sort, direction === "ascending" ? 1 : -1));
@@ -153,6 +161,7 @@ function moveRow(event) {
 
 function startTable() {
   for (const heading of all("th[data-sort]", table)) heading.querySelector("button").addEventListener("click", () => sortBy(heading));
+  byId("order").addEventListener("change", ({ target }) => sortBy(table.querySelector(`th[data-sort="${target.value}"]`)));
   for (const chip of all(".chip")) chip.addEventListener("click", () => toggleColumns(chip));
   byId("filter").addEventListener("input", showRows);
   byId("only-worse").addEventListener("change", showRows);
@@ -163,12 +172,13 @@ function startTable() {
     if (row && !getSelection().toString()) openItem(Number(row.dataset.n));
   });
   const end = byId("table-end");
+  const box = table.parentElement; // on a phone it does not scroll, the page does
   const watcher = new IntersectionObserver(([entry]) => {
     if (!entry.isIntersecting || listing.made >= listing.shown.length) return;
     makeRows(listing.made + CHUNK);
     watcher.unobserve(end);
     watcher.observe(end);
-  }, { root: table.parentElement, rootMargin: "0px 0px 600px" }); // made about ten rows before they come into sight
+  }, { root: getComputedStyle(box).overflowY === "visible" ? null : box, rootMargin: "0px 0px 600px" }); // made about ten rows before they come into sight
   watcher.observe(end);
   addEventListener("beforeprint", () => makeRows(items.length));
   showRows();

@@ -22,7 +22,7 @@ function makePane(item, file) {
   if (item.maps[name]) caption.append(makeLegend(item.maps[name]));
   const view = make("div", "view");
   const img = make("img");
-  Object.assign(img, { src: item.at + file, alt: `${titles[name]} of ${labelOf(item)}`, decoding: "async" });
+  Object.assign(img, { src: addressOf(item, file), alt: `${titles[name]} of ${labelOf(item)}`, decoding: "async" });
   view.append(img);
   pane.append(caption, view);
   return pane;
@@ -69,7 +69,7 @@ function drawComparison() {
   const item = items[scene.n];
   for (const [select, img] of [[under, byId("under-picture")], [over, byId("over-picture")]]) {
     const file = item.files.find((each) => nameOf(each) === select.value);
-    if (file) img.src = item.at + file;
+    if (file) img.src = addressOf(item, file);
     else img.removeAttribute("src");
     img.alt = file ? `${titles[select.value]} of ${labelOf(item)}` : "";
   }

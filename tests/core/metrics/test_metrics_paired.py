@@ -108,6 +108,6 @@ def test_items_are_ordered_by_the_score_after_a_shift_search_where_there_is_one(
 def test_the_lead_says_who_is_better(second: float, verdict: str) -> None:
     base = [20.0, 21.0, 22.0, 23.0, 24.0, 25.0]
     rows = list_rows(pair_scores(scores(items(*base)), scores(items(*(v + second - 20 for v in base)))))
-    sentence, found = state_result(rows)
+    sentence, found = state_result(rows, ("plain", "better one"))
     assert found == verdict
     assert "6 items" in sentence

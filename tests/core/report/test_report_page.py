@@ -393,8 +393,30 @@ def test_the_dataset_and_the_records_of_the_run_are_named(tmp_path: Path) -> Non
 
 def test_scores_reach_the_page_as_they_are_and_are_marked_against_the_input() -> None:
     [item] = _viewer_items(_render([_item("set/a", source=25.123456789, gain=-0.5)]))
-    assert item["values"] == [25.1235, 24.6235, -0.5, 23.1235, 29.5]
-    assert item["marks"] == "pwwwp"
+    assert item["values"] == [25.1235, 24.6235, -0.5, 23.1235, -2.0, 29.5]
+    assert item["marks"] == "twwwwp"
+
+
+def test_every_method_has_a_gain_and_keeps_its_capitals() -> None:
+    scores = [
+        Score("set/a", "psnr_db", subject, PROTOCOL, value)
+        for subject, value in {"input": 20.0, "restored": 22.0, "methodA": 25.0}.items()
+    ]
+    pictures = picture_paths("set/a", ["restored.jpg", "peer-methoda.jpg"])
+    text = _render([ReportItem("set/a", "computed", scores, pictures)])
+    [item] = _viewer_items(text)
+    assert (item["values"], item["marks"]) == ([20, 22, 2, 25, 5], "ppbtb")
+    viewer = json.loads(re.search(r'id="viewer-items">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
+    assert viewer["columns"][0]["subjects"] == ["Input", "Restored", "Gain", "methodA", "Gain of methodA"]
+    assert viewer["titles"]["peer-methoda"] == "methodA"
+
+
+def test_settings_stand_by_name_and_no_value_as_json() -> None:
+    settings = {"kernel": {"family": "half_disc", "order": 3}, "scales": [1, 2], "mode": "fast"}
+    run = replace(_run([]), stages=(StageSpec("blur", "disparity", "1", settings),))
+    text = render_page(run, [])
+    for name, value in {"kernel.family": "half_disc", "scales": "1, 2", "mode": "fast"}.items():
+        assert f'<th scope="row">{name}</th><td class="mono">{value}</td>' in text
 
 
 def test_every_landmark_and_chart_has_a_name() -> None:

@@ -62,7 +62,7 @@ def test_every_picture_of_a_full_item_is_there_with_its_thumbnail() -> None:
     photographs = {"left", "right", "input", "restored", "target", "peer-dpdnet"}
     assert set(files) == (
         {f"{name}.jpg" for name in photographs}
-        | {f"{name}-thumb.jpg" for name in ("input", "blur_map", "restored")}
+        | {"input-thumb.jpg", "blur_map-thumb.png", "restored-thumb.jpg"}
         | {"blur_map.png", "blur_truth.png", "blur.json"}
     )
     sizes = {
@@ -197,7 +197,7 @@ def test_a_product_that_the_report_does_not_know_is_drawn_by_its_description() -
     flow = PictureSpec("flow", "Flow", PictureKind.PHOTOGRAPH)
     products = {DEPTH: depth, flow: _photograph(6)}
     files = render_pictures(_pair(), blur_map=None, restored=None, products=products)
-    assert {"depth.png", "depth-thumb.jpg", "depth-values.json", "flow.jpg"} <= set(files)
+    assert {"depth.png", "depth-thumb.png", "depth-values.json", "flow.jpg"} <= set(files)
     assert not {"flow-thumb.jpg", "flow-values.json"} & set(files)
     digest = MapDigest.from_json(files["depth-values.json"])
     assert (digest.kind, digest.limit, digest.step) == ("depth", 50, 2.5)

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_samples import PROTOCOL
 
 from ldp_core.report.charts import (
     Bar,
@@ -19,8 +20,9 @@ from ldp_core.report.charts import (
     draw_trace,
     round_ticks,
 )
-from ldp_core.report.figures import FEW_ITEMS, Pairing, draw_gains, draw_scatter
+from ldp_core.report.figures import FEW_ITEMS, MOST_DOTS, Pairing, draw_gains, draw_metrics, draw_scatter
 from ldp_core.report.measures import measure_of
+from ldp_core.types import Score
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda x: round(x, 6))
 
@@ -124,6 +126,27 @@ def test_gains_stand_worst_first() -> None:
     drawing = draw_gains(_pair({"a": 1, "b": 1, "c": 1}, {"a": 3, "b": 0, "c": 2}), label="")
     assert re.findall(r'data-item="(\w)"', drawing) == ["b", "c", "a"]
     assert re.findall(r'class="bar (\w+)"', drawing) == ["worse", "better", "better"]
+
+
+def test_few_items_are_dots_that_open_them_and_many_a_histogram() -> None:
+    def distribution(count: int) -> str:
+        values = {f"set/{n}": 20.0 + n for n in range(count)}
+        scores = [Score(i, "psnr_db", "restored", PROTOCOL, v) for i, v in values.items()]
+        return str(draw_metrics(scores)[0].charts[0].drawing)
+
+    assert distribution(MOST_DOTS).count("data-item=") == MOST_DOTS
+    assert "<rect" not in distribution(MOST_DOTS)
+    assert "<rect" in distribution(MOST_DOTS + 1)
+
+
+def test_axes_say_what_they_are() -> None:
+    pairing = _many(30)
+    for drawing, titles in (
+        (draw_scatter(pairing, label=""), ("Input, PSNR in dB", "Restored, PSNR in dB")),
+        (draw_gains(pairing, label=""), ("Items, worst first", "Gain, dB")),
+        (draw_histogram([1, 2], label="", title="PSNR in dB"), ("PSNR in dB", "Items")),
+    ):
+        assert re.findall(r'class="title[^>]*>([^<]*)<', drawing) == [*titles]
 
 
 def test_a_trace_goes_from_corner_to_corner() -> None:
