@@ -57,7 +57,7 @@ def restore(
     allow_single: options.AllowSingle = False,
     verify_sources: options.VerifySources = False,
     allow_shrink: options.AllowShrink = False,
-    archive: options.Archive = "archive",
+    archive: options.Archive = options.DEFAULT_ARCHIVE,
     report_items: options.ReportItems = 200,
     as_json: options.Json = False,
 ) -> None:
@@ -121,7 +121,7 @@ def ingest(
     allow_single: options.AllowSingle = False,
     verify_sources: options.VerifySources = False,
     allow_shrink: options.AllowShrink = False,
-    archive: options.Archive = "archive",
+    archive: options.Archive = options.DEFAULT_ARCHIVE,
     as_json: options.Json = False,
 ) -> None:
     """Archive the frames of a dataset and restore nothing; a later `ldp restore` finds them there."""
@@ -173,7 +173,7 @@ def plan(
     camera: options.Camera = GENERIC_CAMERA,
     workers: options.Workers = None,
     allow_single: options.AllowSingle = False,
-    archive: options.Archive = "archive",
+    archive: options.Archive = options.DEFAULT_ARCHIVE,
     as_json: options.Json = False,
 ) -> None:
     """Show what `ldp restore` would do: items, problems, bytes, memory, time, what is archived already."""
@@ -291,13 +291,11 @@ def demo(
 
 @options.command(app, options.DATASETS)
 def report(
-    run_id: Annotated[
-        str, typer.Argument(metavar="RUN", help="The run, by its name below runs/ in the archive.")
-    ],
+    run_id: options.Run,
     cluster: options.Cluster = None,
     insecure_cluster: options.InsecureCluster = False,
     workers: options.Workers = None,
-    archive: options.Archive = "archive",
+    archive: options.Archive = options.DEFAULT_ARCHIVE,
     report_items: options.ReportItems = 200,
     single_file: Annotated[
         str | None,
@@ -319,6 +317,7 @@ def report(
     from ldp_core.storage import absolute_url, write_bytes
 
     with exits():
+        archive, run_id = options.locate_run(run_id, archive)
         with prefect_engine(), console.showing_progress():
             address = report_dataset(archive, run_id, cluster, workers, report_items, insecure_cluster)
         if single_file is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -215,6 +216,11 @@ Archive = Annotated[
         metavar="URL",
         help="Where frames, results and reports are kept: a path or any fsspec URL.",
     ),
+]
+DEFAULT_ARCHIVE: Final = "archive"
+Run = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="The run: its name below runs/ in the archive, or ARCHIVE/runs/NAME."),
 ]
 ReportItems = Annotated[
     int, output_option("--report-items", min=0, metavar="N", help="Items with pictures in the report.")
@@ -461,6 +467,22 @@ def parse_point(text: str) -> tuple[int, int]:
     if not (x.strip().isdecimal() and y.strip().isdecimal()):
         raise SettingsError("not a point", where="--zoom", expected="X,Y in px, such as 600,420", got=text)
     return int(x), int(y)
+
+
+def locate_run(run: str, archive: str) -> tuple[str, str]:
+    """The archive and the id of a run, which may be given as the address of something in its folder.
+
+    Raises:
+        SettingsError: that address lies in another archive than the named one.
+    """
+    found = re.fullmatch(r"(.+)/runs/([^/]+)(?:/.*)?", run)
+    if found is None:
+        return archive, run
+    if archive not in (DEFAULT_ARCHIVE, found[1]):
+        raise SettingsError(
+            "the run lies in another archive", where="--archive", expected=found[1], got=archive
+        )
+    return found[1], found[2]
 
 
 def parse_size(text: str, option: str = "--size") -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -13,27 +14,24 @@ from ldp_core.errors import SettingsError
 
 app = typer.Typer()
 
-RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run, by its name below runs/ in the archive.")
-]
-
 
 @options.command(app, options.ARCHIVES)
 def quarantine(
-    run_id: RunArgument, archive: options.Archive = "archive", as_json: options.Json = False
+    run_id: options.Run, archive: options.Archive = options.DEFAULT_ARCHIVE, as_json: options.Json = False
 ) -> None:
     """List what a run quarantined, and why; `ldp restore --only-quarantined RUN` takes it up again."""
     from flows.results import describe_quarantine
 
     with exits():
+        archive, run_id = options.locate_run(run_id, archive)
         values = describe_quarantine(archive, run_id)
-    console.print_json(values) if as_json else _print_quarantine(values)
+    console.print_json(values) if as_json else _print_quarantine(values, archive)
 
 
 @options.command(app, options.ARCHIVES)
 def export(
-    run_id: RunArgument,
-    archive: options.Archive = "archive",
+    run_id: options.Run,
+    archive: options.Archive = options.DEFAULT_ARCHIVE,
     to: Annotated[
         str | None,
         options.output_option("--to", metavar="URL", help="Write pictures below this path or fsspec URL."),
@@ -76,6 +74,7 @@ def export(
     with exits(), console.showing_progress():
         if to is None and table is None:
             raise SettingsError("nothing to write", remedy="give --to FOLDER, --table FILE, or both")
+        archive, run_id = options.locate_run(run_id, archive)
         settings = ExportSettings(tuple(filter(None, what.split(","))), format, keep_all_metadata)
         if to is not None:
             chosen = options.read_ids(ids)
@@ -91,12 +90,12 @@ def export(
 
 @options.command(app, options.ARCHIVES)
 def figure(
-    run_id: RunArgument,
+    run_id: options.Run,
     items: Annotated[
         list[str] | None,
         typer.Argument(metavar="ITEMS", help="Ids or names of the items, a row each.", show_default=False),
     ] = None,
-    archive: options.Archive = "archive",
+    archive: options.Archive = options.DEFAULT_ARCHIVE,
     output: Annotated[
         str,
         options.output_option("--output", "-o", metavar="FILE", help="A .pdf, .png or .svg; any fsspec URL."),
@@ -126,6 +125,7 @@ def figure(
     with exits():
         if not (items or latex):
             raise SettingsError("nothing to draw", remedy="name items, give --latex, or both")
+        archive, run_id = options.locate_run(run_id, archive)
         if items:
             centre = None if zoom is None else options.parse_point(zoom)
             labels = options.parse_labels(label)
@@ -152,7 +152,7 @@ def _print_export(values: Mapping[str, Any]) -> None:
         console.show(f"table: {values['table']}")
 
 
-def _print_quarantine(values: Mapping[str, Any]) -> None:
+def _print_quarantine(values: Mapping[str, Any], archive: str) -> None:
     """By kind, the most frequent first, with the reason of each item and what to do."""
     for group in values["kinds"]:
         listed = [*group["examples"]]
@@ -161,4 +161,5 @@ def _print_quarantine(values: Mapping[str, Any]) -> None:
     total = values["quarantined"]
     console.show(f"{total} of {values['items']} items quarantined" if total else "nothing was quarantined")
     if total:
-        console.show(f"again: ldp restore --only-quarantined {values['run_id']}")
+        place = "" if archive == options.DEFAULT_ARCHIVE else f" --archive {shlex.quote(archive)}"
+        console.show(f"again: ldp restore --only-quarantined {values['run_id']}{place}")

@@ -88,9 +88,11 @@ def test_what_a_run_quarantined_is_restored_alone(source: Path, tmp_path: Path) 
     assert code == 0
     assert "[same_views] 1:\n  set/img_0003\n" in out
     assert "[image_format] 1:" in out
-    assert out.endswith(
-        f"2 of 4 items quarantined\nagain: ldp restore --only-quarantined {first['run_id']}\n"
-    )
+    again_by = f"again: ldp restore --only-quarantined {first['run_id']} --archive {archive}\n"
+    assert out.endswith(f"2 of 4 items quarantined\n{again_by}")
+    report = Path(first["report"])
+    assert run("quarantine", report)[1] == run("quarantine", report.parent.parent)[1] == out
+    assert "in another archive" in run("quarantine", report, "--archive", tmp_path / "other")[2]
     (source / "left" / "IMG_0002_L.png").write_bytes(sound)
     again = restore("--only-quarantined", first["run_id"], "--archive", archive)
     assert again["items"] == {"total": 2, "computed": 1, "skipped": 0, "quarantined": 1}
