@@ -59,6 +59,7 @@ def restore(
     archive: options.Archive = "archive",
     report_items: options.ReportItems = 200,
     as_json: options.Json = False,
+    log_json: options.LogJson = False,
 ) -> None:
     """Restore every item of a dataset and write a report. What the archive has is not computed again."""
     with exits():
@@ -121,6 +122,7 @@ def ingest(
     allow_shrink: options.AllowShrink = False,
     archive: options.Archive = "archive",
     as_json: options.Json = False,
+    log_json: options.LogJson = False,
 ) -> None:
     """Archive the frames of a dataset and restore nothing; a later `ldp restore` finds them there."""
     from flows.launch import run_ingest
