@@ -36,14 +36,16 @@ class RunArtifacts:
     @contextmanager
     def following(self) -> Iterator[None]:
         """Show the run, send its log lines to Prefect, and heed what becomes of the flow run there."""
-        handler = _RunLog(flow_run.id)
+        handler, level = _RunLog(flow_run.id), LOG.level
         LOG.addHandler(handler)
+        LOG.setLevel(logging.INFO)
         try:
             with watching_flow_run():
                 self.advance(0.0)
                 yield
         finally:
             LOG.removeHandler(handler)
+            LOG.setLevel(level)
 
     def advance(self, share: float) -> None:
         """Show which share of the batches has been counted, 0..1."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -68,6 +69,8 @@ def exits() -> Iterator[None]:
             if found is None:
                 raise
         _tell(code, found)
+        if isinstance(found, EngineError):
+            threading.Thread(target=_end_late, args=[code], daemon=True).start()
         raise typer.Exit(code) from None
     finally:
         _fault.clear()
@@ -193,6 +196,13 @@ def _code_of_signal(error: BaseException | None) -> int | None:
 
 def _tell(code: int, error: LdpError | None) -> None:
     tell_end(f"[{error.kind}] {error}" if error else _MESSAGES[code], exit_code=code, error=error)
+
+
+def _end_late(code: int) -> None:
+    """End a process that has come to its end: Prefect waits there to tell its server what is left to tell."""
+    threading.main_thread().join()
+    time.sleep(patience_s())
+    os._exit(code)
 
 
 def _end(code: int) -> None:

@@ -261,6 +261,12 @@ def _watch_workers(client: Client, end_frozen: Callable[[str], None] = lambda ad
         what = f"ended at {held / 1e9:.1f} GB, nearly all that it may take; its items are tried again"
         _LOG.warning("worker %s: %s", address, what, extra={"worker": address, "bytes": held})
 
+    def note_loss(event: tuple[float, Mapping[str, Any]]) -> None:
+        if event[1].get("action") == "remove-worker" and event[1]["processing-tasks"]:
+            address = event[1]["worker"]
+            _LOG.info("worker %s: lost; its items go to others", address, extra={"worker": address})
+
+    client.subscribe_topic("all", note_loss)
     client.subscribe_topic("scheduler", note_frozen)
     client.subscribe_topic("worker-restart-memory", note_memory)
 
