@@ -242,8 +242,9 @@ def memory_at_end(client: Client, error: Exception) -> int:
     return _OUT_OF_MEMORY.get(client, {}).get(address, 0)
 
 
-def _watch_workers(client: Client, end_frozen: Callable[[str], None] = lambda address: None) -> None:
-    """Log which workers are frozen, cut off, or ended because of their memory; Dask repeats their work.
+@contextmanager
+def _watching(client: Client, end_frozen: Callable[[str], None] = lambda address: None) -> Iterator[None]:
+    """Log which workers are frozen, lost, or ended because of their memory; Dask repeats their work.
 
     ``end_frozen`` ends one at once. Dask asks it to end, and kills it after 24 s.
     """
@@ -266,9 +267,15 @@ def _watch_workers(client: Client, end_frozen: Callable[[str], None] = lambda ad
             address = event[1]["worker"]
             _LOG.info("worker %s: lost; its items go to others", address, extra={"worker": address})
 
-    client.subscribe_topic("all", note_loss)
-    client.subscribe_topic("scheduler", note_frozen)
-    client.subscribe_topic("worker-restart-memory", note_memory)
+    handlers = {"all": note_loss, "scheduler": note_frozen, "worker-restart-memory": note_memory}
+    for topic, handler in handlers.items():
+        client.subscribe_topic(topic, handler)
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # the scheduler may be gone
+            for topic in handlers:
+                client.unsubscribe_topic(topic)
 
 
 def _kill(cluster: LocalCluster, address: str) -> None:
@@ -294,10 +301,9 @@ def _embedded(processes: int) -> Iterator[Workers]:
             silence_logs=logging.ERROR,
         )
         try:
-            with Client(cluster) as client:
-                scheduler: Any = cluster.scheduler
-                scheduler.periodic_callbacks["worker-ttl"].callback_time = _LOOKS_MS
-                _watch_workers(client, lambda address: _kill(cluster, address))
+            scheduler: Any = cluster.scheduler
+            scheduler.periodic_callbacks["worker-ttl"].callback_time = _LOOKS_MS
+            with Client(cluster) as client, _watching(client, lambda address: _kill(cluster, address)):
                 share_credentials(client)
                 yield Workers(client, processes, True, _smallest_memory_bytes(client))
         finally:
@@ -343,10 +349,10 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it logs is raised as well
     with client:
         processes = _checked(client, address, timeout_s)
-        _watch_workers(client)
         share_credentials(client)
         try:
-            yield Workers(client, processes, False, _smallest_memory_bytes(client))
+            with _watching(client):
+                yield Workers(client, processes, False, _smallest_memory_bytes(client))
         finally:
             if client in _SHARED:
                 with suppress(Exception):  # the scheduler may be gone

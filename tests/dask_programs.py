@@ -14,10 +14,9 @@ T = TypeVar("T")
 
 
 @contextmanager
-def started(program: str, *arguments: str, host: str = "") -> Iterator[subprocess.Popen[bytes]]:
-    """A program of Dask, which finds the modules that this process finds; on a host, a network namespace."""
-    command = ["ip", "netns", "exec", host] if host else []
-    command += [sys.executable, "-m", f"distributed.cli.{program}", *arguments, "--no-dashboard"]
+def started(program: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of Dask, which finds the modules that this process finds."""
+    command = [sys.executable, "-m", f"distributed.cli.{program}", *arguments, "--no-dashboard"]
     path = os.pathsep.join(filter(None, sys.path))
     quiet = subprocess.DEVNULL
     with subprocess.Popen(

@@ -161,10 +161,11 @@ def test_work_fails_when_the_last_worker_has_been_gone_for_the_time_allowed() ->
 
 
 def test_a_frozen_worker_is_named_and_its_items_go_to_others(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LDP_WORKER_TIMEOUT", "8")
     monkeypatch.setattr(logging.getLogger("ldp"), "handlers", [caplog.handler])
+    monkeypatch.setattr(logging.getLogger("ldp"), "level", logging.INFO)
     with open_workers(processes=2) as opened:
         pids = opened.client.run(os.getpid)
         frozen = next(iter(pids))
@@ -179,7 +180,9 @@ def test_a_frozen_worker_is_named_and_its_items_go_to_others(
             assert done < 10 or pid != pids[frozen]
         assert done == 19
         assert time.monotonic() - begin < 60
-    assert f"worker {frozen}: no sign of life for 8 s" in caplog.text
+    for words in ("no sign of life for 8 s", "lost"):
+        assert f"worker {frozen}: {words}; its items go to others" in caplog.text
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def take_memory(config: PipelineConfig, item: Item) -> ItemResult:
