@@ -76,7 +76,8 @@ def prefect_engine() -> Iterator[None]:
         except Cancelled as error:
             from flows.watch import confirm_cancelled
 
-            confirm_cancelled(*error.args)
+            for run_id in error.args:
+                confirm_cancelled(run_id)
             raise
     else:
         from flows.private_server import private_server

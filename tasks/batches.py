@@ -140,7 +140,7 @@ def _lost(call: Call, stage: str, error: Exception) -> Failed:
     """Why a call is quarantined of which workers died again and again."""
     item = item_of(call)
     if held := memory_at_end(default_client(), error):
-        needed = next(need for need in declare_memory([item], config_of(call)))
+        [needed] = declare_memory([item], config_of(call))
         short = MemoryShortError(
             "a worker has reached the limit of its memory with this item",
             expected=f"about {needed.bytes / 1e9:.1f} GB for {needed.width}x{needed.height} px",
