@@ -35,17 +35,15 @@ class RunArtifacts:
 
     @contextmanager
     def following(self) -> Iterator[None]:
-        """Show the run, send its log lines to Prefect, and heed what becomes of the flow run there."""
-        handler, level = _RunLog(flow_run.id), LOG.level
+        """Show the run, send its warnings to Prefect, and heed what becomes of the flow run there."""
+        handler = _RunLog(flow_run.id)
         LOG.addHandler(handler)
-        LOG.setLevel(logging.INFO)
         try:
             with watching_flow_run():
                 self.advance(0.0)
                 yield
         finally:
             LOG.removeHandler(handler)
-            LOG.setLevel(level)
 
     def advance(self, share: float) -> None:
         """Show which share of the batches has been counted, 0..1."""
@@ -121,7 +119,7 @@ class _RunLog(APILogHandler):
     """Log lines of whatever thread, as those of one flow run."""
 
     def __init__(self, flow_run_id: str) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.WARNING)
         self._flow_run_id, self._items = flow_run_id, 0
 
     def emit(self, record: logging.LogRecord) -> None:

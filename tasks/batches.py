@@ -139,7 +139,7 @@ def _count(stage: str, chunk: tuple[Call, ...], found: Any) -> list[Any]:
 def _lost(call: Call, stage: str, error: Exception) -> Failed:
     """Why a call is quarantined of which workers died again and again."""
     item = item_of(call)
-    if held := memory_at_end(default_client(), error):
+    if held := memory_at_end(error):
         [needed] = declare_memory([item], config_of(call))
         short = MemoryShortError(
             "a worker has reached the limit of its memory with this item",

@@ -232,14 +232,14 @@ def in_process(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) 
     return (function(*call) for call in calls)
 
 
-_OUT_OF_MEMORY: Final[WeakKeyDictionary[Client, dict[str, int]]] = WeakKeyDictionary()
+_OUT_OF_MEMORY: Final[dict[str, int]] = {}
 """Bytes that workers held when they were ended for it, by their address."""
 
 
-def memory_at_end(client: Client, error: Exception) -> int:
+def memory_at_end(error: Exception) -> int:
     """Bytes that the worker held which died of a piece of work, where it was ended for that; else 0."""
     address = error.last_worker.address if isinstance(error, KilledWorker) else ""
-    return _OUT_OF_MEMORY.get(client, {}).get(address, 0)
+    return _OUT_OF_MEMORY.get(address, 0)
 
 
 @contextmanager
@@ -248,7 +248,6 @@ def _watching(client: Client, end_frozen: Callable[[str], None] = lambda address
 
     ``end_frozen`` ends one at once. Dask asks it to end, and kills it after 24 s.
     """
-    out_of_memory = _OUT_OF_MEMORY.setdefault(client, {})
 
     def note_frozen(event: tuple[float, Mapping[str, Any]]) -> None:
         for address in event[1]["workers"] if event[1].get("action") == "worker-ttl-timed-out" else ():
@@ -258,7 +257,7 @@ def _watching(client: Client, end_frozen: Callable[[str], None] = lambda address
 
     def note_memory(event: tuple[float, Mapping[str, Any]]) -> None:
         address, held = event[1]["worker"], event[1]["rss"]
-        out_of_memory[address] = held
+        _OUT_OF_MEMORY[address] = held
         what = f"ended at {held / 1e9:.1f} GB, nearly all that it may take; its items are tried again"
         _LOG.warning("worker %s: %s", address, what, extra={"worker": address, "bytes": held})
 
