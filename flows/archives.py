@@ -10,7 +10,7 @@ from ldp_core.archive.audit import Corruption
 from ldp_core.archive.layout import require_archive
 from ldp_core.storage import absolute_url
 from tasks.cluster import on_workers, open_workers
-from tasks.collect import Garbage, collect, find_garbage
+from tasks.collect import Garbage, collect, find_expired, find_garbage, forget_runs
 from tasks.repair import Repair, RepairOutcome, repair_archive
 from tasks.run import Run, new_run_id
 from tasks.status import (
@@ -86,8 +86,14 @@ def verify(
     return _describe_verification(archive, found, repairs)
 
 
-def collect_garbage(archive: str, *, delete: bool, grace_hours: float) -> dict[str, Any]:
+def collect_garbage(
+    archive: str, *, delete: bool, grace_hours: float, older_than: timedelta | None = None
+) -> dict[str, Any]:
     """List what no run refers to, and delete it where asked to.
+
+    Args:
+        older_than: take runs of whose record nothing was written for so long to be gone, but for the last
+            finished ones of every dataset; their records go as well.
 
     Raises:
         ArchiveError: there is no archive, or no record that tells what is in use.
@@ -95,14 +101,18 @@ def collect_garbage(archive: str, *, delete: bool, grace_hours: float) -> dict[s
     """
     archive = absolute_url(archive)
     require_archive(archive)
-    found = find_garbage(archive, grace=timedelta(hours=grace_hours))
+    expired = find_expired(archive, age=older_than) if older_than else []
+    gone = [run.run_id for run in expired]
+    found = find_garbage(archive, grace=timedelta(hours=grace_hours), without=gone)
     if delete:
+        forget_runs(archive, expired)
         found = collect(archive, found)
     return {
         "archive": archive,
         "deleted": delete,
+        "runs": gone,
         "sections": [_describe_garbage(garbage) for garbage in found],
-        "size_bytes": sum(garbage.size_bytes for garbage in found),
+        "size_bytes": sum(one.size_bytes for one in expired) + sum(one.size_bytes for one in found),
     }
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from time import perf_counter
 from types import MappingProxyType
 from typing import Protocol
 
 from flows.exits import ending_soon, raise_lost_interrupt
+from flows.logs import ITEMS, RUN
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.storage import join
-from ldp_core.types import Catalogue, RunSummary
+from ldp_core.types import Catalogue, QuarantineRecord, RunSummary
 from tasks.items import ItemResult
 from tasks.pipeline import Pipeline
 from tasks.plan import Plan
@@ -24,6 +26,7 @@ from tasks.sources import apply_versions
 from tasks.stored_run import describe_request
 from tasks.work import Batch, BatchResult, make_batches
 
+_RUN, _ITEMS = logging.getLogger(RUN), logging.getLogger(ITEMS)
 BATCHES_AT_ONCE = 2
 """While one is counted the next is at work; more would only hold more results in memory."""
 
@@ -39,6 +42,9 @@ class Artifacts(Protocol):
 
     def __init__(self, run_id: str, *, verb: str) -> None: ...
 
+    def following(self) -> AbstractContextManager[None]:
+        """Tell others of the run, and let them end it, while a block runs."""
+
     def advance(self, share: float) -> None:
         """Show which share of the batches has been counted, 0..1."""
 
@@ -50,6 +56,9 @@ class NoArtifacts:
     """Of a run that nobody watches."""
 
     def __init__(self, run_id: str, *, verb: str) -> None: ...
+
+    def following(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def advance(self, share: float) -> None: ...
 
@@ -87,7 +96,7 @@ class DatasetRun:
         batches = make_batches(rest, at_once=at_once)
         running: deque[Sequence[Counted]] = deque()
         self.stats.check()
-        self.stats.add(BatchResult(recorded.values()))
+        self.add(BatchResult(recorded.values()))
         for number, items in enumerate(batches):
             running.append(submit(Batch(number, items)))
             if len(running) == BATCHES_AT_ONCE:
@@ -108,9 +117,15 @@ class DatasetRun:
             raise RuntimeError("the run has not come to its end")
         return self.summary
 
+    def add(self, batch: BatchResult) -> None:
+        """Count what came of a batch, and log what is quarantined of it."""
+        known = len(self.stats.quarantine)
+        self.stats.add(batch)
+        _log_quarantine(self.stats.quarantine[known:])
+
     def _count(self, futures: Sequence[Counted]) -> None:
         for future in futures:
-            self.stats.add(future.result())
+            self.add(future.result())
         self.stats.check()
         raise_lost_interrupt()
 
@@ -136,14 +151,17 @@ def record_run(
     stats = RunStats(plan.catalogue, max_bad=max_bad, vanished=plan.sources.vanished)
     current = DatasetRun(plan, run, stats, artifacts(run.run_id, verb=verb))
     stopped: TooManyBadItemsError | None = None
-    with ending_soon(), run.heartbeat():
+    with ending_soon(), run.heartbeat(), current.artifacts.following():
+        begun = {"run": run.run_id, "dataset": plan.catalogue.dataset, "items": stats.total}
+        _RUN.info("%s of %d items begins", verb, stats.total, extra=begun)
+        _log_quarantine(stats.quarantine)
         try:
             yield current
         except TooManyBadItemsError as error:
             stopped = error
         drawn = [] if draw is None else draw(current)
         for batch in drawn:
-            current.stats.add(batch)
+            current.add(batch)
         current.summary = current.stats.summarise(
             run.run_id,
             pipelines,
@@ -154,6 +172,16 @@ def record_run(
         if draw is not None:
             publish_report(current.summary, current.stats.items, drawn, catalogue=plan.catalogue)
         run.finish(current.summary, current.stats.items)
-    current.artifacts.publish(current.summary)
+        counts = asdict(current.summary.items)
+        ended = {"run": run.run_id, "state": current.summary.state, **counts}
+        level = logging.WARNING if current.stats.quarantine else logging.INFO
+        _RUN.log(level, "%(quarantined)d of %(total)d items are quarantined", counts, extra=ended)
+        current.artifacts.publish(current.summary)
     if stopped is not None:
         raise stopped
+
+
+def _log_quarantine(records: Iterable[QuarantineRecord]) -> None:
+    for one in records:
+        facts = {"item": one.item, "stage": one.stage, "kind": one.kind, "remedy": one.remedy}
+        _ITEMS.warning("%s is quarantined: [%s] %s", one.item, one.kind, one.message, extra=facts)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.exits import interrupt
+from flows.exits import Cancelled, interrupt
 from ldp_core.errors import EngineError
 
 _QUIET = {
@@ -71,7 +71,14 @@ def prefect_engine() -> Iterator[None]:
         EngineError: the private server did not start.
     """
     if server_is_configured():
-        yield
+        try:
+            yield
+        except Cancelled as error:
+            from flows.watch import confirm_cancelled
+
+            for run_id in error.args:
+                confirm_cancelled(run_id)
+            raise
     else:
         from flows.private_server import private_server
 

@@ -4,23 +4,23 @@ Python raises an interruption wherever the program happens to be; in a callback 
 reported and forgotten. So it is remembered as well, and raised again between batches.
 
 Where Prefect's server is gone, Prefect tries for more than a minute to tell it of the end, and raises what
-its client met: that is one line here, and takes `patience_s` at most.
+its client met: that is one line here, and takes `patience_s` at most, once it is known (`flows.watch`).
 """
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
-import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 import typer
 
-from ldp_core.errors import LdpError, TooManyBadItemsError
+from flows.logs import tell_end
+from ldp_core.errors import EngineError, LdpError, RunCancelledError, TooManyBadItemsError
 
 EXIT_ERROR, EXIT_BAD_ITEMS, EXIT_STOPPED, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 3, 4, 130, 143
 EXIT_CODES = (
@@ -45,9 +45,13 @@ class Faulted(KeyboardInterrupt):
     """An error of another thread, which ends a command as an interruption does."""
 
 
+class Cancelled(Faulted):
+    """Somebody has cancelled the run in Prefect. Holds the id of its flow run."""
+
+
 _MESSAGES = {
-    EXIT_INTERRUPTED: "ldp: interrupted; give the same command again to continue",
-    EXIT_TERMINATED: "ldp: terminated; give the same command again to continue",
+    EXIT_INTERRUPTED: "interrupted; give the same command again to continue",
+    EXIT_TERMINATED: "terminated; give the same command again to continue",
 }
 
 
@@ -57,16 +61,16 @@ def exits() -> Iterator[None]:
     try:
         with noting_interrupts(), _ending_when_asked():
             yield
-    except LdpError as error:
-        typer.echo(f"ldp: [{error.kind}] {error}", err=True)
-        raise typer.Exit(EXIT_STOPPED if isinstance(error, TooManyBadItemsError) else EXIT_ERROR) from None
     except (Exception, KeyboardInterrupt) as error:
-        if _fault:
-            typer.echo(_message(EXIT_ERROR), err=True)
-            raise typer.Exit(EXIT_ERROR) from None
-        if (code := _code_of_signal(error)) is None:
-            raise
-        typer.echo(_MESSAGES[code], err=True)
+        found = _fault[0] if _fault else error if isinstance(error, LdpError) else None
+        code = _code_of_error(found) if found else _code_of_signal(error)
+        if code is None:
+            found, code = _explain_engine(error), EXIT_ERROR
+            if found is None:
+                raise
+        _tell(code, found)
+        if isinstance(found, EngineError):
+            threading.Thread(target=_end_late, args=[code], daemon=True).start()
         raise typer.Exit(code) from None
     finally:
         _fault.clear()
@@ -83,8 +87,8 @@ def patience_s() -> float:
 def interrupt(error: LdpError) -> None:
     """From any thread, within `exits`: end the command with this error, after `patience_s` at the latest."""
     _fault.append(error)
-    _end_soon(EXIT_ERROR)
-    _thread.interrupt_main(signal.SIGINT)
+    _end_soon(_code_of_error(error))
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 @contextmanager
@@ -143,10 +147,37 @@ def raise_lost_interrupt() -> None:
 def _note(number: int, frame: FrameType | None) -> None:
     _asked.set()
     if _fault:
-        raise Faulted
+        raise Cancelled if isinstance(_fault[0], RunCancelledError) else Faulted
     if number == signal.SIGTERM:
         raise Terminated
     signal.default_int_handler(number, frame)
+
+
+def _code_of_error(error: LdpError) -> int:
+    """The exit code of a command that ends with an error."""
+    if isinstance(error, RunCancelledError):
+        return EXIT_TERMINATED
+    return EXIT_STOPPED if isinstance(error, TooManyBadItemsError) else EXIT_ERROR
+
+
+def _explain_engine(error: BaseException) -> EngineError | None:
+    """What Prefect's client raised where its server does not answer, or answers with an error; else None."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause).__module__.startswith("httpx") or str(cause).startswith("Failed to reach API"):
+            return server_lost(f"{type(cause).__name__}: {cause}".partition("\n")[0])
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def server_lost(got: str) -> EngineError:
+    """The error of a run whose Prefect server cannot be used any more."""
+    return EngineError(
+        "Prefect's server cannot be used",
+        where=os.environ.get("PREFECT_API_URL", ""),
+        got=got,
+        remedy="see whether it runs and has room on its disk, then give the same command again to continue",
+    )
 
 
 def _code_of_signal(error: BaseException | None) -> int | None:
@@ -163,16 +194,22 @@ def _code_of_signal(error: BaseException | None) -> int | None:
     return None
 
 
-def _message(code: int) -> str:
-    return f"ldp: [{_fault[0].kind}] {_fault[0]}" if _fault else _MESSAGES[code]
+def _tell(code: int, error: LdpError | None) -> None:
+    tell_end(f"[{error.kind}] {error}" if error else _MESSAGES[code], exit_code=code, error=error)
+
+
+def _end_late(code: int) -> None:
+    """End a process that has come to its end: Prefect waits there to tell its server what is left to tell."""
+    threading.main_thread().join()
+    time.sleep(patience_s())
+    os._exit(code)
 
 
 def _end(code: int) -> None:
     """Archives are whole whenever a process ends."""
     import psutil
 
-    sys.stderr.write(_message(code) + "\n")
-    sys.stderr.flush()
+    _tell(code, _fault[0] if _fault else None)
     for child in psutil.Process().children(recursive=True):
         child.kill()
     os._exit(code)

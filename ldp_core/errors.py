@@ -32,6 +32,7 @@
     ├── MetricError              a score that cannot be computed as asked
     └── ExecutionError           the run itself
         ├── EngineError          Prefect's server cannot be used
+        ├── RunCancelledError    somebody has cancelled it in Prefect
         ├── ClusterError         workers cannot be reached or cannot do what is asked
         ├── MemoryShortError     items need more memory than a worker has
         └── TooManyBadItemsError more items failed than the run allows
@@ -221,6 +222,10 @@ class ExecutionError(LdpError):
 
 class EngineError(ExecutionError):
     kind = "engine"
+
+
+class RunCancelledError(ExecutionError):
+    kind = "cancelled"
 
 
 class ClusterError(ExecutionError):

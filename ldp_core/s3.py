@@ -11,6 +11,7 @@ from __future__ import annotations
 import mimetypes
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Final
 
@@ -26,6 +27,10 @@ READ_TIMEOUT_S: Final = 15
 RESTART_WITHIN_S: Final = 30
 """After this time a download that broke off is not started again: it would take as long each time."""
 
+_CREDENTIAL_FILES: Final = {
+    "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials",
+    "AWS_CONFIG_FILE": "~/.aws/config",
+}
 _BREAKS: Final = {"ResponseStreamingError", "ReadTimeoutError", "IncompleteReadError", "ClientPayloadError"}
 _PAUSE_S: Final = 0.1  # doubled with each attempt: .2, .4, .8 s
 _CONNECTIONS: Final = 32  # twice the threads that read headers, which wait for botocore's usual 10
@@ -41,9 +46,27 @@ def open_s3(url: str) -> tuple[Any, str]:
     configured = fsspec.config.conf.get("s3", {}).get("config_kwargs", {})
     plain, keys = split_s3_user(url)
     settings = _client_config() | configured
+    _heed_new_credentials()
     fs, path = fsspec.url_to_fs(plain, use_listings_cache=False, config_kwargs=settings, **keys)
     fs.retries = 1
     return fs, path
+
+
+def _heed_new_credentials(seen: dict[str, tuple[int, ...]] = {}) -> None:  # noqa: B006 - as they were read
+    """Let clients be made anew once a file has changed that holds keys and session tokens.
+
+    botocore reads such a file once. What it fetches itself it renews: roles, processes, identity tokens.
+    """
+    for variable, default in _CREDENTIAL_FILES.items():
+        path = Path(os.environ.get(variable) or default).expanduser()
+        try:
+            found = path.stat()
+        except OSError:
+            continue
+        state = found.st_mtime_ns, found.st_size, found.st_ino
+        if seen.get(str(path), state) != state:
+            fsspec.get_filesystem_class("s3").clear_instance_cache()
+        seen[str(path)] = state
 
 
 def read_s3(fs: Any, path: str, *, start: int | None, end: int | None) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
@@ -35,6 +37,22 @@ class Settings(BaseModel):
                 got="; ".join(_describe(fault) for fault in error.errors()),
                 remedy=_find_remedy(error.errors(), cls.model_fields),
             ) from error
+
+
+def seconds_from_environment(variable: str, default: float) -> float:
+    """Seconds as a variable of the environment says.
+
+    Raises:
+        SettingsError: it holds no number above 0.
+    """
+    text = os.environ.get(variable) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise SettingsError("not a number of seconds", where=variable, expected="such as 60", got=text)
+    return seconds
 
 
 def _describe(fault: Mapping[str, Any]) -> str:

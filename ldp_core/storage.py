@@ -39,6 +39,8 @@ _NO_ANSWER = {"ConnectionError", "HTTPClientError", "ClientError", "TimeoutError
 _WALKING = {"fsspec.spec", "fsspec.asyn", "fsspec.implementations.http"}
 """Where fsspec lists what is below a folder by walking through it."""
 _BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_MAKE_ROOM = "make room, then give the same command again; what is archived is kept"
 _CHECK_ADDRESS = "check the address, and for a local one the disk"
 _CHECK_ACCESS = (
     "check the credentials (for S3 AWS_ACCESS_KEY_ID ...; else whole addresses in the file that "
@@ -384,6 +386,8 @@ def _explain_fault(error: Exception, *, url: str) -> StorageError:
         return _explain_absence(error, url=url)
     if isinstance(error, PermissionError) or getattr(error, "status", 0) in (401, 403):
         return _refuse("the store refused access", error, url=url, remedy=_CHECK_ACCESS)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return _refuse("the disk is full", error, url=url, remedy=_MAKE_ROOM)
     if isinstance(error, OSError) and error.errno in _BUSY:
         return _refuse("the store is busy or failing", error, url=url, remedy=_LATER)
     names = {kind.__name__ for kind in type(error).__mro__}

@@ -19,9 +19,11 @@ from prefect.utilities.annotations import opaque, quote
 
 from ldp_core.catalogue import WHOLE_SOURCE, SourceOptions
 from ldp_core.credentials import redact
+from ldp_core.errors import MemoryShortError
 from ldp_core.types import GENERIC_CAMERA, QuarantineRecord
-from tasks.cluster import share_credentials, stream
-from tasks.items import Failed, ItemResult, draw_item
+from tasks.cluster import memory_at_end, share_credentials, stream
+from tasks.items import Failed, ItemResult, draw_item, quarantined
+from tasks.needs import declare_memory
 from tasks.plan import Plan, make_checked_plan
 from tasks.progress import advance
 from tasks.stage import PipelineConfig
@@ -31,6 +33,7 @@ from tasks.work import (
     Call,
     choose_ingest,
     choose_restore,
+    config_of,
     item_of,
     make_calls,
     make_chunks,
@@ -136,6 +139,18 @@ def _count(stage: str, chunk: tuple[Call, ...], found: Any) -> list[Any]:
 
 
 def _lost(call: Call, stage: str, error: Exception) -> Failed:
+    """Why a call is quarantined of which workers died again and again."""
+    item = item_of(call)
+    if held := memory_at_end(error):
+        [needed] = declare_memory([item], config_of(call))
+        short = MemoryShortError(
+            "a worker has reached the limit of its memory with this item",
+            expected=f"about {needed.bytes / 1e9:.1f} GB for {needed.width}x{needed.height} px",
+            got=f"{held / 1e9:.1f} GB when it was ended",
+            remedy="take workers with more memory (fewer --workers, or dask worker --memory-limit), then "
+            "`ldp restore --only-quarantined RUN`",
+        )
+        return quarantined(item.id, stage, short)
     message = redact(f"{type(error).__name__}: {error}")
     remedy = "look for the worker's end in its log: memory is the usual cause"
-    return Failed(QuarantineRecord(item_of(call).id, stage, "worker_lost", message, remedy))
+    return Failed(QuarantineRecord(item.id, stage, "worker_lost", message, remedy))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -16,23 +17,30 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import dask
-from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed
 from distributed.client import FutureCancelledError
 from distributed.security import Security
 
 from ldp_core import __version__
 from ldp_core.credentials import KEYRING, Keyring, guard_logs
-from ldp_core.errors import ClusterError, SettingsError
+from ldp_core.errors import ClusterError
+from ldp_core.settings import seconds_from_environment
 from tasks.capacity import THREADS_PER_WORKER, cores
 
 T = TypeVar("T")
 
+_LOG: Final = logging.getLogger("ldp.workers")
 _ENCRYPTED: Final = frozenset({"tls", "wss"})
 
 KEEP_FREED_MEMORY = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**30 for name in ("TRIM", "MMAP")
 }
 """Dask has workers return memory to the system at every free: a fourfold cost (decision 0003)."""
+_SILENCE_S: Final = 50
+"""So long after its last sign of life a worker is given up; Dask's own 5 minutes are up to 10. It gives one
+every second, but not while it imports what it works with: 5 s, and more from a slow disk."""
+_LOOKS_MS: Final = 5_000
+"""How often embedded workers are looked at. Dask looks once in the time that it allows them."""
 NO_PROFILES = {"distributed.worker.profile.enabled": False}
 """Dask samples what workers do and keeps an hour of it: .35 MiB for each small item."""
 
@@ -80,7 +88,7 @@ def open_workers(
             yield workers
     else:
         check_address(address, insecure=insecure)
-        with _connected(address, _timeout_s() if timeout_s is None else timeout_s) as workers:
+        with _connected(address, timeout_s or seconds_from_environment("LDP_CLUSTER_TIMEOUT", 60)) as workers:
             yield workers
 
 
@@ -163,9 +171,10 @@ def _noticing_loss(future: Future[Any]) -> Iterator[None]:
         yield
     except FutureCancelledError as error:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Dask would log how it looks for it
+        reason = str(error).partition("cancelled for reason: ")[2].partition(".")[0]
         raise ClusterError(
             "the connection to the Dask scheduler is lost",
-            got=str(error).partition("cancelled for reason: ")[2].partition(".")[0] or type(error).__name__,
+            got=reason if reason != "unknown" else "",
             remedy="see whether the scheduler runs, then give the same command again to continue",
         ) from None
 
@@ -223,11 +232,63 @@ def in_process(function: Callable[..., T], calls: Iterable[tuple[Any, ...]], /) 
     return (function(*call) for call in calls)
 
 
+_OUT_OF_MEMORY: Final[dict[str, int]] = {}
+"""Bytes that workers held when they were ended for it, by their address."""
+
+
+def memory_at_end(error: Exception) -> int:
+    """Bytes that the worker held which died of a piece of work, where it was ended for that; else 0."""
+    address = error.last_worker.address if isinstance(error, KilledWorker) else ""
+    return _OUT_OF_MEMORY.get(address, 0)
+
+
+@contextmanager
+def _watching(client: Client, end_frozen: Callable[[str], None] = lambda address: None) -> Iterator[None]:
+    """Log which workers are frozen, lost, or ended because of their memory; Dask repeats their work.
+
+    ``end_frozen`` ends one at once. Dask asks it to end, and kills it after 24 s.
+    """
+
+    def note_frozen(event: tuple[float, Mapping[str, Any]]) -> None:
+        for address in event[1]["workers"] if event[1].get("action") == "worker-ttl-timed-out" else ():
+            silence = f"no sign of life for {event[1]['ttl']:.0f} s; its items go to others"
+            _LOG.warning("worker %s: %s", address, silence, extra={"worker": address})
+            end_frozen(address)
+
+    def note_memory(event: tuple[float, Mapping[str, Any]]) -> None:
+        address, held = event[1]["worker"], event[1]["rss"]
+        _OUT_OF_MEMORY[address] = held
+        what = f"ended at {held / 1e9:.1f} GB, nearly all that it may take; its items are tried again"
+        _LOG.warning("worker %s: %s", address, what, extra={"worker": address, "bytes": held})
+
+    def note_loss(event: tuple[float, Mapping[str, Any]]) -> None:
+        if event[1].get("action") == "remove-worker" and event[1]["processing-tasks"]:
+            address = event[1]["worker"]
+            _LOG.info("worker %s: lost; its items go to others", address, extra={"worker": address})
+
+    handlers = {"all": note_loss, "scheduler": note_frozen, "worker-restart-memory": note_memory}
+    for topic, handler in handlers.items():
+        client.subscribe_topic(topic, handler)
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # the scheduler may be gone
+            for topic in handlers:
+                client.unsubscribe_topic(topic)
+
+
+def _kill(cluster: LocalCluster, address: str) -> None:
+    for nanny in cluster.workers.values():
+        if nanny.worker_address == address and nanny.pid:
+            os.kill(nanny.pid, signal.SIGKILL)
+
+
 @contextmanager
 def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
     _start_quiet_resource_tracker()
-    with dask.config.set(KEEP_FREED_MEMORY | NO_PROFILES | _show_no_pages()):
+    silence = {"distributed.scheduler.worker-ttl": seconds_from_environment("LDP_WORKER_TIMEOUT", _SILENCE_S)}
+    with dask.config.set(KEEP_FREED_MEMORY | NO_PROFILES | silence | _show_no_pages()):
         cluster = LocalCluster(
             n_workers=processes,
             threads_per_worker=THREADS_PER_WORKER,
@@ -239,7 +300,9 @@ def _embedded(processes: int) -> Iterator[Workers]:
             silence_logs=logging.ERROR,
         )
         try:
-            with Client(cluster) as client:
+            scheduler: Any = cluster.scheduler
+            scheduler.periodic_callbacks["worker-ttl"].callback_time = _LOOKS_MS
+            with Client(cluster) as client, _watching(client, lambda address: _kill(cluster, address)):
                 share_credentials(client)
                 yield Workers(client, processes, True, _smallest_memory_bytes(client))
         finally:
@@ -282,11 +345,13 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
             got=f"{type(error).__name__}: {error}",
             remedy="check the address, that the scheduler runs, and that both sides use TLS or neither does",
         ) from error
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it logs is raised as well
     with client:
         processes = _checked(client, address, timeout_s)
         share_credentials(client)
         try:
-            yield Workers(client, processes, False, _smallest_memory_bytes(client))
+            with _watching(client):
+                yield Workers(client, processes, False, _smallest_memory_bytes(client))
         finally:
             if client in _SHARED:
                 with suppress(Exception):  # the scheduler may be gone
@@ -327,13 +392,3 @@ def _checked(client: Client, address: str, timeout_s: float) -> int:
 def _smallest_memory_bytes(client: Client) -> int:
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return min((worker["memory_limit"] for worker in workers if worker["memory_limit"]), default=0)
-
-
-def _timeout_s() -> float:
-    text = os.environ.get("LDP_CLUSTER_TIMEOUT", "60")
-    try:
-        return float(text)
-    except ValueError:
-        raise SettingsError(
-            "not a number of seconds", where="LDP_CLUSTER_TIMEOUT", expected="such as 60", got=text
-        ) from None

@@ -1,5 +1,5 @@
 """Remove what no run refers to: results of older models and settings, earlier versions of items, and traces
-of stopped writers.
+of stopped writers; before that runs of long ago, where this is asked for.
 
 Whatever a run's record refers to stays, and whatever is younger than the grace period: a run that
 starts meanwhile, or that still writes, loses nothing. Of an item that came through a finished run, that is
@@ -8,7 +8,7 @@ the version it found; of any other item that a run lists, all versions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,10 +16,10 @@ from toolz import partition_all
 
 from ldp_core.archive import Section
 from ldp_core.archive.layout import FRAME_SECTION, RUNS, TRUTHS, Listing, list_sections, read_listing
-from ldp_core.archive.run_files import is_unbegun, list_runs
+from ldp_core.archive.run_files import DIGESTS, SUMMARY, is_unbegun, list_runs
 from ldp_core.errors import ArchiveError
 from ldp_core.item_ids import make_item_key, split_item_key
-from ldp_core.storage import Entry, delete, join, list_folder
+from ldp_core.storage import Entry, delete, join, list_entries, list_folder
 from tasks.pipeline import ARCHIVE_KINDS
 from tasks.run import Run
 
@@ -70,16 +70,67 @@ class Garbage:
     size_bytes: int = 0
 
 
-def read_references(archive: str) -> References:
+@dataclass(frozen=True, slots=True)
+class ExpiredRun:
+    """A run of long ago, and the objects of its record in the order in which they go.
+
+    Whatever stops that, a record that can be read is left, or one of a run that never began.
+    """
+
+    run_id: str
+    paths: tuple[str, ...]
+    size_bytes: int
+
+
+def find_expired(archive: str, *, age: timedelta, now: datetime | None = None) -> list[ExpiredRun]:
+    """Runs of whose record nothing was written since, oldest first.
+
+    Of every dataset and source the last finished run stays, and the last finished one that restored: what the
+    next run is compared with.
+
+    Raises:
+        ItemDamagedError, ItemMissingError: a record cannot be read.
+    """
+    before, seen, found = (now or datetime.now(UTC)) - age, set[tuple[str, str, bool]](), []
+    for run in _begun_runs(archive):
+        kind = run.header.dataset, run.header.source, bool(run.specs)
+        is_last = run.is_finished and kind not in seen
+        seen |= {kind} if is_last else set()
+        entries = list_entries(run.url)
+        if not is_last and _is_old(entries, before):
+            paths = (join(RUNS, run.run_id, path) for path in sorted(entries, key=_record_last))
+            found.append(ExpiredRun(run.run_id, tuple(paths), sum(e.size_bytes for e in entries.values())))
+    return found[::-1]
+
+
+def forget_runs(archive: str, runs: Iterable[ExpiredRun]) -> None:
+    """Delete the records of runs; what they alone refer to is garbage then."""
+    for run in runs:
+        _delete(archive, run.paths)
+
+
+def _record_last(path: str) -> tuple[int, str]:
+    """The report goes first, then what makes a run finished, then the rest, then what makes it a run."""
+    order = {SUMMARY: 1, DIGESTS: 2, "run.json": 4, "catalogue.jsonl": 5}
+    return order.get(path, 0 if "/" in path else 3), path
+
+
+def _begun_runs(archive: str) -> list[Run]:
+    """Newest first, without those that were killed before they had recorded what they set out to do."""
+    return [Run(archive, run_id) for run_id in list_runs(archive) if not _never_began(archive, run_id)]
+
+
+def read_references(archive: str, *, without: Collection[str] = ()) -> References:
     """All that runs refer to, finished or not: what they listed, under the stage keys they recorded.
 
-    A run that was killed before it had recorded what it set out to do refers to nothing.
+    Args:
+        without: ids of runs that are taken to be gone.
 
     Raises:
         ItemDamagedError, ItemMissingError: a record cannot be read, so nobody knows what it refers to.
         ArchiveError: there is no run, so that everything would be left over; or one is just starting.
     """
-    runs = [Run(archive, run_id) for run_id in list_runs(archive) if not _never_began(archive, run_id)]
+    runs = [run for run in _begun_runs(archive) if run.run_id not in without]
     if not runs:
         raise ArchiveError(
             "no run has left a record in this archive",
@@ -104,13 +155,21 @@ def _refer(run: Run) -> ItemSet:
     return ItemSet(frozenset(keys), listed - found.keys())
 
 
-def find_garbage(archive: str, *, grace: timedelta = GRACE, now: datetime | None = None) -> list[Garbage]:
+def find_garbage(
+    archive: str,
+    *,
+    grace: timedelta = GRACE,
+    now: datetime | None = None,
+    without: Collection[str] = (),
+) -> list[Garbage]:
     """What may go, section by section; frames last, and only where no result of theirs stays.
+
+    Runs whose ids are in ``without`` are taken to be gone.
 
     Raises:
         ArchiveError: as for `read_references`.
     """
-    held, before = read_references(archive), (now or datetime.now(UTC)) - grace
+    held, before = read_references(archive, without=without), (now or datetime.now(UTC)) - grace
     found, staying = [], set()
     for section in reversed(list_sections(archive, ARCHIVE_KINDS)):
         if section in (FRAME_SECTION, TRUTHS):

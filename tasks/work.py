@@ -10,6 +10,7 @@ from ldp_core.types import Item, QuarantineRecord
 from tasks.items import DrawnItem, Failed, ItemResult, confirm_item, ingest_item, load_archived, restore_item
 from tasks.pipeline import pipeline_for
 from tasks.plan import Plan, pixels_of
+from tasks.stage import PipelineConfig
 
 Call = tuple[Any, ...]
 """A function of `tasks.items`, and its arguments."""
@@ -75,6 +76,11 @@ def cost_of(call: Call) -> int:
 def item_of(call: Call) -> Item:
     """The item that a call is for."""
     return next(argument for argument in call if isinstance(argument, Item))
+
+
+def config_of(call: Call) -> PipelineConfig:
+    """The configuration that a call works by."""
+    return next(argument for argument in call if isinstance(argument, PipelineConfig))
 
 
 def make_chunks(calls: Iterable[Call], *, most: int) -> Iterator[tuple[Call, ...]]:

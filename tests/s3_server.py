@@ -55,10 +55,12 @@ class S3Server:
 
 
 @contextmanager
-def serve_s3(folder: Path, *, public: bool = False) -> Iterator[S3Server]:
+def serve_s3(
+    folder: Path, *, public: bool = False, port: int = 0, secret: str = "dual-pixel"
+) -> Iterator[S3Server]:
     """Serve the buckets in a folder; a public server asks nobody for credentials."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = S3Server(find_port())
+    server = S3Server(port or find_port(), secret=secret)
     command = [RCLONE, "serve", "s3", folder, "--addr", f"127.0.0.1:{server.port}", "--config", "/dev/null"]
     allowed = [] if public else ["--auth-key", f"{server.key},{server.secret}"]
     with subprocess.Popen(

@@ -12,6 +12,7 @@ import typer
 from flows import train
 from flows.cli import archives, cameras, console, datasets, measure, models, options, results
 from flows.exits import EXIT_CODES
+from flows.logs import show_warnings
 from ldp_core import __version__
 
 app = typer.Typer(
@@ -45,4 +46,5 @@ def main(
     """Blur maps and all-in-focus images from datasets of dual-pixel photographs."""
     from flows.engine import keep_quiet
 
+    show_warnings()
     keep_quiet()

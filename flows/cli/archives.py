@@ -135,13 +135,22 @@ def gc(
             help="Keep what is younger: a run that is working may need it.",
         ),
     ] = 24.0,
+    older_than: Annotated[
+        str | None,
+        options.execution_option(
+            "--older-than",
+            metavar="AGE",
+            help="Runs this old go as well, such as 90d, but for the last finished ones of every dataset.",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """List, or delete, results that no run refers to and temporary files of stopped runs."""
     from flows.archives import collect_garbage
 
     with exits():
-        values = collect_garbage(archive, delete=delete, grace_hours=grace_hours)
+        age = None if older_than is None else options.parse_age(older_than, "--older-than")
+        values = collect_garbage(archive, delete=delete, grace_hours=grace_hours, older_than=age)
     console.print_json(values) if as_json else _print_garbage(values)
 
 
@@ -290,9 +299,10 @@ def _print_groups(values: Mapping[str, Any]) -> None:
 
 def _print_garbage(values: Mapping[str, Any]) -> None:
     """What no run refers to, by stage key, and whether it was deleted."""
-    if not values["sections"]:
+    if not (values["sections"] or values["runs"]):
         console.show("nothing is left over")
         return
+    console.show_list(values["runs"], "runs of long ago")
     _show_sections([{**row, "leftovers": len(row["leftovers"])} for row in values["sections"]])
     did = "deleted" if values["deleted"] else "can be deleted: give --delete"
     console.show(f"{console.format_size(values['size_bytes'])} {did}")

@@ -23,6 +23,8 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.text import Text
 
+from flows.logs import is_json
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -152,7 +154,7 @@ def showing_progress() -> Iterator[None]:
         TextColumn("[red]{task.fields[bad]}"),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=is_json() or not console.is_terminal) as progress:
         listener: Listener = _Bars(progress)
         with listening(listener):
             yield

@@ -60,6 +60,7 @@ def restore(
     archive: options.Archive = options.DEFAULT_ARCHIVE,
     report_items: options.ReportItems = 200,
     as_json: options.Json = False,
+    log_json: options.LogJson = False,
 ) -> None:
     """Restore every item of a dataset and write a report. What the archive has is not computed again."""
     with exits():
@@ -123,6 +124,7 @@ def ingest(
     allow_shrink: options.AllowShrink = False,
     archive: options.Archive = options.DEFAULT_ARCHIVE,
     as_json: options.Json = False,
+    log_json: options.LogJson = False,
 ) -> None:
     """Archive the frames of a dataset and restore nothing; a later `ldp restore` finds them there."""
     from flows.launch import run_ingest

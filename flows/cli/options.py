@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
@@ -15,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 import ldp_core
+from flows.logs import show_json
 from ldp_core.credentials import hide
 from ldp_core.errors import SettingsError, suggest
 from ldp_core.item_ids import is_unicode
@@ -155,6 +157,12 @@ def command(app: typer.Typer, panel: str) -> Callable[[F], F]:
     return app.command(cls=Command, rich_help_panel=panel)
 
 
+def _log_as_json(asked: bool) -> bool:
+    if asked:
+        show_json()
+    return asked
+
+
 Source = Annotated[
     str,
     typer.Argument(metavar="SOURCE", help="Folder or manifest of the dataset: a path or any fsspec URL."),
@@ -226,6 +234,14 @@ ReportItems = Annotated[
     int, output_option("--report-items", min=0, metavar="N", help="Items with pictures in the report.")
 ]
 Json = Annotated[bool, output_option("--json", help="Print the result as JSON on standard output.")]
+LogJson = Annotated[
+    bool,
+    output_option(
+        "--log-json",
+        help="Log as JSON lines on standard error, in place of progress bars and messages.",
+        callback=_log_as_json,
+    ),
+]
 Cluster = Annotated[
     str | None,
     execution_option(
@@ -483,6 +499,19 @@ def locate_run(run: str, archive: str) -> tuple[str, str]:
             "the run lies in another archive", where="--archive", expected=found[1], got=archive
         )
     return found[1], found[2]
+
+
+def parse_age(text: str, option: str) -> timedelta:
+    """A time from ``90d``, ``12h`` or ``6w``, above 0.
+
+    Raises:
+        SettingsError: it has another form.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,4})([hdw])", text, re.ASCII)
+    if match is None:
+        raise SettingsError("not an age", where=option, expected="such as 90d, 12h or 6w", got=text)
+    unit = {"h": "hours", "d": "days", "w": "weeks"}[match[2]]
+    return timedelta(**{unit: int(match[1])})
 
 
 def parse_size(text: str, option: str = "--size") -> tuple[int, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import fsspec
 import pytest
 from fault_proxy import Fault, FaultProxy, Kind
-from s3_server import S3Server, find_port
+from s3_server import S3Server, find_port, serve_s3
 from s3fs import S3FileSystem
 
 from ldp_core import storage
@@ -121,6 +122,27 @@ def test_wrong_credentials_are_said_to_be_wrong(
     for error in refusals(f"{s3}/a"):
         assert error.what == "the store refused access"
         assert "AWS_ACCESS_KEY_ID" in error.remedy
+
+
+def test_credentials_that_are_renewed_while_a_run_works_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server takes the new ones alone, as when a session token has expired."""
+    file, port = tmp_path / "credentials", find_port()
+
+    def read_with(secret: str) -> bytes:
+        file.write_text(f"[default]\naws_access_key_id = camera\naws_secret_access_key = {secret}\n")
+        with serve_s3(tmp_path / "buckets", port=port, secret=secret):
+            return storage.read_bytes("s3://one/a")
+
+    (tmp_path / "buckets/one").mkdir(parents=True)
+    (tmp_path / "buckets/one/a").write_bytes(b"1")
+    for name, value in S3Server(port).environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    assert [read_with(secret) for secret in ("first", "renewed", "renewed again")] == [b"1"] * 3
 
 
 def test_absent_credentials_are_said_to_be_absent(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:

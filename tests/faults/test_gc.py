@@ -19,7 +19,7 @@ from flows.cli import app
 from ldp_core.errors import ArchiveError, ItemDamagedError
 from ldp_core.storage import delete
 from tasks.cluster import in_process
-from tasks.collect import collect, find_garbage
+from tasks.collect import collect, find_expired, find_garbage, read_references
 from tasks.verify import verify_archive
 
 DAY_S = 24 * 3600
@@ -116,6 +116,51 @@ def test_leftovers_of_stopped_writers_go_after_the_grace_period(archive: Path) -
     before = contents_of(archive)
     gc(archive, "--delete")
     assert before.keys() - contents_of(archive).keys() == set(old)
+
+
+def age_runs(archive: Path, days: int) -> None:
+    for run_id in (FIRST, SECOND):
+        age(archive / "runs" / run_id, days * DAY_S)
+
+
+def test_runs_of_long_ago_go_with_what_they_alone_refer_to(archive: Path) -> None:
+    restored, scores = keys_of_run(archive, FIRST)
+    age_runs(archive, days=91)
+    before = contents_of(archive, groups=True)
+    gone = {name for name in before if restored in name or scores in name or FIRST in name}
+    _, listed = gc(archive, "--older-than", "90d")
+    assert contents_of(archive, groups=True) == before
+    assert listed["runs"] == [FIRST]  # the last one of its dataset stays, however old
+    assert listed["size_bytes"] == sum(len(before[name]) for name in gone)
+    gc(archive, "--older-than", "90d", "--delete")
+    assert before.keys() - contents_of(archive, groups=True).keys() == gone
+    assert not verify_archive(str(archive), in_process).corrupt
+    assert gc(archive, "--older-than", "90d")[1]["runs"] == []
+
+
+def test_younger_runs_stay(archive: Path) -> None:
+    age_runs(archive, days=89)
+    assert gc(archive, "--older-than", "90d")[1]["runs"] == []
+    os.utime(archive / "runs" / FIRST / "run.json")  # something of it is younger
+    assert gc(archive, "--older-than", "1d")[1]["runs"] == []
+
+
+def test_forgetting_a_run_may_be_stopped_anywhere(archive: Path) -> None:
+    age_runs(archive, days=91)
+    [expired] = find_expired(str(archive), age=timedelta(days=90))
+    for path in expired.paths:
+        (archive / path).unlink()
+        assert read_references(str(archive)).runs <= {FIRST, SECOND}
+        left = find_expired(str(archive), age=timedelta(days=90))
+        assert [run.run_id for run in left] in ([FIRST], [])
+    assert read_references(str(archive)).runs == {SECOND}
+
+
+@pytest.mark.parametrize("text", ["90", "d", "0d", "-1d", "1.5d", "90 d", "9y"])
+def test_an_age_has_a_number_and_a_unit(archive: Path, text: str) -> None:
+    result = CliRunner().invoke(app, ["gc", str(archive), "--older-than", text])
+    assert result.exit_code == 1
+    assert "[settings] not an age" in result.stderr
 
 
 def test_unknown_files_and_corrupt_objects_kept_by_a_repair_are_left_alone(archive: Path) -> None:

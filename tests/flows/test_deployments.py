@@ -11,6 +11,7 @@ import pytest
 from prefect_service import PrefectService, free_port, wait_until
 
 from ldp_core.archive import Archive
+from tasks.status import describe_runs
 
 pytestmark = pytest.mark.timeout(600)  # a server, a worker and three runs start here
 
@@ -84,3 +85,15 @@ def test_too_many_bad_items_fail_the_run_and_say_why(
     for words in ("TooManyBadItemsError", "expected: at most 1 of 3", "got: 2", "quarantine.jsonl"):
         assert words in state["message"]
     assert "**2** quarantined" in artifacts_of(prefect, run_id)["ingest-report"]
+
+
+def test_a_run_that_is_cancelled_is_so_in_the_archive(
+    prefect: PrefectService, dataset: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "archive"
+    run_id = prefect.start_run("restore-dataset/restore", **place(dataset, archive))
+    wait_until(lambda: list(archive.glob("runs/*/run.json")), "the run has begun")
+    prefect.post(f"flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
+    prefect.wait_for_state(run_id, "CANCELLED")
+    [run] = describe_runs(str(archive))
+    assert run.state == "cancelled"

@@ -12,7 +12,13 @@ import typer
 from prefect.exceptions import TerminationSignal
 
 from flows.exits import Terminated, exits, noting_interrupts, raise_lost_interrupt
-from ldp_core.errors import SettingsError, TooManyBadItemsError
+from ldp_core.errors import RunCancelledError, SettingsError, TooManyBadItemsError
+
+LOST = (
+    "ldp: [engine] Prefect's server cannot be used\n"
+    "  got: RuntimeError: Failed to reach API at http://127.0.0.1:9/api/\n"
+    "  do: see whether it runs and has room on its disk, then give the same command again to continue\n"
+)
 
 
 class Careless:
@@ -82,11 +88,39 @@ def test_what_goes_on_after_a_signal_is_ended() -> None:
     assert (started.returncode, err) == (143, "ldp: terminated; give the same command again to continue\n")
 
 
+SILENT = """
+import threading, time, typer
+import flows.exits
+flows.exits.PATIENCE_S = 0.5
+threading.Thread(target=time.sleep, args=[60]).start()
+try:
+    with flows.exits.exits():
+        raise flows.exits.server_lost("no answer")
+except typer.Exit:
+    pass
+"""
+
+
+def test_what_has_still_to_be_told_to_a_lost_server_is_not_waited_for() -> None:
+    done = subprocess.run([sys.executable, "-c", SILENT], capture_output=True, text=True, timeout=50)
+    assert done.returncode == 1
+    assert done.stderr.startswith("ldp: [engine] Prefect's server cannot be used\n  got: no answer\n")
+
+
+def refused() -> Exception:
+    """What Prefect raises where nobody listens."""
+    error = RuntimeError("Failed to reach API at http://127.0.0.1:9/api/")
+    error.__cause__ = ConnectionError("refused")
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
         (SettingsError("not a size", where="--size"), 1, "ldp: [settings] not a size\n  where: --size\n"),
         (TooManyBadItemsError("stopped"), 4, "ldp: [too_many_bad_items] stopped\n"),
+        (refused(), 1, LOST),
+        (RunCancelledError("cancelled"), 143, "ldp: [cancelled] cancelled\n"),
         (KeyboardInterrupt(), 130, "ldp: interrupted; give the same command again to continue\n"),
         (Terminated(), 143, "ldp: terminated; give the same command again to continue\n"),
         (after(TerminationSignal(15)), 143, "ldp: terminated; give the same command again to continue\n"),
@@ -94,8 +128,13 @@ def test_what_goes_on_after_a_signal_is_ended() -> None:
     ],
 )
 def test_errors_end_a_command_with_a_message_and_a_code(
-    error: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]
+    error: BaseException,
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with pytest.raises(typer.Exit) as caught, exits():
         raise error
     assert caught.value.exit_code == code

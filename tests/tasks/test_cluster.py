@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dask
 import pytest
+from dask_programs import slowly, started
 from distributed import Client, Future, LocalCluster
 from prefect_service import free_port, wait_until
 
 from ldp_core.errors import ClusterError
+from ldp_core.types import ImageRef, Item
+from tasks import batches
 from tasks.cluster import Workers, open_workers, stream
+from tasks.items import ItemResult
+from tasks.stage import PipelineConfig
+from tasks.work import Call
+
+SIZES = ("small", "large", "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -112,21 +121,6 @@ def test_a_scheduler_that_dies_ends_the_work_with_one_error(capfd: pytest.Captur
     assert "Traceback" not in capfd.readouterr().err
 
 
-@contextmanager
-def started(program: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A program of Dask, which finds this module as well."""
-    command = [sys.executable, "-m", f"distributed.cli.{program}", *arguments, "--no-dashboard"]
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        command, env=os.environ | {"PYTHONPATH": path}, stdout=quiet, stderr=quiet
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 def test_an_address_uses_the_workers_of_that_scheduler() -> None:
     with (
         LocalCluster(
@@ -164,3 +158,55 @@ def test_work_fails_when_the_last_worker_has_been_gone_for_the_time_allowed() ->
         results = dict(stream(submit, range(3), in_flight=1))
     assert results[0] == 0
     assert all(isinstance(results[number], Exception) for number in (1, 2))
+
+
+def test_a_frozen_worker_is_named_and_its_items_go_to_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LDP_WORKER_TIMEOUT", "8")
+    monkeypatch.setattr(logging.getLogger("ldp"), "handlers", [caplog.handler])
+    monkeypatch.setattr(logging.getLogger("ldp"), "level", logging.INFO)
+    with open_workers(processes=2) as opened:
+        pids = opened.client.run(os.getpid)
+        frozen = next(iter(pids))
+
+        def submit(number: int) -> Future[Any]:
+            return opened.client.submit(slowly, 0.2, os.getpid, pure=False)
+
+        begin = time.monotonic()
+        for done, (_, pid) in enumerate(stream(submit, range(20), in_flight=7)):
+            if done == 3:
+                os.kill(pids[frozen], signal.SIGSTOP)
+            assert done < 10 or pid != pids[frozen]
+        assert done == 19
+        assert time.monotonic() - begin < 60
+    for words in ("no sign of life for 8 s", "lost"):
+        assert f"worker {frozen}: {words}; its items go to others" in caplog.text
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def take_memory(config: PipelineConfig, item: Item) -> ItemResult:
+    if item.id == "set/large":
+        held = [bytes(2**20) for _ in range(2**20)]
+        raise AssertionError(f"a terabyte is there: {len(held)}")
+    return ItemResult(item.id, (), (), {})
+
+
+def test_an_item_that_takes_a_worker_beyond_its_memory_is_quarantined_with_its_need() -> None:
+    ref = ImageRef("memory://a.png", 840, 560, 3, 8, 100)
+    calls: list[Call] = [
+        (take_memory, PipelineConfig("memory://"), Item(f"set/{n}", ref, ref)) for n in SIZES
+    ]
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, memory_limit="1.2GB", dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        open_workers(cluster.scheduler_address) as opened,
+        opened.client.as_current(),
+    ):
+        found = batches._run("restore", calls, 1, len(calls))
+    [record] = found.quarantine
+    assert (record.item, record.kind, record.stage) == ("set/large", "memory_short", "restore")
+    assert re.search(r"expected about \d\.\d GB for 560x840 px; got 1\.\d GB", record.message)
+    assert [one.item_id for one in found.results] == ["set/small", "set/tiny"]
