@@ -9,14 +9,16 @@ side: so do `interleave` and `repeat_twice` lay them out.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Self
 
 import numpy as np
 import torch
 from scipy import fft
 from torch import Tensor
+from torch.nn.functional import pad
 
 # Median of the absolute value of a normal distribution of deviation 1.
 _MAD_OF_UNIT_NORMAL: Final = 0.6745
@@ -46,6 +48,16 @@ def irfft2(spectra: Tensor, size: Sequence[int]) -> Tensor:
     return torch.from_numpy(fft.irfft2(spectra.numpy(), s=tuple(size), workers=torch.get_num_threads()))
 
 
+def irfft2_part(spectra: Tensor, size: Sequence[int], rows: slice, columns: slice) -> Tensor:
+    """These rows and columns of `irfft2`; only rows that are kept are transformed along x."""
+    if _needs_torch(spectra):
+        whole: Tensor = torch.fft.irfft(torch.fft.ifft(spectra, dim=-2)[..., rows, :], n=size[1])
+        return whole[..., columns]
+    workers = torch.get_num_threads()
+    lines = fft.ifft(spectra.numpy(), axis=-2, workers=workers)[..., rows, :]
+    return torch.from_numpy(fft.irfft(lines, n=size[1], workers=workers)[..., columns])
+
+
 def interleave(spectra: Tensor) -> Tensor:
     """Real and imaginary parts side by side: (..., 2 * half) float32 of (..., half) spectra, a view of them."""
     return torch.view_as_real(spectra).flatten(-2)
@@ -61,10 +73,48 @@ def repeat_twice(gains: Tensor) -> Tensor:
     return torch.stack((gains, gains), -1).flatten(-2)
 
 
+def unfold_rows(plane: Tensor, rows: int) -> Tensor:
+    """All rows of a plane (..., rows // 2 + 1, n) of a spectrum that is even in y."""
+    return torch.cat([plane, plane[..., 1 : (rows + 1) // 2, :].flip(-2)], -2)
+
+
+def mean_of_half(plane: Tensor, size: Sequence[int]) -> float:
+    """Mean over the rows and the half columns of a spectrum of which (rows // 2 + 1, half) are given, even in y."""
+    twice = plane[1 : (size[0] + 1) // 2]
+    return float(plane.sum() + twice.sum()) / (size[0] * plane.shape[-1])
+
+
 def waves_at(frequencies: Tensor, size: int) -> Tensor:
     """Phases 2 pi f x, (n, size) float64, of frequencies (n,) in 1/px at ``size`` pixels about the middle one."""
     pixels = torch.arange(size, dtype=torch.float64) - size // 2
     return 2 * math.pi * torch.outer(frequencies, pixels)
+
+
+def spread_maxima(planes: Tensor, radii_px: Sequence[int]) -> Iterator[Tensor]:
+    """The largest value within each radius of each pixel of (..., h, w): windows are squares.
+
+    Each window is put together from two or three of the one before, so radii must ascend, each at most
+    one more than twice the one before; the first is 1.
+    """
+    height, width = planes.shape[-2:]
+    found = _repeat_borders(planes, radii_px[-1])
+    for before, radius_px in pairwise((0, *radii_px)):
+        for axis in (-1, -2):
+            found = _larger_of_shifts(found, axis, radius_px - before, reach=before)
+        margin = (found.shape[-1] - width) // 2
+        yield found[..., margin : margin + height, margin : margin + width]
+
+
+def _larger_of_shifts(planes: Tensor, axis: int, step: int, *, reach: int) -> Tensor:
+    length = planes.shape[axis] - 2 * step
+    larger = torch.maximum(planes.narrow(axis, 0, length), planes.narrow(axis, 2 * step, length))
+    return torch.maximum(larger, planes.narrow(axis, step, length)) if step > reach else larger
+
+
+def _repeat_borders(planes: Tensor, margin: int) -> Tensor:
+    flat = planes.reshape(1, -1, *planes.shape[-2:])
+    padded = pad(flat, (margin,) * 4, mode="replicate")
+    return padded.reshape(*planes.shape[:-2], *padded.shape[-2:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +144,7 @@ class Canvas:
         """The (..., h, w) pictures of half spectra; only these rows of them, where given."""
         first, last, _ = rows.indices(self.height)
         kept, width = slice(self.top + first, self.top + last), slice(self.left, self.left + self.width)
-        if _needs_torch(spectra):
-            columns = torch.fft.ifft(spectra, dim=-2)[..., kept, :]
-            whole: Tensor = torch.fft.irfft(columns, n=self.columns)
-            return whole[..., width]
-        workers = torch.get_num_threads()
-        lines = fft.ifft(spectra.numpy(), axis=-2, workers=workers)[..., kept, :]
-        return torch.from_numpy(fft.irfft(lines, n=self.columns, workers=workers)[..., width])
+        return irfft2_part(spectra, (self.rows, self.columns), kept, width)
 
     def transfer(self, kernels: Tensor) -> Tensor:
         """Transfer functions (..., rows, columns // 2 + 1) of centred (..., k, k) kernels, k odd.
@@ -119,15 +163,11 @@ class Canvas:
         The transfer function is A - iB, that of the kernels mirrored in x A + iB, and both are even in y.
         """
         half = kernels.shape[-1] // 2
-        folded = torch.cat([kernels[..., half:, :][..., :1, :], 2 * kernels[..., half + 1 :, :]], -2)
+        folded = torch.cat([kernels[..., half : half + 1, :], 2 * kernels[..., half + 1 :, :]], -2)
         down, across = (waves_at(axis, kernels.shape[-1]) for axis in self._axes())
         lines = down[: self.rows // 2 + 1, half:].cos().to(kernels)
         even, odd = (folded @ wave.mT.to(kernels) for wave in (across.cos(), across.sin()))
         return lines @ even, lines @ odd
-
-    def unfold_rows(self, plane: Tensor) -> Tensor:
-        """All rows of a plane (..., rows // 2 + 1, n) that is even in y."""
-        return torch.cat([plane, plane[..., 1 : (self.rows + 1) // 2, :].flip(-2)], -2)
 
     def _axes(self) -> tuple[Tensor, Tensor]:
         """Frequencies in 1/px of the rows and of the columns of spectra."""

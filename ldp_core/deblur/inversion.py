@@ -15,7 +15,7 @@ from typing import Final, Self
 import torch
 from torch import Tensor
 
-from ldp_core.signals import Canvas, interleave, join_parts, repeat_twice
+from ldp_core.signals import Canvas, interleave, join_parts, repeat_twice, unfold_rows
 
 __all__ = ["Layer", "Penalty", "ViewSpectra", "add_inverse", "are_mirrored", "refine_edges"]
 
@@ -113,7 +113,7 @@ class ViewSpectra:
         shares = probabilities[:, None, None]
         power = 2 * (shares * (even.square() + odd.square())).sum(0)
         gains = torch.stack([(shares * even).sum(0), (shares * odd).sum(0), power])
-        even, odd, power = repeat_twice(canvas.unfold_rows(gains))
+        even, odd, power = repeat_twice(unfold_rows(gains, canvas.rows))
         return (self.total * even).addcmul_(self.turned, odd), power
 
 

@@ -17,14 +17,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from ldp_core.cameras import Camera, is_generic, key_settings, open_camera
 from ldp_core.cameras.tiles import apply_by_place, largest_kernel_size
@@ -33,7 +31,7 @@ from ldp_core.deblur.occlusion import DepthRange, Restored, decode_views, find_r
 from ldp_core.errors import BlurMapError
 from ldp_core.optics.kernels import Kernel, KernelSpec, kernel_bank, kernel_size
 from ldp_core.settings import Settings
-from ldp_core.signals import Canvas, laplacian_noise, repeat_twice
+from ldp_core.signals import Canvas, laplacian_noise, repeat_twice, spread_maxima
 from ldp_core.tensors import to_pixels, to_tensor
 from ldp_core.tiling import apply_tiled
 from ldp_core.types import GENERIC_CAMERA, BlurMap, Pair, Pixels, StageSpec
@@ -315,7 +313,7 @@ def limit_halos(picture: Tensor, views: Tensor, coc_px: Tensor, *, slack: float)
     """
     octave = (coc_px.abs() * _RADIUS_PER_COC).clamp(_RADII_PX[0], _RADII_PX[-1]).log2()
     above, below = torch.zeros_like(picture), torch.zeros_like(picture)
-    spreads = zip(spread_maxima(views.amax(0)), spread_maxima(-views.amin(0)), strict=True)
+    spreads = zip(*(spread_maxima(side, _RADII_PX) for side in (views.amax(0), -views.amin(0))), strict=True)
     for index, (highest, lowest) in enumerate(spreads):
         share = (1 - (octave - index).abs()).clamp_min(0)
         if float(share.max()) > 0:
@@ -323,24 +321,6 @@ def limit_halos(picture: Tensor, views: Tensor, coc_px: Tensor, *, slack: float)
             below.addcmul_(share, lowest, value=-1)
     allowance = slack * (above - below)
     return torch.minimum(torch.maximum(picture, below - allowance), above + allowance)
-
-
-def spread_maxima(picture: Tensor) -> Iterator[Tensor]:
-    """The largest value within 1, 2, 4, 8 and 16 px of each pixel of (c, h, w), its borders repeated."""
-    found = F.pad(picture[None], (_RADII_PX[-1],) * 4, mode="replicate")[0]
-    for before, radius_px in pairwise((0, *_RADII_PX)):
-        # Two windows, one step to each side, make one of twice the radius; three do from radius 0.
-        step = max(radius_px - before, 1)
-        for axis in (-1, -2):
-            found = _larger_of_shifts(found, axis, step, with_middle=before == 0)
-        margin = (found.shape[-1] - picture.shape[-1]) // 2
-        yield found[:, margin : margin + picture.shape[-2], margin : margin + picture.shape[-1]]
-
-
-def _larger_of_shifts(picture: Tensor, axis: int, step: int, *, with_middle: bool) -> Tensor:
-    length = picture.shape[axis] - 2 * step
-    larger = torch.maximum(picture.narrow(axis, 0, length), picture.narrow(axis, 2 * step, length))
-    return torch.maximum(larger, picture.narrow(axis, step, length)) if with_middle else larger
 
 
 def require_fit(pair: Pair, blur_map: BlurMap, *, remedy: str) -> None:
