@@ -79,7 +79,7 @@ def unfold_rows(plane: Tensor, rows: int) -> Tensor:
 
 
 def mean_of_half(plane: Tensor, size: Sequence[int]) -> float:
-    """Mean over the rows and the half columns of a spectrum of which (rows // 2 + 1, half) are given, even in y."""
+    """Mean of a plane that is even in y, of which (rows // 2 + 1, n) are given."""
     twice = plane[1 : (size[0] + 1) // 2]
     return float(plane.sum() + twice.sum()) / (size[0] * plane.shape[-1])
 
@@ -158,13 +158,15 @@ class Canvas:
         return down @ (kernels.to(torch.complex64) @ across.mT)
 
     def mirrored_transfer(self, kernels: Tensor) -> tuple[Tensor, Tensor]:
-        """A and B, each (..., rows // 2 + 1, columns // 2 + 1), of centred (..., k, k) kernels that are even in y.
+        """A and B of centred (..., k, k) kernels that are even in y, for interleaved spectra.
 
-        The transfer function is A - iB, that of the kernels mirrored in x A + iB, and both are even in y.
+        The transfer function is A - iB, that of the kernels mirrored in x A + iB, and both are even in y:
+        (..., rows // 2 + 1, 2 * half).
         """
         half = kernels.shape[-1] // 2
         folded = torch.cat([kernels[..., half : half + 1, :], 2 * kernels[..., half + 1 :, :]], -2)
-        down, across = (waves_at(axis, kernels.shape[-1]) for axis in self._axes())
+        rows, columns = self._axes()
+        down, across = (waves_at(axis, kernels.shape[-1]) for axis in (rows, columns.repeat_interleave(2)))
         lines = down[: self.rows // 2 + 1, half:].cos().to(kernels)
         even, odd = (folded @ wave.mT.to(kernels) for wave in (across.cos(), across.sin()))
         return lines @ even, lines @ odd

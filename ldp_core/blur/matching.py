@@ -31,7 +31,6 @@ from ldp_core.signals import (
     irfft2_part,
     join_parts,
     mean_of_half,
-    repeat_twice,
     rfft2,
     unfold_rows,
 )
@@ -223,9 +222,9 @@ class _Spectra:
             products, power = self.views * transfer.flip(0), 2 * float(transfer.abs().square().mean())
         else:
             even, odd = (plane.to(self.views.device) for plane in half.sample(coc_px, size=self.padded))
-            twice = [repeat_twice(unfold_rows(plane, self.padded[0])) for plane in (even, odd)]
-            parts = (interleave(self.views) * twice[0]).addcmul_(interleave(self.turned), twice[1])
-            products, power = join_parts(parts), 4 * mean_of_half(even.square() + odd.square(), self.padded)
+            whole = [unfold_rows(plane, self.padded[0]) for plane in (even, odd)]
+            parts = (interleave(self.views) * whole[0]).addcmul_(interleave(self.turned), whole[1])
+            products, power = join_parts(parts), 2 * mean_of_half(even.square() + odd.square(), self.padded)
         rows, columns = (slice(self.margin, self.margin + n) for n in self.shape)
         a, b = irfft2_part(products, self.padded, rows, columns)[:, None, None]
         return a, b, power
@@ -243,10 +242,14 @@ class _HalfPsf:
     x: Tensor
 
     def sample(self, coc_px: float, *, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """A and B, each (h // 2 + 1, w // 2 + 1): transfer functions are A - iB, right, and A + iB, left."""
+        """A and B for interleaved spectra: transfer functions are A - iB, right, and A + iB, left.
+
+        Each is (h // 2 + 1, 2 * half).
+        """
         down = torch.arange(size[0] // 2 + 1, dtype=torch.float64) / size[0]
         rows = _phases(down, self.y * coc_px / 2).cos().float() @ self.values
-        columns = _phases(torch.fft.rfftfreq(size[1], dtype=torch.float64), self.x * coc_px / 2)
+        across = torch.fft.rfftfreq(size[1], dtype=torch.float64).repeat_interleave(2)
+        columns = _phases(across, self.x * coc_px / 2)
         return rows @ columns.cos().float().mT, rows @ columns.sin().float().mT
 
 

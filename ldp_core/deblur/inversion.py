@@ -83,9 +83,7 @@ class ViewSpectra:
         left, right = views
         return cls(views, interleave(left + right), interleave((right - left).mul_(1j)))
 
-    def apply_adjoint(
-        self, canvas: Canvas, kernels: Tensor, probabilities: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def apply_adjoint(self, canvas: Canvas, kernels: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
         """Views through the adjoint of kernels that are known up to a few candidates.
 
         The least-squares solution over all candidates uses the mean transfer function but the mean
@@ -105,15 +103,13 @@ class ViewSpectra:
         power = torch.einsum("n,nvij->ij", probabilities, transfers.abs().square())
         return interleave(torch.einsum("vij,vcij->cij", mean.conj(), self.views)), repeat_twice(power)
 
-    def _apply_mirrored(
-        self, canvas: Canvas, right: Tensor, probabilities: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _apply_mirrored(self, canvas: Canvas, right: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
         """The same of candidates (n, k, k) of the right kernel: a quarter of the transfers, all of them real."""
         even, odd = canvas.mirrored_transfer(right)
         shares = probabilities[:, None, None]
         power = 2 * (shares * (even.square() + odd.square())).sum(0)
         gains = torch.stack([(shares * even).sum(0), (shares * odd).sum(0), power])
-        even, odd, power = repeat_twice(unfold_rows(gains, canvas.rows))
+        even, odd, power = unfold_rows(gains, canvas.rows)
         return (self.total * even).addcmul_(self.turned, odd), power
 
 

@@ -23,11 +23,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ldp_core.optics.kernels import Kernel, kernel_bank
+from ldp_core.optics.kernels import Kernel, kernel_bank, kernel_size
 from ldp_core.optics.sensor import Transfer, decode_light, encode_light
 from ldp_core.signals import Canvas
 
-__all__ = ["DepthRange", "Restored", "decode_views", "find_ranges", "isolate"]
+__all__ = ["DepthRange", "Restored", "decode_views", "find_ranges", "isolate", "surround"]
 
 # Three ranges are a background, things before it, and things before those.
 _MOST_CUTS: Final = 2
@@ -186,7 +186,10 @@ def isolate(
         own = _blur((1 - behind)[None], depth.middle_px, kernel).clamp(0, 1)
         beyond = fill(seen, (1 - own) ** 4 * free**2)
         seen = (seen - (1 - own) * beyond) / own.clamp_min(_LEAST_SEEN)
-    return fill(encode_light(seen, _ENCODING), (free * own) ** 2)
+    visible = free * own
+    encoded, box = views.clone(), (..., *surround((visible < 1).any(0)[0], margin_px=0))
+    encoded[box] = encode_light(seen[box], _ENCODING)
+    return fill(encoded, visible.square())
 
 
 def _cover(
@@ -197,11 +200,25 @@ def _cover(
     for surface in nearer:
         share = depth.hides(coc_px) * surface.depth.holds(coc_px)
         if float(share.max()) > 0:
-            premultiplied = torch.cat([decode_light(surface.picture, _ENCODING) * share, share[None]])
-            blurred = _blur(premultiplied, surface.depth.middle_px, kernel).clamp_min(0)
-            covering = covering + (1 - cover) * blurred[:, :-1]
-            cover = cover + (1 - cover) * blurred[:, -1:].clamp_max(1)
+            reach = kernel_size(kernel, surface.depth.middle_px) // 2 + 1
+            box = (..., *surround(share > 0, margin_px=reach))
+            premultiplied = torch.cat(
+                [decode_light(surface.picture[box], _ENCODING), torch.ones_like(share[box])[None]]
+            )
+            blurred = _blur(premultiplied * share[box], surface.depth.middle_px, kernel).clamp_min(0)
+            free = 1 - cover[box]
+            covering[box] += free * blurred[:, :-1]
+            cover[box] += free * blurred[:, -1:].clamp_max(1)
     return cover, covering
+
+
+def surround(mask: Tensor, *, margin_px: int) -> tuple[slice, slice]:
+    """Rows and columns of all that a mask (h, w), not empty, holds, and of so many pixels around."""
+    rows, columns = (
+        slice(max(int(places[0]) - margin_px, 0), int(places[-1]) + 1 + margin_px)
+        for places in (mask.any(axis).nonzero()[:, 0] for axis in (1, 0))
+    )
+    return rows, columns
 
 
 def _blur(planes: Tensor, coc_px: float, kernel: Kernel) -> Tensor:

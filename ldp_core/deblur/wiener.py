@@ -27,7 +27,7 @@ from torch import Tensor
 from ldp_core.cameras import Camera, is_generic, key_settings, open_camera
 from ldp_core.cameras.tiles import apply_by_place, largest_kernel_size
 from ldp_core.deblur.inversion import Layer, Penalty, ViewSpectra, add_inverse, refine_edges
-from ldp_core.deblur.occlusion import DepthRange, Restored, decode_views, find_ranges, isolate
+from ldp_core.deblur.occlusion import DepthRange, Restored, decode_views, find_ranges, isolate, surround
 from ldp_core.errors import BlurMapError
 from ldp_core.optics.kernels import Kernel, KernelSpec, kernel_bank, kernel_size
 from ldp_core.settings import Settings
@@ -190,8 +190,13 @@ def restore_views(
             inside = depth.holds(coc_px)
             if bool(inside.any()):
                 seen = isolate(views, light, coc_px, depth, done, kernel=kernel)
-                layer_px = depth.clamp(coc_px)
-                picture = invert_blur(seen, layer_px, settings=settings, noise=noise, kernel=kernel)
+                # Beyond the margin that tiles have, too, nothing of the surface is seen.
+                margin = kernel_size(kernel, max(abs(depth.low_px), abs(depth.high_px))) + _MARGIN_PX
+                box = (..., *surround(inside, margin_px=margin))
+                picture = torch.zeros_like(left)
+                picture[box] = invert_blur(
+                    seen[box], depth.clamp(coc_px[box]), settings=settings, noise=noise, kernel=kernel
+                )
                 done.append(Restored(depth, picture.clamp(0, 1)))
                 restored, alone = torch.where(inside, picture, restored), torch.where(inside, seen, alone)
     return limit_halos(restored, alone, coc_px, slack=settings.halo_slack)

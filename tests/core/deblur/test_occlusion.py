@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ldp_core.deblur.occlusion import Restored, decode_views, fill, find_ranges, isolate
+from ldp_core.deblur.occlusion import Restored, decode_views, fill, find_ranges, isolate, surround
 from ldp_core.optics.kernels import KernelSpec
 from ldp_core.optics.layered import Surface, flatten_surfaces, render_surfaces
 
@@ -85,3 +85,13 @@ def test_one_colour_continues_however_little_is_seen(least: float) -> None:
     grey = torch.full((2, 3, 40, 56), 0.6)
     weight = least * torch.rand(2, 1, 40, 56, generator=torch.Generator().manual_seed(4))
     torch.testing.assert_close(fill(grey, weight), grey)
+
+
+def test_a_mask_is_surrounded_within_the_picture() -> None:
+    mask = torch.zeros(20, 30, dtype=torch.bool)
+    mask[3, 7] = mask[12, 25] = True
+    assert surround(mask, margin_px=0) == (slice(3, 13), slice(7, 26))
+    widened = torch.zeros(20, 30)
+    widened[surround(mask, margin_px=5)] = 1
+    assert widened[:18, 2:].all()
+    assert float(widened.sum()) == 18 * 28

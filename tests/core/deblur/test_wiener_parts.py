@@ -97,10 +97,7 @@ def test_candidates_that_disagree_are_held_back() -> None:
     canvas, _, _, sharp = build_scene(10.0)
     spectra = ViewSpectra.of(canvas.transform(sharp.expand(2, 1, 64, 96)))
     probabilities = torch.tensor([0.5, 0.5])
-    near, far = (
-        kernel_bank(KernelSpec(), torch.tensor([10.0 - off, 10.0 + off]))
-        for off in (0.0, 2.0)
-    )
+    near, far = (kernel_bank(KernelSpec(), torch.tensor([10.0 - off, 10.0 + off])) for off in (0.0, 2.0))
     sure, unsure = (
         join_parts(adjoint / (power + 1e-3)).abs()
         for adjoint, power in (spectra.apply_adjoint(canvas, bank, probabilities) for bank in (near, far))
