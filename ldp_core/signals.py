@@ -59,13 +59,13 @@ def irfft2_part(spectra: Tensor, size: Sequence[int], rows: slice, columns: slic
 
 
 def interleave(spectra: Tensor) -> Tensor:
-    """Real and imaginary parts side by side: (..., 2 * half) float32 of (..., half) spectra, a view of them."""
+    """Real and imaginary parts side by side: a view (..., 2 * half) of spectra (..., half)."""
     return torch.view_as_real(spectra).flatten(-2)
 
 
 def join_parts(parts: Tensor) -> Tensor:
     """The inverse of `interleave`."""
-    return torch.view_as_complex(parts.unflatten(-1, (-1, 2)))
+    return torch.view_as_complex(parts.reshape(*parts.shape[:-1], -1, 2))
 
 
 def repeat_twice(gains: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def mean_of_half(plane: Tensor, size: Sequence[int]) -> float:
 
 
 def waves_at(frequencies: Tensor, size: int) -> Tensor:
-    """Phases 2 pi f x, (n, size) float64, of frequencies (n,) in 1/px at ``size`` pixels about the middle one."""
+    """Phases 2 pi f x, (n, size) float64, of frequencies (n,) in 1/px at pixels about the middle one."""
     pixels = torch.arange(size, dtype=torch.float64) - size // 2
     return 2 * math.pi * torch.outer(frequencies, pixels)
 

@@ -104,7 +104,7 @@ class ViewSpectra:
         return interleave(torch.einsum("vij,vcij->cij", mean.conj(), self.views)), repeat_twice(power)
 
     def _apply_mirrored(self, canvas: Canvas, right: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of candidates (n, k, k) of the right kernel: a quarter of the transfers, all of them real."""
+        """The same of candidates (n, k, k) of the right kernel: a quarter of the transfers, all real."""
         even, odd = canvas.mirrored_transfer(right)
         shares = probabilities[:, None, None]
         power = 2 * (shares * (even.square() + odd.square())).sum(0)

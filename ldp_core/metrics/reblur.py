@@ -102,7 +102,7 @@ def _mean_errors(parts: Iterator[_Part], pair: Pair) -> NDArray[np.float64]:
             for side, view in enumerate(pair.both_views):
                 seen = torch.from_numpy(to_unit(view[rows, columns])).permute(2, 0, 1)
                 # Channels of all pictures, one picture after the other.
-                errors = (blurred[side].unflatten(0, (-1, len(seen))) - seen).square_()
+                errors = (blurred[side].reshape(-1, *seen.shape) - seen).square_()
                 total = total + errors.sum(1)[:, torch.from_numpy(inside)].sum(1).numpy()
     return np.asarray(total / (2 * region.sum() * pair.left.shape[2]))
 

@@ -245,7 +245,7 @@ def _composite_window(
 
 
 def _cover(behind: Tensor | None, layer: Tensor) -> Tensor:
-    """A layer over what lies behind it, if anything; premultiplied colour, coverage last: (b, c + 1, h, w)."""
+    """A layer over what lies behind it, if anything; premultiplied, coverage last: (b, c + 1, h, w)."""
     return layer if behind is None else torch.addcmul(layer, behind, 1 - layer[:, -1:])
 
 
