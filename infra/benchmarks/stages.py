@@ -5,9 +5,9 @@
 computes blur map, restoration and scores of a simulated pair with its truths with this checkout and with the
 other one (a folder with a `.venv`), in turns, each turn in a new process on one thread, after a small pair
 that does not count. The least of the turns is printed: a busy machine only adds. Memory is that of the whole
-process until the stage has ended, so it grows from stage to stage. With --pair it is a photograph instead:
-left, right and truth. Where the methods of both checkouts are of one version, the last lines say how far their
-results lie apart.
+process until the stage has ended, so it grows from stage to stage. With --pair it is a photograph:
+left, right and truth. Where the methods of both checkouts are of one version, the last lines say how far
+their results lie apart.
 """
 
 from __future__ import annotations
