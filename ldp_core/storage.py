@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import re
 import uuid
@@ -340,7 +341,7 @@ def _entry(row: Mapping[str, Any]) -> Entry:
 
 def _read_local(path: str, start: int, end: int | None) -> bytes:
     """A range of a file. fsspec, which would open it as well, takes three times as long to find out how."""
-    with open(path, "rb", buffering=0) as file:
+    with Path(path).open("rb", buffering=0) as file:
         last = os.fstat(file.fileno()).st_size
         first, stop, _ = slice(start, end).indices(last)
         file.seek(first)

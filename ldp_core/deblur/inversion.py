@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ldp_core.signals import Canvas, interleave, join_parts, repeat_twice, unfold_rows
 
-__all__ = ["Layer", "Penalty", "ViewSpectra", "add_inverse", "are_mirrored", "refine_edges"]
+__all__ = ["Layer", "Penalty", "PulledLayer", "ViewSpectra", "add_inverse", "are_mirrored", "refine_edges"]
 
 # Below about 1 px a kernel is narrower than the pixels: there is nothing to invert.
 _IN_FOCUS_COC_PX: Final = 1.0
@@ -49,10 +49,6 @@ class Layer:
         """Rows of the picture that it has a share of."""
         held = self.weight.amax(1).nonzero()[:, 0]
         return slice(int(held[0]), int(held[-1]) + 1) if len(held) else slice(0, 0)
-
-    def take_channel(self, index: int) -> Layer:
-        """A layer of one channel, which keeps no memory of the others."""
-        return Layer(self.coc_px, self.weight, self.adjoint[index : index + 1].clone(), self.power)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,38 +134,46 @@ def add_inverse(
             restored[channels, rows].addcmul_(weight, canvas.restore(join_parts(solved), rows))
 
 
+@dataclass(frozen=True, slots=True)
+class PulledLayer:
+    """The first channel of a layer, drawn to given gradients: all that `refine_edges` keeps of it.
+
+    `weight` is that of its `rows`; `unpulled` (1, rows, 2 * half) is its solution but for the gradients,
+    `gain` (rows, 2 * half) how far it follows these.
+    """
+
+    rows: slice
+    weight: Tensor
+    unpulled: Tensor
+    gain: Tensor
+
+    @classmethod
+    def of(cls, layer: Layer, penalty: Penalty, gradient_power: Tensor, *, stiffness: float) -> Self:
+        """`gradient_power` (rows, 2 * half) holds each value twice; `stiffness` is against the views."""
+        pull = stiffness * layer.blurredness
+        penalised = penalty.at(layer).add_(layer.power).add_(gradient_power, alpha=pull)
+        unpulled = layer.adjoint[:1] / penalised
+        return cls(layer.rows, layer.weight[layer.rows], unpulled, penalised.reciprocal_().mul_(pull))
+
+
 def refine_edges(
-    canvas: Canvas,
-    layers: Sequence[Layer],
-    penalty: Penalty,
-    picture: Tensor,
-    *,
-    threshold: float,
-    stiffness: float,
-    rounds: int,
+    canvas: Canvas, layers: Sequence[PulledLayer], picture: Tensor, *, threshold: float, rounds: int
 ) -> Tensor:
     """Solve again with gradients drawn to those of `picture` without the weak ones.
 
     Args:
-        picture: (c, h, w) first solution, in 0..1.
+        picture: (1, h, w) first solution, in 0..1.
         threshold: change per pixel below which a gradient counts as a ripple.
-        stiffness: weight of the gradients against the views.
 
     Returns:
-        (c, h, w)
+        (1, h, w)
     """
-    gradient_power = repeat_twice(canvas.gradient_power())
-    pulled = []
-    for layer in layers if rounds else ():
-        pull = stiffness * layer.blurredness
-        penalised = penalty.at(layer).add_(layer.power).add_(gradient_power, alpha=pull)
-        pulled.append((layer.rows, layer.adjoint / penalised, penalised.reciprocal_().mul_(pull)))
     for _ in range(rounds):
         edges = interleave(canvas.transform(_keep_strong_edges(picture, threshold=threshold)))
         picture = torch.zeros_like(picture)
-        for layer, (rows, unpulled, gain) in zip(layers, pulled, strict=True):
-            solved = torch.addcmul(unpulled, gain, edges)
-            picture[:, rows].addcmul_(layer.weight[rows], canvas.restore(join_parts(solved), rows))
+        for layer in layers:
+            solved = torch.addcmul(layer.unpulled, layer.gain, edges)
+            picture[:, layer.rows].addcmul_(layer.weight, canvas.restore(join_parts(solved), layer.rows))
     return picture
 
 

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ldp_core.cameras import Camera, is_generic, key_settings, open_camera
 from ldp_core.cameras.tiles import apply_by_place, largest_kernel_size
-from ldp_core.deblur.inversion import Layer, Penalty, ViewSpectra, add_inverse, refine_edges
+from ldp_core.deblur.inversion import Layer, Penalty, PulledLayer, ViewSpectra, add_inverse, refine_edges
 from ldp_core.deblur.occlusion import DepthRange, Restored, decode_views, find_ranges, isolate, surround
 from ldp_core.errors import BlurMapError
 from ldp_core.optics.kernels import Kernel, KernelSpec, kernel_bank, kernel_size
@@ -213,18 +213,13 @@ def invert_blur(
     frequency = repeat_twice(canvas.frequencies())
     model = s.model_penalty * frequency**1.5
     penalty = Penalty((noise / s.noise_signal * frequency).square(), model)
-    restored, layers = torch.zeros_like(views[0]), []
+    of_edges, gradient_power = Penalty(penalty.noise, model / 2), repeat_twice(canvas.gradient_power())
+    restored, pulled = torch.zeros_like(views[0]), []
     for layer in _build_layers(canvas, views, coc_px, settings=s, kernel=kernel):
         add_inverse(restored, canvas, layer, penalty, colour_strictness=s.colour_strictness)
-        layers.append(layer.take_channel(0))
+        pulled.append(PulledLayer.of(layer, of_edges, gradient_power, stiffness=s.edge_stiffness))
     restored[:1] = refine_edges(
-        canvas,
-        layers,
-        Penalty(penalty.noise, model / 2),
-        restored[:1],
-        threshold=s.edge_threshold,
-        stiffness=s.edge_stiffness,
-        rounds=s.edge_rounds,
+        canvas, pulled, restored[:1], threshold=s.edge_threshold, rounds=s.edge_rounds
     )
     return from_opponent(restored)
 

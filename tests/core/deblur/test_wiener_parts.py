@@ -6,7 +6,15 @@ import pytest
 import torch
 from scipy.ndimage import maximum_filter
 
-from ldp_core.deblur.inversion import Layer, Penalty, ViewSpectra, add_inverse, are_mirrored, refine_edges
+from ldp_core.deblur.inversion import (
+    Layer,
+    Penalty,
+    PulledLayer,
+    ViewSpectra,
+    add_inverse,
+    are_mirrored,
+    refine_edges,
+)
 from ldp_core.deblur.wiener import (
     choose_levels,
     from_opponent,
@@ -85,7 +93,9 @@ def test_the_edge_prior_takes_ripples_away(coc_px: float) -> None:
     canvas, layers, penalty, sharp = build_scene(coc_px)
     first = torch.zeros_like(sharp)
     add_inverse(first, canvas, layers[0], penalty, colour_strictness=1.0)
-    refined = refine_edges(canvas, layers, penalty, first, threshold=0.01, stiffness=1.0, rounds=3)
+    gradient_power = repeat_twice(canvas.gradient_power())
+    pulled = [PulledLayer.of(layer, penalty, gradient_power, stiffness=1.0) for layer in layers]
+    refined = refine_edges(canvas, pulled, first, threshold=0.01, rounds=3)
     flat = torch.ones(96, dtype=torch.bool)
     flat[40:56] = False
     ripple, remainder = ((picture - sharp)[..., flat].abs().max() for picture in (first, refined))
