@@ -28,7 +28,7 @@ _BASELINE_MARK = f"{BASELINE}:"
 _SCORE_MEMORY = MemoryModel(70, 40, 500_000)
 """Measured at .47 and 1.9 megapixels: 60 bytes a pixel, and 16 MB for what is blurred again in tiles."""
 _BY_PLACE_BYTES = 200
-"""Per pixel, where kernels depend on the place in the frame: counted from the views that are blurred whole."""
+"""Per pixel, where kernels depend on the place in the frame: counted from views that are blurred whole."""
 METRICS = "ldp.metrics"
 """Entry points of metrics of other packages, which scores depend on."""
 _SCORE_SECONDS = 1.4

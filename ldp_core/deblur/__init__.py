@@ -11,7 +11,7 @@ __all__ = ["DEBLURRERS", "Deblurrer", "make_deblurrer"]
 
 _TILED_NETWORK = MemoryModel(200, 1500, 640**2)
 # Measured at .47 and 1.9 megapixels, circles of confusion from -7 to 16 px: 74 and 286 bytes, 86 and 285 with
-# the network. A tile holds 12 bytes a pixel and level: one with circles from -62 to 62 px takes twice as much.
+# the network. A tile holds 12 bytes a pixel and level: with circles from -62 to 62 px twice as much.
 _WIENER = MemoryModel(85, 450, 640**2)
 _WIENER_AND_NETWORK = MemoryModel(100, 450, 640**2)
 
