@@ -87,8 +87,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         pair = Path(folder) / "pair.npz"
         if asked.pair:
-            views = (read_image(str(path)) for path in asked.pair)
-            np.savez(pair, **dict(zip(("left", "right", "target"), views, strict=True)))
+            left, right, target = (read_image(str(path)) for path in asked.pair)
+            np.savez(pair, left=left, right=right, target=target)
             compare(str(asked.pair[0]), pair, asked)
             return
         for size in asked.size:
@@ -99,7 +99,8 @@ def main() -> None:
 def write_simulated(path: Path, size: str) -> None:
     width, height = parse_size(size)
     pair = simulate_pair(1, SimulationSettings(width=width, height=height))
-    np.savez(path, blur_truth=np.abs(np.asarray(pair.blur_truth)), **pair.views)
+    views: dict[str, Any] = {**pair.views}
+    np.savez(path, blur_truth=np.abs(np.asarray(pair.blur_truth)), **views)
 
 
 def compare(name: str, pair: Path, asked: argparse.Namespace) -> None:
