@@ -86,6 +86,8 @@ def check_run_id(run_id: str) -> str:
 
 def is_unicode(text: str) -> bool:
     """Whether a text can be written as UTF-8; a file name of raw bytes cannot."""
+    if text.isascii():
+        return True
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 

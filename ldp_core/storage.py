@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import re
 import uuid
@@ -143,6 +144,8 @@ def read_bytes(url: str, *, start: int | None = None, end: int | None = None) ->
         StorageError: the store refused or could not be reached.
     """
     with _translated(url):
+        if url.startswith("/") and "::" not in url:
+            return _read_local(url, start or 0, end)
         fs, path = _open(url)
         if is_s3(url):
             return read_s3(fs, path, start=start, end=end)
@@ -336,6 +339,24 @@ def _entry(row: Mapping[str, Any]) -> Entry:
     tag = next((str(row[name]).strip('"') for name in _TAGS if row.get(name)), "")
     revision = tag or (moment.isoformat() if moment else "")
     return Entry(int(row["size"] or 0), moment, revision, size_known=row["size"] is not None)
+
+
+def _read_local(path: str, start: int, end: int | None) -> bytes:
+    """A range of a file. fsspec, which would open it as well, takes three times as long to find out how."""
+    with Path(path).open("rb", buffering=0) as file:
+        last = os.fstat(file.fileno()).st_size
+        first, stop, _ = slice(start, end).indices(last)
+        file.seek(first)
+        return _read_all(file, max(stop - first, 0))
+
+
+def _read_all(file: io.FileIO, count: int) -> bytes:
+    """So many bytes, or all that are left: one read may give less of a large file."""
+    parts = []
+    while count and (part := file.read(count)):
+        parts.append(part)
+        count -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _write_local(path: Path, content: bytes) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ldp_core.blur.matching import smooth
+from ldp_core.signals import spread_maxima
 
 __all__ = ["find_sharp_edges", "halve_mask", "remove_edges"]
 
@@ -58,7 +59,8 @@ def find_sharp_edges(left: Tensor, right: Tensor, *, noise: float) -> Tensor:
     stands_out = fine > _NOISE_DEVIATIONS * of_noise + _LEAST_GRADIENT
     steep = fine > torch.maximum(_IN_FOCUS_RATIO * coarse, _IN_FOCUS_SHARE * _range(smoothed))
     sharp = (stands_out & steep).to(mean.dtype)
-    return F.max_pool2d(sharp, 2 * _REACH_PX + 1, stride=1, padding=_REACH_PX)
+    *_, reached = spread_maxima(sharp, (1, _REACH_PX))
+    return reached
 
 
 def halve_mask(mask: Tensor) -> Tensor:
@@ -104,6 +106,5 @@ def _gradient(plane: Tensor) -> Tensor:
 
 def _range(plane: Tensor) -> Tensor:
     """Largest less smallest value around each pixel."""
-    side = 2 * _AROUND_PX + 1
-    highest, lowest = (F.max_pool2d(x, side, stride=1, padding=_AROUND_PX) for x in (plane, -plane))
+    (_, highest), (_, lowest) = (spread_maxima(side, (1, _AROUND_PX)) for side in (plane, -plane))
     return highest + lowest

@@ -78,15 +78,14 @@ class EdgeWeights:
         )
         return EdgeWeights(right, below)
 
-    def laplacian(self, values: Tensor) -> Tensor:
-        """The graph Laplacian applied to a map."""
-        across, down = self.right * values.diff(dim=-1), self.below * values.diff(dim=-2)
-        out = torch.zeros_like(values)
-        out[..., :-1] -= across
-        out[..., 1:] += across
-        out[..., :-1, :] -= down
-        out[..., 1:, :] += down
-        return out
+    def add_laplacian(self, values: Tensor, onto: Tensor) -> Tensor:
+        """Add the graph Laplacian of a map to another one, in place."""
+        across, down = values.diff(dim=-1).mul_(self.right), values.diff(dim=-2).mul_(self.below)
+        onto[..., :-1] -= across
+        onto[..., 1:] += across
+        onto[..., :-1, :] -= down
+        onto[..., 1:, :] += down
+        return onto
 
     def degree(self, like: Tensor) -> Tensor:
         """Sum of each pixel's weights."""
@@ -106,18 +105,23 @@ def _weigh(measured: Measurement, values: Tensor) -> Tensor:
 
 def _solve(weight: Tensor, target: Tensor, edges: EdgeWeights, *, start: Tensor, steps: int) -> Tensor:
     """Minimise sum weight (v - target)^2 + sum edge (v_i - v_j)^2: Jacobi-preconditioned CG."""
-    values = start
+    values = start.clone()
     scale = weight + edges.degree(weight)
-    residual = weight * (target - values) - edges.laplacian(values)
+    residual = weight * (target - values) - edges.add_laplacian(values, torch.zeros_like(values))
     direction = residual / scale
-    energy = (residual * direction).sum()
+    energy = _dot(residual, direction)
+    image, ahead = torch.empty_like(values), torch.empty_like(values)
     for _ in range(steps):
-        image = weight * direction + edges.laplacian(direction)
-        length = energy / ((direction * image).sum() + _TINY)
-        values = values + length * direction
-        residual = residual - length * image
-        ahead = residual / scale
-        next_energy = (residual * ahead).sum()
-        direction = ahead + next_energy / (energy + _TINY) * direction
+        edges.add_laplacian(direction, torch.mul(weight, direction, out=image))
+        length = energy / (_dot(direction, image) + _TINY)
+        values.add_(direction, alpha=length)
+        residual.sub_(image, alpha=length)
+        torch.div(residual, scale, out=ahead)
+        next_energy = _dot(residual, ahead)
+        direction.mul_(next_energy / (energy + _TINY)).add_(ahead)
         energy = next_energy
     return values
+
+
+def _dot(one: Tensor, other: Tensor) -> float:
+    return float(torch.dot(one.flatten(), other.flatten()))

@@ -10,6 +10,10 @@ from ldp_core.methods import MemoryModel, MethodDef, Registry
 __all__ = ["DEBLURRERS", "Deblurrer", "make_deblurrer"]
 
 _TILED_NETWORK = MemoryModel(200, 1500, 640**2)
+# Measured at .47 and 1.9 megapixels, circles of confusion from -7 to 16 px: 74 and 286 bytes, 86 and 285 with
+# the network. A tile holds 12 bytes a pixel and level: with circles from -62 to 62 px twice as much.
+_WIENER = MemoryModel(85, 450, 640**2)
+_WIENER_AND_NETWORK = MemoryModel(100, 450, 640**2)
 
 DEBLURRERS: Final[Registry[Deblurrer]] = Registry(
     "deblurrer",
@@ -30,16 +34,16 @@ DEBLURRERS: Final[Registry[Deblurrer]] = Registry(
             "LdpDeblurrer",
             "LdpSettings",
             takes_camera=True,
-            memory=_TILED_NETWORK,
-            seconds=3.5,
+            memory=_WIENER_AND_NETWORK,
+            seconds=2.8,
         ),
         "wiener": MethodDef(
             "ldp_core.deblur.wiener",
             "WienerDeblurrer",
             "WienerSettings",
             takes_camera=True,
-            memory=MemoryModel(60, 1500, 640**2),
-            seconds=2.3,
+            memory=_WIENER,
+            seconds=1.6,
         ),
     },
     lambda method, definition: DeblurrerAlongX(method, needs_both_views=definition.views == 2),

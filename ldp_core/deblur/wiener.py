@@ -14,7 +14,7 @@ in the shadows stay small.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -22,17 +22,16 @@ from typing import Final
 import numpy as np
 import torch
 from pydantic import Field
-from scipy.ndimage import maximum_filter
 from torch import Tensor
 
 from ldp_core.cameras import Camera, is_generic, key_settings, open_camera
 from ldp_core.cameras.tiles import apply_by_place, largest_kernel_size
-from ldp_core.deblur.inversion import Layer, Penalty, apply_adjoint, invert_layers, refine_edges
-from ldp_core.deblur.occlusion import DepthRange, Restored, find_ranges, isolate
+from ldp_core.deblur.inversion import Layer, Penalty, PulledLayer, ViewSpectra, add_inverse, refine_edges
+from ldp_core.deblur.occlusion import DepthRange, Restored, decode_views, find_ranges, isolate, surround
 from ldp_core.errors import BlurMapError
 from ldp_core.optics.kernels import Kernel, KernelSpec, kernel_bank, kernel_size
 from ldp_core.settings import Settings
-from ldp_core.signals import Canvas, laplacian_noise
+from ldp_core.signals import Canvas, laplacian_noise, repeat_twice, spread_maxima
 from ldp_core.tensors import to_pixels, to_tensor
 from ldp_core.tiling import apply_tiled
 from ldp_core.types import GENERIC_CAMERA, BlurMap, Pair, Pixels, StageSpec
@@ -185,14 +184,19 @@ def restore_views(
     if len(ranges) == 1:
         restored = invert_blur(views, coc_px, settings=settings, noise=noise, kernel=kernel)
     else:
-        alone = torch.zeros_like(views)
+        alone, light = torch.zeros_like(views), decode_views(views)
         done: list[Restored] = []
         for depth in ranges:
             inside = depth.holds(coc_px)
             if bool(inside.any()):
-                seen = isolate(views, coc_px, depth, done, kernel=kernel)
-                layer_px = depth.clamp(coc_px)
-                picture = invert_blur(seen, layer_px, settings=settings, noise=noise, kernel=kernel)
+                seen = isolate(views, light, coc_px, depth, done, kernel=kernel)
+                # Beyond the margin that tiles have, too, nothing of the surface is seen.
+                margin = kernel_size(kernel, max(abs(depth.low_px), abs(depth.high_px))) + _MARGIN_PX
+                box = (..., *surround(inside, margin_px=margin))
+                picture = torch.zeros_like(left)
+                picture[box] = invert_blur(
+                    seen[box], depth.clamp(coc_px[box]), settings=settings, noise=noise, kernel=kernel
+                )
                 done.append(Restored(depth, picture.clamp(0, 1)))
                 restored, alone = torch.where(inside, picture, restored), torch.where(inside, seen, alone)
     return limit_halos(restored, alone, coc_px, slack=settings.halo_slack)
@@ -206,42 +210,35 @@ def invert_blur(
     largest = float(coc_px.abs().max()) * (1 + s.level_growth) + s.level_step_px
     reach = kernel_size(kernel, float(_candidates(largest, settings=s).max()))
     canvas = Canvas.around(views, margin=reach // 2 + _MARGIN_PX)
-    spectra = canvas.transform(to_opponent(views))
-    layers = _build_layers(canvas, spectra, coc_px, settings=s, kernel=kernel)
-    frequency = canvas.frequencies()
+    frequency = repeat_twice(canvas.frequencies())
     model = s.model_penalty * frequency**1.5
-    penalty = Penalty((noise / s.noise_signal * frequency) ** 2, model)
-    strictness = torch.full((views.shape[1], 1, 1), s.colour_strictness)
-    strictness[0] = 1
-    restored = invert_layers(canvas, layers, penalty, strictness=strictness)
+    penalty = Penalty((noise / s.noise_signal * frequency).square(), model)
+    of_edges, gradient_power = Penalty(penalty.noise, model / 2), repeat_twice(canvas.gradient_power())
+    restored, pulled = torch.zeros_like(views[0]), []
+    for layer in _build_layers(canvas, views, coc_px, settings=s, kernel=kernel):
+        add_inverse(restored, canvas, layer, penalty, colour_strictness=s.colour_strictness)
+        pulled.append(PulledLayer.of(layer, of_edges, gradient_power, stiffness=s.edge_stiffness))
     restored[:1] = refine_edges(
-        canvas,
-        [layer.take_channel(0) for layer in layers],
-        Penalty(penalty.noise, model / 2),
-        restored[:1],
-        threshold=s.edge_threshold,
-        stiffness=s.edge_stiffness,
-        rounds=s.edge_rounds,
+        canvas, pulled, restored[:1], threshold=s.edge_threshold, rounds=s.edge_rounds
     )
     return from_opponent(restored)
 
 
 def _build_layers(
-    canvas: Canvas, spectra: Tensor, coc_px: Tensor, *, settings: WienerSettings, kernel: Kernel
-) -> list[Layer]:
+    canvas: Canvas, views: Tensor, coc_px: Tensor, *, settings: WienerSettings, kernel: Kernel
+) -> Iterator[Layer]:
     levels = choose_levels(
         lowest=float(coc_px.min()),
         highest=float(coc_px.max()),
         step_px=settings.level_step_px,
         growth=settings.level_growth,
     )
-    layers = []
+    spectra = ViewSpectra.of(canvas.transform(to_opponent(views)))
     for index, level in enumerate(levels):
         weight = level_weights(coc_px, levels, index)
         if float(weight.max()) > 0:
-            transfers = canvas.transfer(kernel_bank(kernel, _candidates(level, settings=settings)))
-            layers.append(Layer(level, weight, *apply_adjoint(spectra, transfers, _PROBABILITIES)))
-    return layers
+            kernels = kernel_bank(kernel, _candidates(level, settings=settings))
+            yield Layer(level, weight, *spectra.apply_adjoint(canvas, kernels, _PROBABILITIES))
 
 
 def _candidates(coc_px: float, *, settings: WienerSettings) -> Tensor:
@@ -315,20 +312,15 @@ def limit_halos(picture: Tensor, views: Tensor, coc_px: Tensor, *, slack: float)
         (c, h, w)
     """
     octave = (coc_px.abs() * _RADIUS_PER_COC).clamp(_RADII_PX[0], _RADII_PX[-1]).log2()
-    highest, lowest = views.amax(0), views.amin(0)
     above, below = torch.zeros_like(picture), torch.zeros_like(picture)
-    for index, radius_px in enumerate(_RADII_PX):
+    spreads = zip(*(spread_maxima(side, _RADII_PX) for side in (views.amax(0), -views.amin(0))), strict=True)
+    for index, (highest, lowest) in enumerate(spreads):
         share = (1 - (octave - index).abs()).clamp_min(0)
         if float(share.max()) > 0:
-            above += share * _spread_maximum(highest, radius_px)
-            below -= share * _spread_maximum(-lowest, radius_px)
+            above.addcmul_(share, highest)
+            below.addcmul_(share, lowest, value=-1)
     allowance = slack * (above - below)
     return torch.minimum(torch.maximum(picture, below - allowance), above + allowance)
-
-
-def _spread_maximum(picture: Tensor, radius_px: int) -> Tensor:
-    side = 2 * radius_px + 1
-    return torch.from_numpy(maximum_filter(picture.numpy(), size=(1, side, side), mode="nearest"))
 
 
 def require_fit(pair: Pair, blur_map: BlurMap, *, remedy: str) -> None:

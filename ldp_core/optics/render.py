@@ -10,7 +10,7 @@ where no kernel reaches beneath the foreground, the nearest surroundings at that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from ldp_core.errors import PairMismatchError, SettingsError
 from ldp_core.optics.kernels import DEFAULT_KERNEL, Kernel, KernelFamily, KernelSpec, kernel_bank, kernel_size
 from ldp_core.optics.sensor import Transfer, decode_light, encode_light
-from ldp_core.signals import fast_size, irfft2, rfft2
+from ldp_core.signals import fast_size, irfft2_part, rfft2
 
 NODES = (3, 4)
 """Rows and columns of the grid over a frame at which its kernels are exact.
@@ -163,19 +163,37 @@ def _composite(light: Tensor, scene: Slices, kernel: Kernel) -> Tensor:
 
 
 def _composite_tiles(light: Tensor, scene: Slices, kernel: Kernel, *, tile_px: int) -> Tensor:
-    """The same tile by tile: of the slices of a picture a tile meets few, and it fits into a cache."""
-    kernels = _Kernels(kernel, scene.levels_px)
+    """The same tile by tile."""
     batch, channels, *size = light.shape
-    halo = kernels.largest_size // 2
     views = light.new_empty(batch, 2, channels, *size)
-    for tile in product(*(_cut_tiles(side, tile_px=tile_px, halo=halo) for side in size)):
+    for rows, columns, part in composite_tiles(
+        lambda *window: light[..., *window], scene, kernel, tile_px=tile_px
+    ):
+        views[..., rows, columns] = part
+    return views
+
+
+def composite_tiles(
+    read: Callable[[slice, slice], Tensor], scene: Slices, kernel: Kernel, *, tile_px: int
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Both views tile by tile: of the slices of a picture a tile meets few, and it fits into a cache.
+
+    Args:
+        read: gives rows and columns of the scene's linear light, (b, c, rows, columns).
+
+    Yields:
+        Rows, columns and views (b, 2, c, rows, columns) in linear light.
+    """
+    kernels = _Kernels(kernel, scene.levels_px)
+    halo = kernels.largest_size // 2
+    for tile in product(*(_cut_tiles(side, tile_px=tile_px, halo=halo) for side in scene.coc_px.shape[-2:])):
         rows, columns = (part.read for part in tile)
         window = Slices(scene.coc_px[:, rows, columns], scene.levels_px, scene.step_px)
         padded = fast_size(*(part.padded for part in tile))
-        views[..., tile[0].written, tile[1].written] = _composite_window(
-            light[..., rows, columns], window, kernels, padded=padded, kept=(tile[0].kept, tile[1].kept)
+        views = _composite_window(
+            read(rows, columns), window, kernels, padded=padded, kept=(tile[0].kept, tile[1].kept)
         )
-    return views
+        yield tile[0].written, tile[1].written, views
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,30 +229,34 @@ def _composite_window(
     """Views (b, 2, c, rows, columns) of the part that is kept."""
     blur = _Blur(light, padded=padded, kept=kept)
     surroundings = _Surroundings(light, reach_px=kernels.largest_px / 2)
-    seen = [light.new_zeros(())] * 2
+    whole = torch.cat([light, torch.ones_like(light[:, :1])], 1)
+    seen: list[Tensor | None] = [None, None]
     for index in scene.occupied():
-        share = scene.share(index)
-        premultiplied = torch.cat([light * share, share], 1)
+        premultiplied = whole * scene.share(index)
         blur.put(premultiplied)
-        around = surroundings.at_or_behind(premultiplied, blur.coverage)[..., *kept]
+        around = surroundings.at_or_behind(premultiplied, blur.coverage)
+        around = None if around is None else around[..., *kept]
         transfers = kernels.transfers(index, padded)
         seen = [
-            _cover(seen[side], _complete(blur.through(transfers[:, side], kernels.size(index)), around))
+            _cover(seen[side], _complete(*blur.through(transfers[:, side], kernels.size(index)), around))
             for side in (0, 1)
         ]
-    return torch.stack([view[:, :-1] / view[:, -1:].clamp_min(_TINY) for view in seen], 1)
+    return torch.stack([view[:, :-1] / view[:, -1:].clamp_min(_TINY) for view in seen if view is not None], 1)
 
 
-def _cover(behind: Tensor, layer: Tensor) -> Tensor:
-    """A layer over what lies behind it; premultiplied colour, coverage last: (b, c + 1, h, w)."""
-    return layer + behind * (1 - layer[:, -1:])
+def _cover(behind: Tensor | None, layer: Tensor) -> Tensor:
+    """A layer over what lies behind it, if anything; premultiplied, coverage last: (b, c + 1, h, w)."""
+    return layer if behind is None else torch.addcmul(layer, behind, 1 - layer[:, -1:])
 
 
-def _complete(blurred: Tensor, surroundings: Tensor) -> Tensor:
+def _complete(layer: Tensor, coverage: Tensor, surroundings: Tensor | None) -> Tensor:
     """Divide by the coverage at this depth or behind, filled in from the surroundings in its holes."""
-    layer, coverage = blurred[:, :-1], blurred[:, -1:].clamp(0, 1)
+    coverage = coverage.clamp(0, 1)
     fill = _FILL * (1 - coverage)
-    return (layer.clamp_min(0) + fill * surroundings) / (coverage + fill + _TINY)
+    light = layer.clamp_min(0)
+    if surroundings is not None:
+        light = torch.addcmul(light, fill, surroundings)
+    return light / (coverage + fill + _TINY)
 
 
 class _Kernels:
@@ -266,24 +288,25 @@ class _Blur:
 
     def __init__(self, light: Tensor, *, padded: tuple[int, int], kept: tuple[slice, slice]) -> None:
         self.padded, self.kept = padded, kept
-        self.planes = self.coverage = light.new_zeros(())
+        self.slice = self.coverage = light.new_zeros(())
         self.spectrum = self.coverage_spectrum = light.new_zeros((), dtype=torch.complex64)
 
     def put(self, premultiplied: Tensor) -> None:
         """Take the next slice (b, c + 1, h, w), coverage last."""
-        spectrum = rfft2(premultiplied, self.padded)
+        self.slice, self.spectrum = premultiplied, rfft2(premultiplied, self.padded)
         self.coverage = self.coverage + premultiplied[:, -1:]
-        self.coverage_spectrum = self.coverage_spectrum + spectrum[:, -1:]
-        self.planes = torch.cat([premultiplied, self.coverage], 1)
-        self.spectrum = torch.cat([spectrum, self.coverage_spectrum], 1)
+        self.coverage_spectrum = self.coverage_spectrum + self.spectrum[:, -1:]
 
-    def through(self, transfer: Tensor, size: int) -> Tensor:
-        """The slice and the coverage, (b, c + 2, ...) where kept, through one view's kernels of a `size`."""
+    def through(self, transfer: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """The slice (b, c + 1, ...) and the coverage (b, 1, ...), where kept, through one view's kernels."""
         if size == 1:
-            return self.planes[..., *self.kept]
-        planes = irfft2(self.spectrum * transfer[:, None], self.padded)
+            return self.slice[..., *self.kept], self.coverage[..., *self.kept]
         rows, columns = (slice(part.start + size // 2, part.stop + size // 2) for part in self.kept)
-        return planes[..., rows, columns]
+        blurred, coverage = (
+            irfft2_part(spectrum * transfer[:, None], self.padded, rows, columns)
+            for spectrum in (self.spectrum, self.coverage_spectrum)
+        )
+        return blurred, coverage
 
 
 class _Surroundings:
@@ -296,13 +319,13 @@ class _Surroundings:
         offsets = torch.arange(-half, half + 1, device=light.device, dtype=light.dtype)
         self.kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
 
-    def at_or_behind(self, premultiplied: Tensor, coverage: Tensor) -> Tensor:
+    def at_or_behind(self, premultiplied: Tensor, coverage: Tensor) -> Tensor | None:
         """Mean colour and share (b, c + 1, h, w) of a slice around each pixel, by the coverage so far.
 
-        Zero where nothing is to be filled in.
+        None where nothing is to be filled in.
         """
         if float(coverage.detach().min()) > _WHOLE:
-            return premultiplied.new_zeros(1).expand_as(premultiplied)
+            return None
         planes = torch.cat([premultiplied, coverage], 1)
         coarse = self._spread(F.avg_pool2d(planes, _COARSE_PX, ceil_mode=True))
         return F.interpolate(coarse[:, :-1] / (coarse[:, -1:] + _TINY), self.shape, mode="bilinear")

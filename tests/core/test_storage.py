@@ -267,3 +267,15 @@ def test_ranges_from_a_server_that_ignores_them(without_ranges: str, tmp_path: P
     assert storage.read_bytes(url) == b"0123456789"
     assert storage.read_bytes(url, start=2, end=5) == b"234"
     assert storage.read_bytes(url, start=0, end=10) == b"0123456789"
+
+
+@pytest.mark.parametrize(("start", "end"), [(None, None), (0, 4), (3, 100), (2, None), (10, 12), (4, 4)])
+def test_ranges_of_a_file_are_those_of_other_stores(
+    tmp_path: Path, start: int | None, end: int | None
+) -> None:
+    content = b"0123456789"
+    url, other = str(tmp_path / "a"), "memory://ranges/a"
+    for place in (url, other):
+        storage.write_bytes(place, content)
+    assert storage.read_bytes(url, start=start, end=end) == content[slice(start, end)]
+    assert storage.read_bytes(other, start=start, end=end) == content[slice(start, end)]

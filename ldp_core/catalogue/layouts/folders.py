@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import Final
 
 from ldp_core.catalogue.fitting import find_fitting_layout
@@ -75,7 +74,14 @@ def read_folders(source: str) -> ItemSpecs:
 
 
 def _is_picture(path: str) -> bool:
-    return PurePosixPath(path).suffix.lower() in PICTURE_EXTENSIONS
+    return _split_suffix(path)[1].lower() in PICTURE_EXTENSIONS
+
+
+def _split_suffix(path: str) -> tuple[str, str]:
+    """A relative path without its suffix, and that, as of pathlib, which takes ten times as long."""
+    place = path.rfind(".")
+    is_suffix = path.rfind("/") + 1 < place < len(path) - 1
+    return (path[:place], path[place:]) if is_suffix else (path, "")
 
 
 def _with_hint(problem: Problem) -> Problem:
@@ -118,7 +124,7 @@ class _Reader:
         """By its folders alone, the outermost that holds a role."""
         if not _is_picture(path):
             return None
-        parts = str(PurePosixPath(path).with_suffix("")).split("/")
+        parts = _split_suffix(path)[0].split("/")
         for depth in range(len(parts) - 1):
             above, below = "/".join(parts[:depth]), parts[depth + 1 :]
             if role := self.folders.get(_join(above, parts[depth])):
@@ -190,7 +196,7 @@ def _place_beside(placed: Mapping[str, Place], others: Iterable[str]) -> dict[st
 def _pair_by_marks(paths: Collection[str]) -> dict[str, Place]:
     """Item and role by marks alone, and by folders of truths and other methods beside the views; nothing
     where marks bring no two views together."""
-    marked = {path: split_mark(str(PurePosixPath(path).with_suffix(""))) for path in paths}
+    marked = {path: split_mark(_split_suffix(path)[0]) for path in paths}
     views = {path: place for path, place in marked.items() if place and place[1] in _VIEWS}
     sides: dict[str, set[str]] = defaultdict(set)
     for scene, role in views.values():

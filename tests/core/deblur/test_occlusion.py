@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ldp_core.deblur.occlusion import Restored, fill, find_ranges, isolate
+from ldp_core.deblur.occlusion import Restored, decode_views, fill, find_ranges, isolate, surround
 from ldp_core.optics.kernels import KernelSpec
 from ldp_core.optics.layered import Surface, flatten_surfaces, render_surfaces
 
@@ -52,7 +52,7 @@ def test_the_wall_is_seen_as_if_the_bars_were_not_there(wall_px: float, bars_px:
     alone, both = (torch.stack(render_surfaces(surfaces)) for surfaces in (scene[:1], scene))
     sharp, coc_px = flatten_surfaces(scene)
     front, back = find_ranges(coc_px)
-    seen = isolate(both, coc_px, back, [Restored(front, sharp)], kernel=KernelSpec())
+    seen = isolate(both, decode_views(both), coc_px, back, [Restored(front, sharp)], kernel=KernelSpec())
     beside = torch.zeros(SIZE, dtype=torch.bool)
     beside[12:-12, 62:108] = True
     before = (both - alone)[..., beside].square().mean()
@@ -65,7 +65,8 @@ def test_bars_are_seen_without_the_wall() -> None:
     scene = [wall(0.0), bars(-8.0)]
     sharp, coc_px = flatten_surfaces(scene)
     front, _ = find_ranges(coc_px)
-    seen = isolate(torch.stack(render_surfaces(scene)), coc_px, front, [], kernel=KernelSpec())
+    views = torch.stack(render_surfaces(scene))
+    seen = isolate(views, decode_views(views), coc_px, front, [], kernel=KernelSpec())
     inside = coc_px < -4
     assert float((seen - sharp)[..., inside].abs().mean()) < 0.05
 
@@ -84,3 +85,13 @@ def test_one_colour_continues_however_little_is_seen(least: float) -> None:
     grey = torch.full((2, 3, 40, 56), 0.6)
     weight = least * torch.rand(2, 1, 40, 56, generator=torch.Generator().manual_seed(4))
     torch.testing.assert_close(fill(grey, weight), grey)
+
+
+def test_a_mask_is_surrounded_within_the_picture() -> None:
+    mask = torch.zeros(20, 30, dtype=torch.bool)
+    mask[3, 7] = mask[12, 25] = True
+    assert surround(mask, margin_px=0) == (slice(3, 13), slice(7, 26))
+    widened = torch.zeros(20, 30)
+    widened[surround(mask, margin_px=5)] = 1
+    assert widened[:18, 2:].all()
+    assert float(widened.sum()) == 18 * 28

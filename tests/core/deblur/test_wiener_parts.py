@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import pytest
 import torch
+from scipy.ndimage import maximum_filter
 
-from ldp_core.deblur.inversion import Layer, Penalty, apply_adjoint, invert_layers, refine_edges
-from ldp_core.deblur.wiener import choose_levels, from_opponent, level_weights, limit_halos, to_opponent
+from ldp_core.deblur.inversion import (
+    Layer,
+    Penalty,
+    PulledLayer,
+    ViewSpectra,
+    add_inverse,
+    are_mirrored,
+    refine_edges,
+)
+from ldp_core.deblur.wiener import (
+    choose_levels,
+    from_opponent,
+    level_weights,
+    limit_halos,
+    to_opponent,
+)
 from ldp_core.optics.kernels import KernelSpec, kernel_bank
-from ldp_core.signals import Canvas, laplacian_noise
+from ldp_core.signals import Canvas, join_parts, laplacian_noise, repeat_twice, spread_maxima
 
 
 @pytest.mark.parametrize(
@@ -66,18 +81,21 @@ def build_scene(coc_px: float) -> tuple[Canvas, list[Layer], Penalty, torch.Tens
     sharp = torch.full((1, 64, 96), 0.2)
     sharp[..., 48:] = 0.8
     canvas = Canvas.around(sharp, margin=24)
-    transfers = canvas.transfer(kernel_bank(KernelSpec(), torch.tensor([coc_px])))
-    spectra = canvas.transform(sharp) * transfers[0][:, None]
-    layer = Layer(coc_px, torch.ones(64, 96), *apply_adjoint(spectra, transfers, torch.ones(1)))
-    frequency = canvas.frequencies()
+    kernels = kernel_bank(KernelSpec(), torch.tensor([coc_px]))
+    spectra = ViewSpectra.of(canvas.transform(sharp) * canvas.transfer(kernels)[0][:, None])
+    layer = Layer(coc_px, torch.ones(64, 96), *spectra.apply_adjoint(canvas, kernels, torch.ones(1)))
+    frequency = repeat_twice(canvas.frequencies())
     return canvas, [layer], Penalty(torch.zeros_like(frequency), 0.05 * frequency**1.5), sharp
 
 
 @pytest.mark.parametrize("coc_px", [-9.0, 6.0])
 def test_the_edge_prior_takes_ripples_away(coc_px: float) -> None:
     canvas, layers, penalty, sharp = build_scene(coc_px)
-    first = invert_layers(canvas, layers, penalty, strictness=torch.ones(1, 1, 1))
-    refined = refine_edges(canvas, layers, penalty, first, threshold=0.01, stiffness=1.0, rounds=3)
+    first = torch.zeros_like(sharp)
+    add_inverse(first, canvas, layers[0], penalty, colour_strictness=1.0)
+    gradient_power = repeat_twice(canvas.gradient_power())
+    pulled = [PulledLayer.of(layer, penalty, gradient_power, stiffness=1.0) for layer in layers]
+    refined = refine_edges(canvas, pulled, first, threshold=0.01, rounds=3)
     flat = torch.ones(96, dtype=torch.bool)
     flat[40:56] = False
     ripple, remainder = ((picture - sharp)[..., flat].abs().max() for picture in (first, refined))
@@ -87,18 +105,43 @@ def test_the_edge_prior_takes_ripples_away(coc_px: float) -> None:
 
 def test_candidates_that_disagree_are_held_back() -> None:
     canvas, _, _, sharp = build_scene(10.0)
-    spectra = canvas.transform(sharp.expand(2, 1, 64, 96))
+    spectra = ViewSpectra.of(canvas.transform(sharp.expand(2, 1, 64, 96)))
     probabilities = torch.tensor([0.5, 0.5])
-    near, far = (
-        canvas.transfer(kernel_bank(KernelSpec(), torch.tensor([10.0 - off, 10.0 + off])))
-        for off in (0.0, 2.0)
-    )
+    near, far = (kernel_bank(KernelSpec(), torch.tensor([10.0 - off, 10.0 + off])) for off in (0.0, 2.0))
     sure, unsure = (
-        abs(adjoint) / (power + 1e-3)
-        for adjoint, power in (apply_adjoint(spectra, bank, probabilities) for bank in (near, far))
+        join_parts(adjoint / (power + 1e-3)).abs()
+        for adjoint, power in (spectra.apply_adjoint(canvas, bank, probabilities) for bank in (near, far))
     )
     weight = canvas.transform(sharp).abs()
     assert (unsure * weight).sum() < (sure * weight).sum()
+
+
+def test_mirrored_kernels_are_applied_as_any_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    canvas, _, _, sharp = build_scene(10.0)
+    spectra = ViewSpectra.of(canvas.transform(torch.stack([sharp, sharp.flip(-1)])))
+    kernels = kernel_bank(KernelSpec(), torch.tensor([-9.0, -10.0, -11.0]))
+    assert are_mirrored(kernels)
+    found = spectra.apply_adjoint(canvas, kernels, torch.tensor([0.2, 0.5, 0.3]))
+    monkeypatch.setattr("ldp_core.deblur.inversion.are_mirrored", lambda _: False)
+    expected = spectra.apply_adjoint(canvas, kernels, torch.tensor([0.2, 0.5, 0.3]))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize("changes", [{"field_x": 0.5}, {"field_y": 0.5}])
+def test_kernels_off_the_axis_are_not_mirrored(changes: dict[str, float]) -> None:
+    kernel = KernelSpec.parse({"family": "off_axis", **changes})
+    assert not are_mirrored(kernel_bank(kernel, torch.tensor([10.0])))
+
+
+@pytest.mark.parametrize("radii_px", [(1, 2, 4, 8, 16), (1, 3), (1, 2)])
+@pytest.mark.parametrize("shape", [(3, 40, 50), (1, 5, 7), (1, 1, 1)])
+def test_maxima_are_those_of_a_window(shape: tuple[int, ...], radii_px: tuple[int, ...]) -> None:
+    picture = torch.rand(shape)
+    for radius_px, found in zip(radii_px, spread_maxima(picture, radii_px), strict=True):
+        side = 2 * radius_px + 1
+        expected = maximum_filter(picture.numpy(), size=(1, side, side), mode="nearest")
+        assert torch.equal(found, torch.from_numpy(expected))
 
 
 def test_halos_are_cut_and_the_rest_is_left() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
+from scipy.stats import rankdata
 
 from ldp_core.errors import MetricError
+from ldp_core.metrics import blur_maps
 from ldp_core.metrics.blur_maps import BlurSamples, ai1, ai2, auc, one_minus_rho, sample_blur
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, FloatMap, Region
 
@@ -118,6 +120,16 @@ def test_only_the_auc_sees_a_map_that_is_upside_down() -> None:
     assert one_minus_rho(-truth, truth) == pytest.approx(0, abs=1e-9)
     assert auc(-truth, truth > 2) == 0
     assert auc(truth, truth > 2) == 1
+
+
+@pytest.mark.parametrize("unit", [np.float32(1), 1 / 3], ids=["held by float32", "not held"])
+def test_equal_samples_share_their_rank(unit: float) -> None:
+    samples = np.array([3, -0.0, 0, -7, 2, 3, -7, 1e-30, -1e30, 3], np.float64) * unit
+    np.testing.assert_array_equal(blur_maps._ranks(samples), rankdata(samples))
+
+
+def test_ties_count_half() -> None:
+    assert auc(np.array([1.0, 2, 2, 3]), np.array([False, True, False, True])) == 7 / 8
 
 
 def test_auc_needs_both_classes() -> None:
