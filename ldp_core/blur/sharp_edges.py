@@ -43,7 +43,7 @@ _NOISE_DEVIATIONS: Final = 4.0
 _LEAST_GRADIENT: Final = 0.025
 # Part of the gradient over which an edge becomes one in focus: at a step the last bits of a sum, which differ
 # between processors, would decide on it, and move a map by pixels.
-_RAMP: Final = 0.1
+_RAMP: Final = 0.2
 # An edge and its flanks, after the fine Gaussian.
 _REACH_PX: Final = 2
 
