@@ -106,7 +106,7 @@ def compare(
 
     with exits():
         _require_comparable(runs, page=html or output is not None)
-        names = name_runs(archive, runs, options.parse_names(name))
+        names = name_runs(archive, runs, options.parse_titles(name, option="--name", form="RUN=NAME"))
         if len(runs) > 2:
             values = compare_all(archive, runs, names=names)
         else:

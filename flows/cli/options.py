@@ -441,36 +441,19 @@ def read_ids(address: str | None) -> list[str] | None:
     return ids
 
 
-def parse_labels(assignments: Sequence[str] | None) -> dict[str, str]:
-    """Titles by columns, from ``--label COLUMN=TITLE``.
+def parse_titles(assignments: Sequence[str] | None, *, option: str, form: str) -> dict[str, str]:
+    """Titles by what they are of, from ``NAME=TITLE``; blanks around a title are left out.
 
     Raises:
-        SettingsError: one has another form.
+        SettingsError: one has another form, or its title is empty or cannot be printed.
     """
-    labels: dict[str, str] = {}
+    titles: dict[str, str] = {}
     for assignment in assignments or ():
-        column, equals, title = assignment.partition("=")
-        if not (equals and column and title):
-            raise SettingsError(
-                "not a title", where="--label", expected="COLUMN=TITLE, such as restored=Ours", got=assignment
-            )
-        labels[column] = title
-    return labels
-
-
-def parse_names(assignments: Sequence[str] | None) -> dict[str, str]:
-    """Names by runs, from ``--name RUN=NAME``.
-
-    Raises:
-        SettingsError: one has another form.
-    """
-    names: dict[str, str] = {}
-    for assignment in assignments or ():
-        run, equals, name = assignment.partition("=")
-        if not (equals and run and name.strip() and name.isprintable()):
-            raise SettingsError("not a name", where="--name", expected="RUN=NAME", got=assignment)
-        names[run] = name.strip()
-    return names
+        name, _, title = assignment.partition("=")
+        if not (name and title.strip() and title.isprintable()):
+            raise SettingsError("not a title", where=option, expected=form, got=assignment)
+        titles[name] = title.strip()
+    return titles
 
 
 def parse_point(text: str) -> tuple[int, int]:

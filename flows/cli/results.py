@@ -128,7 +128,7 @@ def figure(
         archive, run_id = options.locate_run(run_id, archive)
         if items:
             centre = None if zoom is None else options.parse_point(zoom)
-            labels = options.parse_labels(label)
+            labels = options.parse_titles(label, option="--label", form="COLUMN=TITLE, such as restored=Ours")
             values = make_figure(archive, run_id, items, output, labels=labels, centre=centre)
             for protocol in values["protocols"]:
                 console.show(f"protocol: {protocol}", error=True)

@@ -12,8 +12,9 @@ import pytest
 from run_samples import FIRST, OTHER, SECOND, make_dataset, make_run
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli import app, options
 from ldp_core.archive import Archive
+from ldp_core.errors import SettingsError
 from ldp_core.report.comparison import find_difference
 
 THIRD = "20260103t000000z-cccccc"
@@ -180,3 +181,18 @@ def test_the_cut_out_is_where_the_pictures_differ_most() -> None:
     assert (rows.stop - rows.start, columns.stop - columns.start) == (192, 192)
     small = np.zeros((10, 12, 1), np.uint16)
     assert find_difference(small, small) == (slice(0, 10), slice(0, 12))
+
+
+@pytest.mark.parametrize("wrong", ["a", "=A", "a=", "a= ", "a=A\tB"])
+def test_a_title_without_a_name_or_text_is_refused(wrong: str) -> None:
+    with pytest.raises(SettingsError, match="not a title") as refused:
+        options.parse_titles(["b=B", wrong], option="--name", form="RUN=NAME")
+    assert (refused.value.where, refused.value.got) == ("--name", wrong)
+
+
+def test_titles_may_hold_signs_and_stand_between_blanks() -> None:
+    assert options.parse_titles(["a= x = 1 ", "b=B"], option="--name", form="RUN=NAME") == {
+        "a": "x = 1",
+        "b": "B",
+    }
+    assert options.parse_titles(None, option="--name", form="RUN=NAME") == {}
