@@ -29,7 +29,6 @@ class PrefectService:
     def __init__(self, home: Path, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/api"
         self._home = home
-        self._api = httpx.Client(base_url=f"{self.url}/", timeout=PATIENCE_S)
         self.environment = {name: text for name, text in os.environ.items() if "PREFECT" not in name} | {
             "PYTHONPATH": str(ROOT),
             "PREFECT_HOME": str(home),
@@ -44,15 +43,15 @@ class PrefectService:
         }
 
     @contextmanager
-    def serving(self) -> Iterator[None]:
+    def serving(self) -> Iterator[subprocess.Popen[bytes]]:
         """The server, while the block runs; started again, it remembers what it was told."""
         port = self.url.split(":")[2].removesuffix("/api")
-        with self.process("server", "start", "--host", "127.0.0.1", "--port", port):
-            try:
-                wait_until(self._answers, "the server answers")
-                yield
-            finally:
-                self._api.close()
+        with (
+            self.process("server", "start", "--host", "127.0.0.1", "--port", port) as server,
+            httpx.Client(base_url=f"{self.url}/", timeout=PATIENCE_S) as self._api,
+        ):
+            wait_until(self._answers, "the server answers")
+            yield server
 
     @contextmanager
     def process(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
