@@ -335,8 +335,8 @@ def _moment(row: Mapping[str, Any]) -> datetime | None:
 
 def _entry(row: Mapping[str, Any]) -> Entry:
     if type(changed := row.get("mtime")) is float:  # a local disk tells no more, and may tell it of millions
-        moment = datetime.fromtimestamp(changed, UTC)
-        return Entry(row["size"] or 0, moment, moment.isoformat(), row["size"] is not None)
+        written = datetime.fromtimestamp(changed, UTC)
+        return Entry(row["size"] or 0, written, written.isoformat(), row["size"] is not None)
     moment = _moment(row)
     tag = next((str(row[name]).strip('"') for name in _TAGS if row.get(name)), "")
     revision = tag or (moment.isoformat() if moment else "")

@@ -201,7 +201,7 @@ def link_source(folder: Path, items: int) -> None:
 
 
 def copy_entry(entry: Path, copy: Path, few: str, source: str) -> None:
-    """An entry of an item under another name, which its documents hold under a checksum, and its chunk not."""
+    """An entry of an item under another name, which stands in its checksummed documents, not in its chunk."""
     if entry.is_dir():
         copy.mkdir(exist_ok=True)
         for part in entry.iterdir():

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_samples import FIRST, make_dataset, start_run
+from run_samples import FIRST, begin_run, complete_run, make_dataset, start_run
 
 from ldp_core import storage
 from ldp_core.catalogue import read_catalogue
 from ldp_core.images import encode_image, probe_image
 from ldp_core.images.files import RangeReader
 from tasks import collect, status
+from tasks.pipeline import make_config
+from tasks.plan import make_plan
 from tasks.run import Run
 
 RUNS = 12
@@ -106,6 +108,30 @@ def test_the_status_of_many_runs_lists_them_once(archive: Path, monkeypatch: pyt
     monkeypatch.setattr(status, "list_runs", lambda root: asked.append(root) or list_runs(root))
     assert len(status.describe_runs(str(archive))) == RUNS
     assert len(asked) == 1
+
+
+def test_a_plan_does_not_list_what_the_archive_holds_of_other_datasets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, archive, names = make_dataset(tmp_path / "dataset", 2), tmp_path / "archive", ("a", "b")
+    configs = [make_config(str(archive), estimator=("disparity", {}), deblurrer=("wiener", {}))] * 2
+    for config, name in zip(configs, names, strict=True):
+        complete_run(begin_run(config, source, FIRST.replace("aaaaaa", name), dataset=name))
+    seen: Counter[str] = Counter()
+    walk = storage.walk_local
+
+    def note(root: str) -> Any:
+        for path, row in walk(root):
+            seen[f"{root}/{path}"] += 1
+            yield path, row
+
+    monkeypatch.setattr(storage, "walk_local", note)
+    plan = make_plan(configs[0], str(source), layout="folders", dataset="a")
+    assert not plan.to_do
+    archived = [path for path in seen if path.startswith(str(archive))]
+    assert len(archived) >= 2 * 7
+    assert all("/a/" in path for path in archived)
+    assert set(seen.values()) == {1}
 
 
 def test_of_many_runs_one_catalogue_at_a_time_is_held(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
