@@ -11,7 +11,7 @@ from tasks.items import ItemResult, draw_item
 from tasks.pipeline import Pipeline
 from tasks.plan import Plan
 from tasks.progress import advance, expect
-from tasks.reports import report_url_of, worst_first
+from tasks.reports import choose_drawn, report_url_of
 from tasks.work import BatchResult
 
 
@@ -32,7 +32,7 @@ def record_finished(
     """
 
     def draw(run: DatasetRun) -> list[BatchResult]:
-        return _draw_worst(run, report_items)
+        return _draw_chosen(run, report_items)
 
     with record_run(
         verb, plan, pipelines, max_bad=max_bad, draw=draw if pipelines else None, artifacts=artifacts
@@ -42,8 +42,8 @@ def record_finished(
     return run.finished_summary
 
 
-def _draw_worst(run: DatasetRun, count: int) -> list[BatchResult]:
-    shown = {*worst_first(run.stats.items)[:count]}
+def _draw_chosen(run: DatasetRun, count: int) -> list[BatchResult]:
+    shown = {*choose_drawn(run.stats.items, count)}
     expect("draw", len(shown))
     report_url, drawn = report_url_of(run.run.archive, run.run.run_id), []
     for item in run.catalogue.items:

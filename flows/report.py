@@ -10,7 +10,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.drawing import draw_pictures
 from ldp_core.storage import join, shared_url
 from tasks.cluster import open_workers
-from tasks.reports import publish_report, report_url_of, worst_first
+from tasks.reports import choose_drawn, publish_report, report_url_of
 from tasks.run import Run, require_restored
 
 
@@ -38,7 +38,7 @@ def report_dataset(
     require_restored(summary)
     report_url = report_url_of(archive, run_id)
     with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
-        shown = worst_first(items)[:report_items]
+        shown = choose_drawn(items, report_items)
         drawn = draw_pictures(run.config, catalogue, shown, report_url, workers)
     summary = replace(summary, report=join(report_url, "index.html"))
     return publish_report(summary, items, drawn, catalogue=catalogue)

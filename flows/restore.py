@@ -25,7 +25,7 @@ from tasks.finished import read_all_finished, read_recorded
 from tasks.needs import declare_memory, require_memory
 from tasks.plan import Plan
 from tasks.progress import expect
-from tasks.reports import report_url_of, worst_first
+from tasks.reports import choose_drawn, report_url_of
 from tasks.work import Batch, BatchResult
 
 
@@ -81,7 +81,7 @@ def restore_dataset(
         insecure_cluster: allow a scheduler on another host that is reached without TLS.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
-        report_items: how many items, worst first, get pictures in the report.
+        report_items: how many items get pictures in the report: the worst, and a tenth drawn at random.
         peak: pixel value of full scale of 16-bit pictures, such as 4095; ``full`` says that it is 65535.
         to_srgb: convert pictures that have a colour profile to sRGB.
         allow_single: go on where all second views, or all truths, of a folder are missing.
@@ -156,7 +156,7 @@ def restore_dataset(
             plan,
             plan.pipelines,
             max_bad=max_bad,
-            draw=lambda run: _draw_worst(run, workers, report_items),
+            draw=lambda run: _draw_chosen(run, workers, report_items),
             artifacts=RunArtifacts,
         ) as run:
             run.run_batches(
@@ -171,7 +171,7 @@ def _submit_batch(plan: Plan, batch: Batch, in_flight: int) -> tuple[PrefectFutu
     return ingested, restored
 
 
-def _draw_worst(run: DatasetRun, workers: Workers, count: int) -> list[BatchResult]:
+def _draw_chosen(run: DatasetRun, workers: Workers, count: int) -> list[BatchResult]:
     report_url = report_url_of(run.run.archive, run.run.run_id)
-    shown = worst_first(run.stats.items)[:count]
+    shown = choose_drawn(run.stats.items, count)
     return draw_pictures(run.plan.config, run.catalogue, shown, report_url, workers)

@@ -44,6 +44,21 @@ class ItemSet:
         return ItemSet(self.keys | other.keys, self.ids | other.ids)
 
 
+@dataclass(slots=True)
+class _Growing:
+    """An `ItemSet` while runs are read: a union for each of them would copy all items again and again."""
+
+    keys: set[str] = field(default_factory=set)
+    ids: set[str] = field(default_factory=set)
+
+    def add(self, some: ItemSet) -> None:
+        self.keys |= some.keys
+        self.ids |= some.ids
+
+    def settle(self) -> ItemSet:
+        return ItemSet(frozenset(self.keys), frozenset(self.ids))
+
+
 @dataclass(frozen=True, slots=True)
 class References:
     """The runs that were read, every item they refer to, and their items by section."""
@@ -130,22 +145,24 @@ def read_references(archive: str, *, without: Collection[str] = ()) -> Reference
         ItemDamagedError, ItemMissingError: a record cannot be read, so nobody knows what it refers to.
         ArchiveError: there is no run, so that everything would be left over; or one is just starting.
     """
-    runs = [run for run in _begun_runs(archive) if run.run_id not in without]
-    if not runs:
+    run_ids = [run.run_id for run in _begun_runs(archive) if run.run_id not in without]
+    if not run_ids:
         raise ArchiveError(
             "no run has left a record in this archive",
             where=archive,
             expected="at least one runs/<run id>/run.json",
             remedy="without records nothing can be told from what is left over; delete by hand",
         )
-    items = ItemSet()
-    results: dict[Section, ItemSet] = {}
-    for run in runs:
+    items = _Growing()
+    results: dict[Section, _Growing] = {}
+    for run_id in run_ids:
+        run = Run(archive, run_id)  # what it has read goes with it: of a thousand runs it would not fit
         referred = _refer(run)
-        items |= referred
+        items.add(referred)
         for section in run.sections:
-            results[section] = results.get(section, ItemSet()) | referred
-    return References(frozenset(run.run_id for run in runs), items, results)
+            results.setdefault(section, _Growing()).add(referred)
+    settled = {section: some.settle() for section, some in results.items()}
+    return References(frozenset(run_ids), items.settle(), settled)
 
 
 def _refer(run: Run) -> ItemSet:

@@ -146,7 +146,7 @@ def make_plan(
         catalogue = replace(catalogue, items=tuple(options.selection.choose_known(catalogue.items)))
     pipelines = pipelines_for(config, catalogue.items)
     completed = list_completed(
-        config.archive, pipelines.values(), since=(recorded and recorded.finished_at) or NEVER
+        config.archive, pipelines.values(), name, since=(recorded and recorded.finished_at) or NEVER
     )
     sources = find_sources(runs, catalogue, completed.frames, verify=verify_sources)
     sources = replace(sources, previous=None) if options.selection.is_partial else sources
@@ -217,15 +217,20 @@ def require_weights(config: PipelineConfig) -> None:
             read_weights(address, sha256=sha256)
 
 
-def list_completed(archive: str, pipelines: Iterable[Pipeline], *, since: datetime = NEVER) -> Completed:
-    """What is archived of the products of some pipelines, and what of it was written ``since`` some moment.
+def list_completed(
+    archive: str, pipelines: Iterable[Pipeline], dataset: str, *, since: datetime = NEVER
+) -> Completed:
+    """What is archived of a dataset's products of some pipelines, and what of it was written ``since`` some
+    moment.
 
     One listing per section.
     """
     products = dict.fromkeys(stage.section for pipeline in pipelines for stage in pipeline.stages)
     sections = (FRAME_SECTION, *products)
     with ThreadPoolExecutor(len(sections)) as pool:
-        listed = pool.map(lambda section: list_whole_and_changed(archive, section, since), sections)
+        listed = pool.map(
+            lambda section: list_whole_and_changed(archive, section, since, dataset=dataset), sections
+        )
         whole, changed = zip(*listed, strict=True)
     return Completed(whole[0], dict(zip(products, whole[1:], strict=True)), frozenset().union(*changed))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from ldp_core.archive import Archive
 from ldp_core.archive.run_files import RECORDS
@@ -13,6 +15,9 @@ from tasks.pipeline import STAGES
 from tasks.run import RunItem
 from tasks.stage import PAIR, ItemTraits
 from tasks.work import BatchResult
+
+_BY_CHANCE: Final = 0.1
+"""Of the items with pictures: 20 of 200 tell whether restorations that are not the worst look right."""
 
 
 def report_url_of(archive: str, run_id: str) -> str:
@@ -46,6 +51,19 @@ def publish_report(
     url = summary.report.rpartition("/")[0]
     records = [f"../{name}" for name in RECORDS]
     return write_report(url, summary, shown, facts=facts, records=records, pictures=specs)
+
+
+def choose_drawn(items: Sequence[RunItem], count: int) -> list[str]:
+    """Ids of the ``count`` items that get pictures in the report: the worst, and some drawn at random.
+
+    The worst show what goes wrong, others what the run usually does; the same items give the same choice.
+    """
+    ordered = worst_first(items)
+    if len(ordered) <= count:
+        return ordered
+    by_chance = int(_BY_CHANCE * count)
+    worst, rest = ordered[: count - by_chance], ordered[count - by_chance :]
+    return worst + random.Random(0).sample(sorted(rest), by_chance)
 
 
 def worst_first(items: Iterable[RunItem]) -> list[str]:

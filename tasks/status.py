@@ -91,7 +91,7 @@ class ComparedRuns:
 def describe_runs(archive: str) -> list[RunStatus]:
     """All runs of an archive, newest first; their records are read side by side."""
     with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(lambda run_id: describe_run(Run(archive, run_id)), list_runs(archive)))
+        return list(readers.map(lambda run_id: _describe(Run(archive, run_id)), list_runs(archive)))
 
 
 def describe_run(run: Run) -> RunStatus:
@@ -102,6 +102,10 @@ def describe_run(run: Run) -> RunStatus:
     """
     if run.run_id not in list_runs(run.archive):
         run.read_file("run.json")
+    return _describe(run)
+
+
+def _describe(run: Run) -> RunStatus:
     try:
         header, state = run.header, run.state
         methods = {stage: _methods(run, stage) for stage in (BLUR, DEBLUR, BASELINE)}

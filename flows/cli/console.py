@@ -175,11 +175,14 @@ class _Bars:
         self._bars[stage] = self._progress.add_task(stage, total=total, rate="", left="", bad="")
 
     def advance(self, stage: str, done: int, bad: int, skipped: int) -> None:
-        """Items that were only read make no rate; the first that was computed makes one."""
+        """Items that were only read make no rate, nor does the time that passed with these alone; the first
+        that was computed makes one."""
         bar = self._bars[stage]
         self._bad[stage] += bad
         self._computed[stage] += done - skipped
         self._progress.advance(bar, done)
+        if not self._computed[stage]:
+            self._begin[stage] = monotonic()
         speed = self._computed[stage] / max(monotonic() - self._begin[stage], 1e-3)
         to_do = next((task.total or 0) - task.completed for task in self._progress.tasks if task.id == bar)
         self._progress.update(

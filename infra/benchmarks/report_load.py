@@ -1,6 +1,7 @@
 """How long a browser takes to open the report of many items.
 
     python infra/benchmarks/report_load.py --items 1000
+    python infra/benchmarks/report_load.py --items 100000 --repeats 3
 
 writes two reports, one of a few items and one of many, and opens both from disk in Chromium, taking turns.
 Needs the `test` extra and Debian's `chromium`.
@@ -15,10 +16,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
-from harness import make_parser, parse
+from harness import make_parser, parse, parse_size
 
 from ldp_core.metrics import score_item, summarise
 from ldp_core.optics import SimulationSettings, simulate_pair
@@ -26,25 +27,41 @@ from ldp_core.report import ReportItem, picture_paths, render_pictures, write_re
 from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, ItemCounts, RunSummary, Score
 
 FEW = 10
+LISTED, DRAWN = 2000, 200
+"""Beyond so many items a report lists the worst; so many have pictures where a run is not asked for more."""
 SCENES = 4
-SIZE = SimulationSettings(width=720, height=480)
+
+Scene = tuple[Path, Sequence[Score]]
+"""The folder with the pictures of a scene, and its scores."""
 
 
 def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--items", type=int, default=1000)
+    parser.add_argument("--size", type=parse_size, default=(720, 480), help="WIDTHxHEIGHT of the pictures")
     parser.add_argument("--keep", type=Path, help="write the reports into this folder and leave them there")
     asked = parse(parser)
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.keep or Path(temporary)
-        pages = {count: make_report(folder / f"{count}-items", count) for count in (FEW, asked.items)}
+        width, height = asked.size
+        settings = SimulationSettings(width=width, height=height)
+        scenes = [draw_scene(folder / "scenes" / str(seed), seed, settings) for seed in range(SCENES)]
+        pages = {}
+        for count in (FEW, asked.items):
+            begin = process_time()
+            pages[count] = make_report(folder / f"{count}-items", count, scenes)
+            print(f"{count} items: {process_time() - begin:.1f} CPU s to write", flush=True)
         print_loads(measure_loads(pages, repeats=asked.repeats), pages)
 
 
-def make_report(folder: Path, count: int) -> Path:
+def make_report(folder: Path, count: int, scenes: Sequence[Scene]) -> Path:
     """A report of ``count`` items whose pictures and scores are those of a few scenes, scores shifted."""
-    scenes = [draw_scene(folder / "scenes" / str(seed), seed) for seed in range(SCENES)]
-    items = [repeat_scene(folder, f"set/item-{n:04d}", scenes[n % SCENES], shift=n) for n in range(count)]
+    items = [
+        repeat_scene(
+            folder, f"set/item-{n:06d}", scenes[n % SCENES], shift=n, drawn=count <= LISTED or n < DRAWN
+        )
+        for n in range(count)
+    ]
     scores = [score for item in items for score in item.scores]
     run = RunSummary(
         run_id="benchmark",
@@ -62,9 +79,9 @@ def make_report(folder: Path, count: int) -> Path:
     return Path(write_report(str(folder), run, items))
 
 
-def draw_scene(folder: Path, seed: int) -> tuple[Path, Sequence[Score]]:
+def draw_scene(folder: Path, seed: int, settings: SimulationSettings) -> Scene:
     """The pictures of a simulated scene and its scores, the right view standing for the restored image."""
-    pair = replace(simulate_pair(seed, SIZE), blur_truth_kind=BlurTruthKind.SIGNED_COC_PX)
+    pair = replace(simulate_pair(seed, settings), blur_truth_kind=BlurTruthKind.SIGNED_COC_PX)
     coc_px = BlurMap(pair.blur_truth, BlurMapKind.SIGNED_COC_PX) if pair.blur_truth is not None else None
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in render_pictures(pair, blur_map=coc_px, restored=pair.right).items():
@@ -72,10 +89,10 @@ def draw_scene(folder: Path, seed: int) -> tuple[Path, Sequence[Score]]:
     return folder, score_item(pair, restored=pair.right, blur_map=coc_px)
 
 
-def repeat_scene(folder: Path, item: str, scene: tuple[Path, Sequence[Score]], *, shift: int) -> ReportItem:
-    """A scene under another name: its files linked, not copied."""
+def repeat_scene(folder: Path, item: str, scene: Scene, *, shift: int, drawn: bool) -> ReportItem:
+    """A scene under another name, in a group by ISO: its files linked, not copied."""
     pictures, scores = scene
-    paths = picture_paths(item, [file.name for file in pictures.iterdir()])
+    paths = picture_paths(item, [file.name for file in pictures.iterdir()] if drawn else [])
     for name, path in paths.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).hardlink_to(pictures / name)
@@ -84,7 +101,7 @@ def repeat_scene(folder: Path, item: str, scene: tuple[Path, Sequence[Score]], *
         Score(item, s.metric, s.subject, s.protocol, s.value * (factor if s.subject == "restored" else 1))
         for s in scores
     ]
-    return ReportItem(item, "computed", shifted, paths)
+    return ReportItem(item, "computed", shifted, paths, metadata={"iso": 100 * 2 ** (shift % 4)})
 
 
 def measure_loads(pages: dict[int, Path], *, repeats: int) -> dict[int, list[dict[str, float]]]:

@@ -289,12 +289,16 @@ def list_whole(root: str, section: Section) -> frozenset[str]:
 
 
 def list_whole_and_changed(
-    root: str, section: Section, since: datetime
+    root: str, section: Section, since: datetime, *, dataset: str
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """As `list_whole`, and those whose metadata were written at that moment or later, or may have been."""
-    sizes, changed = list_sizes_and_changes(join(root, section.path), since)
-    whole = _find_whole(section, sizes)
-    return whole, frozenset(name.removesuffix(_suffix_of(section)) for name in changed) & whole
+    """As `list_whole`, and those whose metadata were written at that moment or later, or may have been.
+
+    Of one dataset: what an archive holds of others is not listed.
+    """
+    listed, changed = list_sizes_and_changes(join(root, section.path, dataset), since)
+    whole = _find_whole(section, {f"{dataset}/{name}": size for name, size in listed.items()})
+    written = (f"{dataset}/{name}".removesuffix(_suffix_of(section)) for name in changed)
+    return whole, frozenset(written) & whole
 
 
 def _find_whole(section: Section, sizes: Mapping[str, int]) -> frozenset[str]:

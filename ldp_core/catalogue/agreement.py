@@ -55,7 +55,7 @@ def find_disagreements(
     return [
         disagreement
         for role, found in traits.items()
-        if role != LEFT
+        if role != LEFT and found != traits[LEFT]
         for disagreement in _compare(
             role, found, traits[LEFT], channels=channels, colours=not to_srgb, peaks=not named_peak
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -54,6 +56,22 @@ ProbeResult = Probed | tuple[Problem, ...]
 """The item, or the problems that keep it out."""
 
 
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Millions of objects that stay are made, in no cycles: looking through them takes a third of the time.
+
+    Holds for the whole process, and for as long as one source is read.
+    """
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
+
+
+@_without_collection()
 def read_catalogue(
     source: str,
     *,

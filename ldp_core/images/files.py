@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final
 
@@ -48,6 +48,9 @@ _CODECS: Final = {
     "npy": NPY,
     "exr": EXR,
 }
+
+_OWN_READERS: Final = (PNG, JPEG)
+"""Usual formats, told apart from all others by their first bytes, whose headers no other package reads."""
 
 PICTURE_FORMATS: Final = tuple(name for name, codec in _CODECS.items() if codec.encode)
 """Names of the formats that are written."""
@@ -122,7 +125,7 @@ def probe_picture(
             entry = storage.entry_of(uri)
             size, revision = entry.size_bytes, entry.revision
         _check_bytes(size, limits=limits)
-        header = _read_header(io.BufferedReader(RangeReader(uri, size), buffer_size=_BLOCK_BYTES))
+        header = _probe_header(uri, size)
         _check_header(header, limits=limits)
         _check_length(size, header)
     ref = ImageRef(
@@ -207,6 +210,32 @@ def encode_image(pixels: Pixels, format: str = "png") -> bytes:  # noqa: A002
     return encode(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
 
 
+class _BeyondError(Exception):
+    """More is read than the first block of a file holds."""
+
+
+class _FirstBlock(io.BytesIO):
+    """The first block of a longer file. A raw file behind a buffer takes twice as long to make and read."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        if size is None or not 0 <= size <= len(found):
+            raise _BeyondError
+        return found
+
+
+def _probe_header(uri: str, size_bytes: int) -> PictureHeader:
+    """The header of a stored picture; most lie in its first block, which is one request."""
+    start = storage.read_bytes(uri, start=0, end=min(size_bytes, _BLOCK_BYTES)) if size_bytes else b""
+    codec = _find_codec(start)
+    if len(start) == size_bytes:
+        return codec.read_header(io.BytesIO(start))
+    if codec in _OWN_READERS:
+        with suppress(_BeyondError):
+            return codec.read_header(_FirstBlock(start))
+    return codec.read_header(io.BufferedReader(RangeReader(uri, size_bytes, start), buffer_size=_BLOCK_BYTES))
+
+
 def _read_header(file: BinaryIO) -> PictureHeader:
     codec = _find_codec(file.read(SIGNATURE_BYTES))
     file.seek(0)
@@ -243,6 +272,9 @@ def _too_large(expected: str, *, got: str) -> ImageTooLargeError:
 
 
 def _find_codec(content: bytes) -> Codec:
+    for codec in _OWN_READERS:
+        if content.startswith(codec.magics):
+            return codec
     refuse_unread(content)  # first: a CR2 begins as a TIFF does
     for codec in _CODECS.values():
         if content.startswith(codec.magics) or (codec.matches and codec.matches(content[:SIGNATURE_BYTES])):
@@ -303,14 +335,15 @@ def _explain_absent(uri: str) -> str:
 
 
 class RangeReader(io.RawIOBase):
-    """A stored object as a seekable file; each read is one range request.
+    """A stored object as a seekable file; each read is one range request, but for what ``start`` holds.
 
     Reads raise ObjectMissingError or StorageError, as `ldp_core.storage.read_bytes` does.
     """
 
-    def __init__(self, url: str, size_bytes: int) -> None:
+    def __init__(self, url: str, size_bytes: int, start: bytes = b"") -> None:
         self._url = url
         self._size = size_bytes
+        self._start = start
         self._position = 0
 
     def readable(self) -> bool:
@@ -333,7 +366,10 @@ class RangeReader(io.RawIOBase):
         end = min(self._position + len(buffer), self._size)
         if end <= self._position:
             return 0
-        content = storage.read_bytes(self._url, start=self._position, end=end)
+        if self._position < len(self._start):
+            content = self._start[self._position : end]
+        else:
+            content = storage.read_bytes(self._url, start=self._position, end=end)
         buffer[: len(content)] = content
         self._position += len(content)
         return len(content)

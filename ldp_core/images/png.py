@@ -49,7 +49,7 @@ def _read_header(file: BinaryIO) -> PictureHeader:
             file.seek(body)
             told[name] = file.read(min(length, MAX_PROFILE_BYTES))
         if name == b"IDAT":
-            return replace(header, traits=_read_traits(told, bits=ihdr[8]))
+            return replace(header, traits=_read_traits(told, bits=ihdr[8])) if told else header
     raise report_damage("a PNG without pixels")
 
 

@@ -50,6 +50,8 @@ class Exif:
 
 def read_exif(content: bytes) -> Exif:
     """What an EXIF block, with or without its first six letters, tells; nothing where it cannot be read."""
+    if not content:  # of most pictures, where asking Pillow takes as long as reading the rest of the header
+        return Exif()
     from PIL.Image import Exif as PillowExif  # as long to import as all other readers together
 
     try:

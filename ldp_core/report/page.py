@@ -166,6 +166,7 @@ def _build_context(
         "table": table,
         "ranking": table.ranking,
         "listed": len(table.rows),
+        "others": sum(group.others for group in table.groups),
         "all_items": len(items),
         "figures": [figure for figure in figures if len(figure.charts) > 1],
         "charts": [f.charts[0] for f in figures if len(f.charts) == 1]

@@ -115,10 +115,14 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """Items scored under like conditions, worst first; never ranked against another group."""
+    """Items scored under like conditions, worst first; never ranked against another group.
+
+    Of many items these are the worst, then ``others`` that are not.
+    """
 
     conditions: str
     rows: tuple[TableRow, ...]
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,8 @@ def name_column(subject: str) -> str:
 def build_table(
     items: Sequence[ReportItem], *, limit: int, pictures: Sequence[PictureSpec] = ()
 ) -> ItemTable:
-    """The table of all items; of each group only the worst are kept, about ``limit`` rows together."""
+    """The table of all items; of each group only the worst are kept, about ``limit`` rows together, and
+    some of the others that have pictures: a tenth as many at most, so that the page stays small."""
     values = {item.id: _values_of(item) for item in items}
     columns = _build_columns(list(values.values()))
     rows = [_build_row(item, values[item.id], columns) for item in items]
@@ -166,7 +171,9 @@ def build_table(
     groups = []
     for conditions, group in groupby(rows, key=lambda row: _conditions_of(row.item)):
         members = tuple(group)
-        groups.append(RowGroup(conditions, members[: max(1, int(len(members) * share))]))
+        kept = max(1, int(len(members) * share))
+        others = [row for row in members[kept:] if row.item.pictures][: kept // 10 + 1]
+        groups.append(RowGroup(conditions, (*members[:kept], *others), len(others)))
     found = {name for item in items for name in item.digests}
     ranges = {spec.name: spec.title for spec in pictures if spec.is_map and spec.name in found}
     return ItemTable(tuple(columns), tuple(sorted(groups, key=lambda g: -len(g.rows))), ranges)

@@ -160,7 +160,7 @@ def test_the_first_item_tells_the_time_left_and_items_that_were_only_read_make_n
         now[0] += 1
         bars.advance("restore", done=4, bad=0, skipped=4)
         assert progress.tasks[0].fields["rate"] == progress.tasks[0].fields["left"] == ""
-        now[0] += 29
+        now[0] += 30
         bars.advance("restore", done=1, bad=0, skipped=0)
         assert progress.tasks[0].fields["rate"] == "2.0/min"
         assert progress.tasks[0].fields["left"] == "2 min 30 s left"

@@ -331,8 +331,25 @@ def test_of_very_many_items_the_worst_are_listed_and_it_says_so() -> None:
     ]
     page = _render(items, metrics=())
     assert len(_item_order(page)) == LISTED_ITEMS
-    assert f"The worst {LISTED_ITEMS:,} of {LISTED_ITEMS + 500:,}" in page
+    assert f"The worst {LISTED_ITEMS:,} of {LISTED_ITEMS + 500:,} are listed; scores.parquet" in page
     assert "set/0" in _item_order(page)
+
+
+def test_of_very_many_items_those_with_pictures_are_listed_with_the_worst() -> None:
+    count = LISTED_ITEMS + 500
+    items = [
+        ReportItem(
+            f"set/{n}",
+            "computed",
+            _scores(f"set/{n}", gain=n / 1000),
+            {"left.jpg": f"items/{n}/left.jpg"} if n in (3, count - 7) else {},
+        )
+        for n in range(count)
+    ]
+    page = _render(items, metrics=())
+    assert len(_item_order(page)) == LISTED_ITEMS + 1
+    assert f"set/{count - 7}" in _item_order(page)
+    assert f"The worst {LISTED_ITEMS:,} of {count:,} are listed, and 1 with pictures;" in page
 
 
 @pytest.mark.parametrize(
