@@ -131,6 +131,7 @@ def gc(
         options.execution_option(
             "--grace-hours",
             min=0,
+            max=1_000_000,
             metavar="HOURS",
             help="Keep what is younger: a run that is working may need it.",
         ),
