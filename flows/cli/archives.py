@@ -182,7 +182,11 @@ def _print_run(values: Mapping[str, Any]) -> None:
     console.show_facts(
         [
             *((name.removesuffix("_id"), values[name] or "-") for name in _FACTS),
-            ("items", f"{values['listed']} listed" + (f"; {counts}" if counts else "")),
+            (
+                "items",
+                f"{'-' if values['listed'] is None else values['listed']} listed"
+                + (f"; {counts}" if counts else ""),
+            ),
             *([("sources", sources)] if sources else []),
             *keys,
         ]

@@ -148,7 +148,7 @@ class DisparityEstimator:
     def _disparity_per_coc(self, height: int, width: int) -> float | Tensor:
         camera = self._camera
         if camera is None:
-            return require_apart(disparity_per_coc(self.settings.kernel), where="estimator.kernel")
+            return disparity_per_coc(self.settings.kernel)
         return camera.disparity_per_coc(height, width)
 
 
@@ -161,7 +161,11 @@ def estimate_disparity(left: Tensor, right: Tensor, *, settings: DisparitySettin
     Returns:
         Two (1, 1, h, w) maps, aligned with the mean of the views; disparity is positive where content
         of the right view lies at larger x.
+
+    Raises:
+        SettingsError: the views of the kernel are not apart.
     """
+    require_apart(disparity_per_coc(settings.kernel), where="estimator.kernel")
     left, right = equalise_gain(left, right)
     noise = max(difference_noise(left, right), _LEAST_NOISE)
     coarse = choose_search_level(*left.shape[-2:])
