@@ -9,6 +9,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.drawing import draw_pictures
 from ldp_core.storage import join, shared_url
+from ldp_core.types import RunSummary
 from tasks.cluster import open_workers
 from tasks.reports import choose_drawn, publish_report, report_url_of
 from tasks.run import Run, require_restored
@@ -33,12 +34,23 @@ def report_dataset(
         ItemMissingError: the archive holds no such run, it did not come to its end, or it only archived.
     """
     archive = shared_url(archive)
+    summary = require_reportable(archive, run_id)
     run = Run(archive, run_id)
-    catalogue, items, summary = run.catalogue, run.items, run.summary
-    require_restored(summary)
+    catalogue, items = run.catalogue, run.items
     report_url = report_url_of(archive, run_id)
     with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
         shown = choose_drawn(items, report_items)
         drawn = draw_pictures(run.config, catalogue, shown, report_url, workers)
     summary = replace(summary, report=join(report_url, "index.html"))
     return publish_report(summary, items, drawn, catalogue=catalogue)
+
+
+def require_reportable(archive: str, run_id: str) -> RunSummary:
+    """The summary of a run of which a report can be made; known without server and workers.
+
+    Raises:
+        ItemMissingError: the archive holds no such run, it did not come to its end, or it only archived.
+    """
+    summary = Run(archive, run_id).summary
+    require_restored(summary)
+    return summary

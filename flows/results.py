@@ -93,7 +93,8 @@ def export_table(archive: str, run_id: str, address: str) -> str:
             remedy="scores.parquet in the folder of the run has the same rows",
         )
     run = Run(absolute_url(archive), run_id)
-    table = pd.read_parquet(io.BytesIO(run.read_file("scores.parquet")))
+    with run.readable("scores.parquet"):
+        table = pd.read_parquet(io.BytesIO(run.read_file("scores.parquet")))
     named = {
         item: {f"metadata:{name}": v for name, v in known.items()} for item, known in run.metadata.items()
     }

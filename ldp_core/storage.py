@@ -38,6 +38,7 @@ _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "TokenRetrie
 _NO_ANSWER = {"ConnectionError", "HTTPClientError", "ClientError", "TimeoutError"}
 _WALKING = {"fsspec.spec", "fsspec.asyn", "fsspec.implementations.http"}
 """Where fsspec lists what is below a folder by walking through it."""
+_GONE = {404, 410}
 _BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _MAKE_ROOM = "make room, then give the same command again; what is archived is kept"
@@ -408,6 +409,7 @@ def _translated(url: str) -> Iterator[None]:
 
 def _explain_fault(error: Exception, *, url: str) -> StorageError:
     """The error to raise for whatever fsspec, botocore or aiohttp raised at an address."""
+    error = _find_reason(error)
     if isinstance(error, FileNotFoundError) or _is_dangling(error, url=url):
         return _explain_absence(error, url=url)
     if isinstance(error, PermissionError) or getattr(error, "status", 0) in (401, 403):
@@ -422,6 +424,15 @@ def _explain_fault(error: Exception, *, url: str) -> StorageError:
     if names & _NO_ANSWER:
         return _refuse("the store does not answer", error, url=url, remedy=_CHECK_ENDPOINT)
     return _refuse("the store cannot be used", error, url=url, remedy=_CHECK_ADDRESS)
+
+
+def _find_reason(error: Exception) -> Exception:
+    """What happened: asking for a size over HTTP, fsspec reports every fault as absence."""
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or not isinstance(cause, Exception):
+        return error
+    is_http = type(cause).__module__.startswith("aiohttp") or isinstance(cause, TimeoutError)
+    return cause if is_http and getattr(cause, "status", 0) not in _GONE else error
 
 
 def _is_dangling(error: Exception, *, url: str) -> bool:

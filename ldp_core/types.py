@@ -113,9 +113,14 @@ def read_number(value: Metadatum) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number + 0.0 if math.isfinite(number) else None  # 0.0, not -0.0
+
+
+def is_long(value: Any) -> bool:
+    """Whether it is an integer beyond 64 bit, such as a serial number of 20 digits: tables hold none."""
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,11 @@ HEARTBEAT_S = 30.0
 SILENCE = timedelta(minutes=5)
 """A run that was silent for ten heartbeats is taken to be lost."""
 _RUNS_NAMED = 5
+_UNREADABLE = (
+    *(ValueError, KeyError, TypeError, AttributeError, ValidationError, CatalogueError),
+    RecursionError,  # JSON within JSON, a thousand times
+)
+"""What files of a record raise that are not what they were."""
 _HEADER_BYTES = 2**16
 
 
@@ -219,7 +224,7 @@ class Run:
 
     @cached_property
     def _record(self) -> dict[str, Any]:
-        with self._readable("run.json"):
+        with self.readable("run.json"):
             record: dict[str, Any] = json.loads(self.read_file("run.json"))
             _ = record["job"]
             return record
@@ -227,25 +232,25 @@ class Run:
     @cached_property
     def config(self) -> PipelineConfig:
         """What the run was asked to do, on the archive as it is addressed here."""
-        with self._readable("run.json"):
+        with self.readable("run.json"):
             return from_stored(self.archive, self._record["job"])
 
     @cached_property
     def asked(self) -> dict[str, Any]:
         """What its source was asked with: camera, pattern, other methods, which part of the items."""
-        with self._readable("run.json"):
+        with self.readable("run.json"):
             return dict(self._record.get("asked", {}))
 
     @cached_property
     def specs(self) -> dict[str, tuple[StageSpec, ...]]:
         """The stages as they were when it ran, by the name of their pipeline; none where it only archived."""
-        with self._readable("run.json"):
+        with self.readable("run.json"):
             return specs_from_stored(self._record)
 
     @cached_property
     def environment(self) -> dict[str, str]:
         """The versions it ran with."""
-        with self._readable("run.json"):
+        with self.readable("run.json"):
             return dict(self._record.get("environment", {}))
 
     @cached_property
@@ -268,7 +273,7 @@ class Run:
     def header(self) -> RunHeader:
         """The first line of its catalogue; the rest, which may be long, is not read."""
         where = join(self.url, "catalogue.jsonl")
-        with self._readable("catalogue.jsonl"):
+        with self.readable("catalogue.jsonl"):
             try:
                 head = read_bytes(where, start=0, end=_HEADER_BYTES)
             except ObjectMissingError:
@@ -282,7 +287,7 @@ class Run:
 
         Items that it did not come through with have version 1: which one they were, nobody knows.
         """
-        with self._readable("catalogue.jsonl"):
+        with self.readable("catalogue.jsonl"):
             listed = catalogue_from_jsonl(self.read_file("catalogue.jsonl").decode())
         versions = {i: v for i, (v, _) in self.found.items() if v != 1} if self.is_finished else {}
         items = (replace(i, version=versions[i.id]) if i.id in versions else i for i in listed.items)
@@ -293,7 +298,7 @@ class Run:
         if "source_items" in self.__dict__:
             yield from self.source_items
             return
-        with self._readable("catalogue.jsonl"):
+        with self.readable("catalogue.jsonl"):
             yield from items_from_jsonl(self.read_file("catalogue.jsonl").decode())
 
     @cached_property
@@ -305,7 +310,7 @@ class Run:
     def listed(self) -> dict[str, frozenset[str]]:
         """Ids of the items it set out to restore by the name of their pipeline, without their pictures."""
         found: dict[str, set[str]] = {}
-        with self._readable("catalogue.jsonl"):
+        with self.readable("catalogue.jsonl"):
             for line in self.read_file("catalogue.jsonl").splitlines():
                 if "item" in (row := json.loads(line)):
                     item_id, pipeline = identify(row["item"])
@@ -315,7 +320,7 @@ class Run:
     @cached_property
     def names(self) -> dict[str, str]:
         """What the source calls the items it set out to restore, by id, without the name of the dataset."""
-        with self._readable("catalogue.jsonl"):
+        with self.readable("catalogue.jsonl"):
             lines = self.read_file("catalogue.jsonl").splitlines()
             rows = (row["item"] for line in lines if "item" in (row := json.loads(line)))
             return {row["id"]: row.get("name") or row["id"].partition("/")[2] for row in rows}
@@ -323,7 +328,7 @@ class Run:
     @cached_property
     def metadata(self) -> dict[str, dict[str, Metadatum]]:
         """What is known of the items it set out to restore, by id; the profile of a camera as ``camera``."""
-        with self._readable("catalogue.jsonl"):
+        with self.readable("catalogue.jsonl"):
             lines = self.read_file("catalogue.jsonl").splitlines()
             rows = (row["item"] for line in lines if "item" in (row := json.loads(line)))
             cameras = ((row, {"camera": row["camera"]} if "camera" in row else {}) for row in rows)
@@ -337,7 +342,7 @@ class Run:
     @cached_property
     def found(self) -> dict[str, tuple[int, str]]:
         """Version and digest by id of the items that came through; earlier records may have no digest."""
-        with self._readable("items.jsonl"):
+        with self.readable("items.jsonl"):
             rows = [json.loads(line) for line in self.read_file("items.jsonl").splitlines()]
             return {row["item"]: (int(row.get("version", 1)), str(row.get("digest", ""))) for row in rows}
 
@@ -349,7 +354,7 @@ class Run:
     @cached_property
     def summary(self) -> RunSummary:
         """What came of it."""
-        with self._readable(SUMMARY):
+        with self.readable(SUMMARY):
             return TypeAdapter(RunSummary).validate_json(self.read_file(SUMMARY))
 
     @cached_property
@@ -358,10 +363,10 @@ class Run:
         from ldp_core.metrics.summary import read_scores_table
 
         scores: dict[str, list[Score]] = {}
-        with self._readable("scores.parquet"):
+        with self.readable("scores.parquet"):
             for score in read_scores_table(self.read_file("scores.parquet")):
                 scores.setdefault(score.item, []).append(score)
-        with self._readable("items.jsonl"):
+        with self.readable("items.jsonl"):
             rows = [json.loads(line) for line in self.read_file("items.jsonl").splitlines()]
             return tuple(
                 RunItem(
@@ -426,7 +431,7 @@ class Run:
         try:
             sign: dict[str, Any] = json.loads(read_bytes(join(self.url, ALIVE)))
             return sign | {"moment": datetime.fromisoformat(sign["moment"])}
-        except (ObjectMissingError, ValueError, KeyError, TypeError):
+        except (ObjectMissingError, *_UNREADABLE):
             return {}
 
     def _show_alive(self, **facts: str) -> None:
@@ -441,11 +446,11 @@ class Run:
                 return
 
     @contextmanager
-    def _readable(self, name: str) -> Iterator[None]:
+    def readable(self, name: str) -> Iterator[None]:
         """Turn whatever a file of the record lacks into one typed error."""
         try:
             yield
-        except (ValueError, KeyError, TypeError, AttributeError, ValidationError, CatalogueError) as error:
+        except _UNREADABLE as error:
             raise ItemDamagedError(
                 "the record of a run cannot be read",
                 where=join(self.url, name),

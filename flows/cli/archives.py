@@ -131,6 +131,7 @@ def gc(
         options.execution_option(
             "--grace-hours",
             min=0,
+            max=1_000_000,
             metavar="HOURS",
             help="Keep what is younger: a run that is working may need it.",
         ),
@@ -181,7 +182,11 @@ def _print_run(values: Mapping[str, Any]) -> None:
     console.show_facts(
         [
             *((name.removesuffix("_id"), values[name] or "-") for name in _FACTS),
-            ("items", f"{values['listed']} listed" + (f"; {counts}" if counts else "")),
+            (
+                "items",
+                f"{'-' if values['listed'] is None else values['listed']} listed"
+                + (f"; {counts}" if counts else ""),
+            ),
             *([("sources", sources)] if sources else []),
             *keys,
         ]

@@ -314,12 +314,13 @@ def report(
 ) -> None:
     """Make the report of an earlier run again."""
     from flows.engine import prefect_engine
-    from flows.report import report_dataset
+    from flows.report import report_dataset, require_reportable
     from ldp_core.report.single_file import pack_report
     from ldp_core.storage import absolute_url, write_bytes
 
     with exits():
         archive, run_id = options.locate_run(run_id, archive)
+        require_reportable(absolute_url(archive), run_id)
         with prefect_engine(), console.showing_progress():
             address = report_dataset(archive, run_id, cluster, workers, report_items, insecure_cluster)
         if single_file is not None:

@@ -503,16 +503,13 @@ def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
     Raises:
         SettingsError: it has another form.
     """
-    width, _, height = text.partition("x")
-    if not (width.isascii() and width.isdecimal() and height.isascii() and height.isdecimal()) or 0 in (
-        size := (int(width), int(height))
-    ):
-        raise SettingsError("not a size", where=option, expected="WIDTHxHEIGHT, such as 840x560", got=text)
-    return size
+    if match := re.fullmatch(r"0*([1-9]\d{0,8})x0*([1-9]\d{0,8})", text, re.ASCII):
+        return int(match[1]), int(match[2])
+    raise SettingsError("not a size", where=option, expected="WIDTHxHEIGHT, such as 840x560", got=text)
 
 
 def _parse_value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -128,7 +128,7 @@ def _parses(content: bytes, name: str) -> bool:
         rows: list[Any] = [
             json.loads(text) for text in (content.splitlines() if name.endswith("l") else [content])
         ]
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return all(isinstance(row, dict) for row in rows)
 

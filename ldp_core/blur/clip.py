@@ -40,7 +40,7 @@ from ldp_core.blur.clip_settings import (
 )
 from ldp_core.blur.clip_spreading import BLURRED_PX, fill_between, read_ratings, read_shifts
 from ldp_core.errors import WeightsError
-from ldp_core.optics.kernels import KernelSpec, disparity_per_coc, kernel_pair
+from ldp_core.optics.kernels import KernelSpec, disparity_per_coc, kernel_pair, require_apart
 from ldp_core.optics.scenes import SceneKind, make_scene
 from ldp_core.settings import Settings
 from ldp_core.tensors import choose_device, to_grey, to_rgb
@@ -173,12 +173,13 @@ def estimate_map(model: ClipModel, pair: Pair, settings: ClipMapSettings) -> Blu
     views = PaddedViews.of(left, right, grid=grid, peak=pair.peak, device=model.device)
     greys = [to_grey(view) for view in pair.both_views] if settings.spreads else []
     if settings.mode is MapMode.SIGNED:
+        per_coc = require_apart(disparity_per_coc(settings.kernel), where="estimator.kernel")
         shares, shifts_px = share_shifts(model, views, settings)
         if not greys:
-            coc = shares @ shifts_px / disparity_per_coc(settings.kernel)
+            coc = shares @ shifts_px / per_coc
             return BlurMap(grid.spread(coc).numpy(), BlurMapKind.SIGNED_COC_PX)
         disparity, confidence = fill_between(read_shifts(shares, shifts_px), grid, *greys)
-        coc = disparity / disparity_per_coc(settings.kernel)
+        coc = disparity / per_coc
         return BlurMap(coc.numpy(), BlurMapKind.SIGNED_COC_PX, confidence.numpy())
     ratings = rate_blur(model, views, settings)
     if not greys:

@@ -34,7 +34,7 @@ from ldp_core.blur.matching import (
 from ldp_core.blur.sharp_edges import find_sharp_edges, halve_mask, remove_edges
 from ldp_core.blur.spreading import EdgeWeights, spread
 from ldp_core.cameras import Camera, is_generic, key_settings, open_camera
-from ldp_core.optics.kernels import KernelSpec, disparity_per_coc
+from ldp_core.optics.kernels import KernelSpec, disparity_per_coc, require_apart
 from ldp_core.settings import Settings
 from ldp_core.signals import difference_noise
 from ldp_core.tensors import to_grey
@@ -135,7 +135,8 @@ class DisparityEstimator:
         """Signed circle of confusion in px, (h, w) as the views; confidence 0 where nothing is seen.
 
         Raises:
-            SettingsError: the picture does not fit into the frame of its camera.
+            SettingsError: the picture does not fit into the frame of its camera, or the views of its kernel
+                are not apart.
         """
         with torch.inference_mode():
             left, right = (to_grey(view) for view in pair.both_views)
@@ -160,7 +161,11 @@ def estimate_disparity(left: Tensor, right: Tensor, *, settings: DisparitySettin
     Returns:
         Two (1, 1, h, w) maps, aligned with the mean of the views; disparity is positive where content
         of the right view lies at larger x.
+
+    Raises:
+        SettingsError: the views of the kernel are not apart.
     """
+    require_apart(disparity_per_coc(settings.kernel), where="estimator.kernel")
     left, right = equalise_gain(left, right)
     noise = max(difference_noise(left, right), _LEAST_NOISE)
     coarse = choose_search_level(*left.shape[-2:])

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ldp_core.cameras.kernel_fields import GridKernels, KernelsAt, KernelsModel, UniformKernels
 from ldp_core.errors import ObjectMissingError, SettingsError, suggest
-from ldp_core.optics.kernels import KernelSpec, UnitPsf
+from ldp_core.optics.kernels import KernelSpec, UnitPsf, require_apart
 from ldp_core.settings import Settings
 from ldp_core.storage import absolute_url, join, read_bytes
 from ldp_core.types import GENERIC_CAMERA, DpAxis
@@ -197,18 +197,24 @@ class Camera:
         """Disparity of the views in px per px of circle of confusion, (h, w) float32, by place.
 
         Raises:
-            SettingsError: the picture is larger than the frame.
+            SettingsError: the picture is larger than the frame, or the views are not apart somewhere in it.
         """
         frame = self.profile.frame
         if frame is None:
-            return torch.full((height, width), self.kernel_at(0, 0).disparity / 2)
+            return torch.full((height, width), self._factor_at(0, 0))
         x, y = frame.places(height, width)
         nodes_x, nodes_y = (torch.linspace(float(a[0]), float(a[-1]), _NODES).tolist() for a in (x, y))
-        factors = [[self.kernel_at(u, v).disparity / 2 for u in nodes_x] for v in nodes_y]
+        factors = [[self._factor_at(u, v) for u in nodes_x] for v in nodes_y]
         grid = torch.tensor(factors, dtype=torch.float32)[None, None]
         return torch.nn.functional.interpolate(grid, (height, width), mode="bilinear", align_corners=True)[
             0, 0
         ]
+
+    def _factor_at(self, x: float, y: float) -> float:
+        """Pixels of disparity per pixel of circle of confusion at a place."""
+        factor = self.kernel_at(x, y).disparity / 2
+        place = f"at x {x:.2f}, y {y:.2f}, in half widths of the frame from its centre"
+        return require_apart(factor, where=self.url, place=place)
 
     @cached_property
     def _open_kernels(self) -> KernelsAt:
@@ -310,7 +316,7 @@ def _read_camera(url: str) -> Camera:
         raise ObjectMissingError(
             "there is no such camera profile", where=url, remedy="correct the path, or name a shipped profile"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _no_profile(url, f"no JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != "ldp-camera":
         raise _no_profile(url, type(values).__name__ if not isinstance(values, dict) else "no such `format`")

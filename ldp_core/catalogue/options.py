@@ -13,6 +13,7 @@ from ldp_core.item_ids import slug
 from ldp_core.types import Item
 
 _NAMED: Final = 3
+_LONGEST: Final = 100  # longer is no name, but a file of another kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,11 @@ def _refuse_ids(unknown: list[str], ids: Collection[str]) -> CatalogueError:
         "these items are not in the source" if unknown else "none of the chosen items is in the source",
         where="--ids",
         expected=f"ids or names of its {len(ids)} items, such as {some}",
-        got=", ".join(unknown[:_NAMED]) + (f" and {len(unknown) - _NAMED} more" if unknown[_NAMED:] else ""),
+        got=", ".join(map(_shorten, unknown[:_NAMED]))
+        + (f" and {len(unknown) - _NAMED} more" if unknown[_NAMED:] else ""),
         remedy=(suggest(unknown[0], ids) if unknown else "") or "`ldp catalogue SOURCE` lists all ids",
     )
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}... ({len(name)} letters)"

@@ -56,7 +56,7 @@ def pair_by_pattern(source: str, pattern: str) -> ItemSpecs:
 def _compile(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise SettingsError(
             "this is no regular expression", where=_WHERE, got=f"{pattern}: {error}", remedy=_EXAMPLE
         ) from error

@@ -111,14 +111,21 @@ def _check(text: str, node: ast.expr, depth: int = 0) -> None:
         case ast.Compare(left=left, ops=operators, comparators=others):
             pairs = zip(operators, others, strict=True)
             inner = [left, *(part for pair in pairs for part in _list_compared(text, *pair))]
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float()) as number):
+            inner = [number]
+        case ast.Constant(value=int() | float() as value) if not _is_number(value):
+            raise _refuse(text, "a number that is too large")
         case ast.Name() | ast.Constant(value=str() | int() | float()):
-            inner = []
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
             inner = []
         case _:
             raise _refuse(text, ast.get_source_segment(text.strip(), node) or type(node).__name__)
     for part in inner:
         _check(text, part, depth + 1)
+
+
+def _is_number(value: Metadatum) -> bool:
+    """Whether it can be compared as a number: beyond 1.8e308 it would be compared as a text."""
+    return isinstance(value, bool) or read_number(value) is not None
 
 
 def _list_compared(text: str, how: ast.cmpop, with_: ast.expr) -> list[ast.expr]:

@@ -251,6 +251,8 @@ def _check_bytes(size_bytes: int, *, limits: ImageLimits) -> None:
 def _check_header(header: PictureHeader, *, limits: ImageLimits) -> None:
     """Raises ImageTooLargeError when the header announces more than the limits allow."""
     got = f"{header.width} x {header.height} pixels"
+    if min(header.height, header.width) < 1:
+        raise report_damage(f"a size of {got}")
     if max(header.height, header.width) > limits.max_side_px:
         raise _too_large(f"sides of at most {limits.max_side_px} pixels", got=got)
     if header.height * header.width > limits.max_pixels:
@@ -267,7 +269,7 @@ def _too_large(expected: str, *, got: str) -> ImageTooLargeError:
         "the picture is larger than allowed",
         expected=expected,
         got=got,
-        remedy="raise the image limits if this picture is meant, or leave it out",
+        remedy="leave it out, or cut it into parts if it is meant",
     )
 
 

@@ -54,7 +54,7 @@ def _read_npy_header(file: BinaryIO) -> PictureHeader:
     if kind not in _NPY_INTEGERS.keys() | _NPY_FLOATS or dtype.hasobject or dtype.subdtype:
         raise refuse_kind(f"NPY of {dtype}", remedy="store uint8, uint16, or floating point in 0..1")
     channels = 1 if len(shape) == 2 else shape[-1]
-    if len(shape) not in (2, 3) or channels not in (1, 3) or 0 in shape:
+    if len(shape) not in (2, 3) or channels not in (1, 3) or min(shape) < 1:
         raise refuse_kind(f"NPY of shape {shape}", remedy="store (h, w), (h, w, 1) or (h, w, 3)")
     return PictureHeader(
         height=shape[0],

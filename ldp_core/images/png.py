@@ -22,6 +22,8 @@ from ldp_core.images.traits import PictureTraits, read_exif, to_ceiling
 
 _MAGIC: Final = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_MOST_DEFLATED = 1032  # bytes that one of deflate stands for: 258 of 2 bits
 _GREY, _PALETTE, _WITH_ALPHA = 0, 3, (4, 6)
 _BIT_DEPTHS = {_GREY: (1, 2, 4, 8, 16), _PALETTE: (1, 2, 4, 8)}
 _OTHER_CHUNKS = {b"tRNS": "PNG with a transparent colour", b"acTL": "animated PNG"}
@@ -106,7 +108,14 @@ def _parse_ihdr(ihdr: bytes) -> PictureHeader:
         raise report_damage(f"{bit_depth} bit PNG of colour type {colour}")
     if not (0 < width < 2**31 and 0 < height < 2**31):
         raise report_damage(f"a size of {width} x {height}")
-    return PictureHeader(height=height, width=width, channels=_CHANNELS[colour], bit_depth=max(8, bit_depth))
+    samples = width * height * _SAMPLES[colour]
+    return PictureHeader(
+        height=height,
+        width=width,
+        channels=_CHANNELS[colour],
+        bit_depth=max(8, bit_depth),
+        least_bytes=samples * bit_depth // 8 // _MOST_DEFLATED,
+    )
 
 
 def _is_grey(file: BinaryIO, body: int, length: int) -> bool:

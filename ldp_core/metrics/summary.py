@@ -18,7 +18,7 @@ from typing import Any
 from ldp_core.errors import MetricError
 from ldp_core.metrics.bootstrap import Interval, difference_interval, mean_interval
 from ldp_core.metrics.scoring import BLUR_MAP, INPUT, RESTORED, SUBJECTS, metric_names
-from ldp_core.types import MeanScore, Metadatum, Score, ScoringProtocol
+from ldp_core.types import MeanScore, Metadatum, Score, ScoringProtocol, is_long
 
 MOST_SIZES = 4
 NATIVE = "native sizes"
@@ -221,7 +221,7 @@ def read_scores_table(content: bytes) -> list[Score]:
 
 def _type_of(values: Iterable[Metadatum]) -> str:
     """The column type that holds all of these, and gaps; text where they are of several kinds."""
-    kinds = {type(value) for value in values}
+    kinds = {str if is_long(value) else type(value) for value in values}
     named = {frozenset({bool}): "boolean", frozenset({int}): "Int64"}
     return named.get(frozenset(kinds), "Float64" if kinds <= {int, float} else "string")
 

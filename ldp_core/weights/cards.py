@@ -100,7 +100,7 @@ def _read_card(url: str) -> Mapping[str, Any]:
         card = json.loads(read_bytes(url))
     except ObjectMissingError:
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError("not a model card", where=url, expected="JSON", got=str(error)) from error
     if not isinstance(card, dict):
         raise WeightsError("not a model card", where=url, expected="a JSON object", got=type(card).__name__)

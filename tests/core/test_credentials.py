@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,3 +158,19 @@ def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv(credentials.VARIABLE, str(tmp_path / "none"))
     with pytest.raises(SettingsError, match="LDP_CREDENTIALS"):
         read_bytes("https://host/a")
+
+
+@pytest.mark.parametrize("text", ["x" * 200_000, "x" * 200_000 + "@ ://", "1-" * 100_000 + "?://"])
+def test_a_long_word_takes_no_time(text: str) -> None:
+    """Each of these took minutes while every letter was tried as the beginning of an address."""
+    begin = time.process_time()
+    assert redact(text) == plain_of(text) == text
+    assert time.process_time() - begin < 2
+
+
+@pytest.mark.parametrize("before", ["", "1", "=", "see-", "--to=", "(", "2.", "é"])
+def test_an_address_is_found_whatever_stands_before_it(before: str) -> None:
+    whole = f"{before}http://reader:{CANARY}@host/a"
+    assert CANARY not in redact(whole)
+    assert CANARY not in plain_of(whole)
+    assert plain_of(whole).startswith(before)

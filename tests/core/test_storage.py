@@ -179,13 +179,21 @@ class FaultyServer(SimpleHTTPRequestHandler):
     fault: tuple[str, int] = ("", 0)
 
     def do_GET(self) -> None:
-        place, status = self.fault
-        if not (place and place in self.path):
+        if not self._fails():
             super().do_GET()
-        elif status:
+
+    def do_HEAD(self) -> None:
+        if not self._fails():
+            super().do_HEAD()
+
+    def _fails(self) -> bool:
+        place, status = self.fault
+        fails = bool(place) and place in self.path
+        if fails and status:
             self.send_error(status)
-        else:
+        elif fails:
             self.close_connection = True
+        return fails
 
     def log_message(self, *arguments: Any) -> None:
         """Nothing is printed."""
@@ -217,6 +225,36 @@ def test_a_folder_of_an_http_server_that_cannot_be_listed_is_an_error(
     with pytest.raises(StorageError) as caught:
         storage.list_sizes(served)
     assert not isinstance(caught.value, ObjectMissingError)
+
+
+@pytest.mark.parametrize(
+    ("status", "what"),
+    [
+        (401, "refused access"),
+        (403, "refused access"),
+        (500, "store"),
+        (503, "store"),
+        (0, "does not answer"),
+    ],
+)
+def test_a_fault_of_an_http_server_is_no_absence(
+    served: str, status: int, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fsspec reports whatever happens when it asks for a size as a file that is not there."""
+    monkeypatch.setattr(FaultyServer, "fault", ("/x/1", status))
+    for ask in (storage.entry_of, storage.size_of):
+        with pytest.raises(StorageError, match=what) as caught:
+            ask(f"{served}/x/1")
+        assert not isinstance(caught.value, ObjectMissingError)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_an_http_server_has_not_is_absent(
+    served: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FaultyServer, "fault", ("/x/1", status))
+    with pytest.raises(ObjectMissingError):
+        storage.entry_of(f"{served}/x/1")
 
 
 def test_a_listing_that_breaks_off_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,11 +112,56 @@ def test_a_run_that_stopped_at_bad_items_says_so(archive: Path) -> None:
     assert state_of(archive, SECOND) is RunState.STOPPED
 
 
+@pytest.mark.parametrize(
+    "content", [b"{corrupt", b"[" * 100_000, b"[]", b""], ids=["cut", "deep", "list", "empty"]
+)
 @pytest.mark.parametrize("name", ["run.json", "catalogue.jsonl", "summary.json"])
-def test_a_corrupt_record_does_not_hide_the_other_runs(archive: Path, name: str) -> None:
-    (archive / "runs" / SECOND / name).write_bytes(b"{corrupt")
+def test_a_corrupt_record_does_not_hide_the_other_runs(archive: Path, name: str, content: bytes) -> None:
+    (archive / "runs" / SECOND / name).write_bytes(content)
     runs = json.loads(run("status", archive, "--json")[1])["runs"]
     assert [one["state"] for one in runs] == ["unreadable", "finished"]
+
+
+def test_what_a_corrupt_catalogue_does_not_tell_is_left_open(archive: Path) -> None:
+    (archive / "runs" / SECOND / "catalogue.jsonl").write_text('{"schema": "later", "version": 99}\n')
+    code, out, _ = run("status", archive, SECOND)
+    assert code == 0
+    assert "- listed" in out
+    assert "None" not in out
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b"[]", b'"a"'])
+def test_a_corrupt_sign_of_life_is_none(archive: Path, content: bytes) -> None:
+    (Path(without_summary(archive).url) / "alive.json").write_bytes(content)
+    assert state_of(archive) is RunState.LOST
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1junkPAR1"])
+def test_a_corrupt_table_of_scores_is_named(archive: Path, content: bytes, tmp_path: Path) -> None:
+    (archive / "runs" / SECOND / "scores.parquet").write_bytes(content)
+    code, _, err = run("export", SECOND, "--archive", archive, "--table", tmp_path / "scores.csv")
+    assert code == 1
+    assert err.startswith("ldp: [item_damaged]")
+    assert "scores.parquet" in err
+
+
+@pytest.mark.parametrize("run_id", ["20250101t000000z-dddddd", THIRD])
+def test_a_report_of_what_is_not_there_starts_nothing(
+    archive: Path, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_summary(archive)
+    monkeypatch.setattr("flows.engine.prefect_engine", lambda: pytest.fail("a server starts"))
+    code, _, err = run("report", run_id, "--archive", archive)
+    assert code == 1
+    assert err.startswith("ldp: [item_missing]")
+
+
+def test_numbers_beyond_reason_are_wrong_usage(archive: Path, tmp_path: Path) -> None:
+    assert run("gc", archive, "--grace-hours", "1e300")[0] == 2
+    assert run("gc", archive, "--grace-hours", "1000000")[0] == 0
+    code, _, err = run("simulate", tmp_path / "set", "--size", "9" * 5000 + "x1")
+    assert code == 1
+    assert err.startswith("ldp: [settings] not a size")
 
 
 def test_records_of_earlier_versions_are_read(archive: Path) -> None:

@@ -95,8 +95,7 @@ def _find_roles(columns: tuple[str, ...], doubtful: Sequence[str], *, source: st
     if len({*external.values()}) < len(external):
         raise CatalogueError("a method has two columns", where=source, got=", ".join(external))
     for name in external:
-        if name.startswith("method:"):
-            require_method_name(external[name], where=f"{source}, column '{name}'")
+        require_method_name(external[name], where=f"{source}, column '{name}'")
     needed = (LEFT, RIGHT) if doubtful else (LEFT,)
     if missing := [name for name in needed if name not in columns]:
         raise CatalogueError(

@@ -12,7 +12,7 @@ from ldp_core.catalogue.pairing import PICTURE_EXTENSIONS
 from ldp_core.credentials import redact
 from ldp_core.images.scale import parse_peak
 from ldp_core.item_ids import is_unicode
-from ldp_core.types import DpAxis, Metadatum, Region
+from ldp_core.types import DpAxis, Metadatum, Region, is_long
 
 T = TypeVar("T")
 PEAK, REGION, ALIGNED, AXIS, CAMERA = "peak", "score_region", "aligned", "dp_axis", "camera"
@@ -104,8 +104,10 @@ def is_empty(cell: Any) -> bool:
 
 
 def to_metadatum(cell: Any) -> Metadatum:
-    """A cell as JSON holds it: numbers, flags and texts as they are, anything else as text."""
+    """A cell as JSON and Parquet hold it: numbers, flags and texts as they are, anything else as text."""
     if isinstance(cell, float) and not math.isfinite(cell):
+        return str(cell)
+    if is_long(cell):
         return str(cell)
     if isinstance(cell, bool | int | float):
         return cell

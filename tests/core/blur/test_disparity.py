@@ -165,3 +165,11 @@ def test_unknown_names_and_settings_are_refused() -> None:
         make_estimator("guesswork")
     with pytest.raises(SettingsError, match="not valid"):
         make_estimator("disparity", {"windows": 3})
+
+
+@pytest.mark.parametrize("kernel", [{"family": "disc"}, {"family": "gaussian"}, {"crosstalk": 0.5}])
+def test_a_kernel_whose_views_are_not_apart_is_refused(kernel: dict[str, object]) -> None:
+    """No circle of confusion follows from their disparity, which is none."""
+    pair = Pair("set/a", *np.random.default_rng(0).integers(0, 256, (2, 48, 64, 1), dtype=np.uint8))
+    with pytest.raises(SettingsError, match="not apart"):
+        make_estimator("disparity", {"kernel": kernel}).estimate(pair)

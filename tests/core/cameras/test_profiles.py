@@ -232,7 +232,9 @@ def _moments(psf: UnitPsf) -> torch.Tensor:
 
 
 class TestRefused:
-    @pytest.mark.parametrize("content", ["", "[]", "{}", "\x00", '{"format": "other"}', '{"a": NaN'])
+    @pytest.mark.parametrize(
+        "content", ["", "[" * 100_000, "[]", "{}", "\x00", '{"format": "other"}', '{"a": NaN']
+    )
     def test_a_file_that_is_no_profile(self, tmp_path: Path, content: str) -> None:
         (tmp_path / "a.json").write_text(content)
         with pytest.raises(SettingsError, match="no camera profile"):
@@ -269,6 +271,14 @@ class TestRefused:
     def test_an_address_without_a_file(self, tmp_path: Path) -> None:
         with pytest.raises(ObjectMissingError, match="no such camera profile"):
             open_camera(str(tmp_path / "none.json"))
+
+    @pytest.mark.parametrize("shift", [-3.0, 3.0])
+    def test_views_that_are_not_apart(self, tmp_path: Path, shift: float) -> None:
+        """No circle of confusion can be told there; a map would be infinite, or its sign the other one."""
+        pupil = {"kind": "pupil", "pupil": {"shift": shift}}
+        path = write_profile(tmp_path, kernels=pupil, frame={"width": 96, "height": 64})
+        with pytest.raises(SettingsError, match="not apart"):
+            open_camera(path).disparity_per_coc(64, 96)
 
     def test_kernels_that_are_not_beside_the_profile(self, tmp_path: Path) -> None:
         path = write_grid(tmp_path)

@@ -360,5 +360,12 @@ def test_a_method_has_one_column_and_a_name_of_its_own(root: str) -> None:
     picture = "../pictures/a/t.png"
     with pytest.raises(CatalogueError, match="two columns"):
         read(root, [row("a") | {"method:x": picture, "peer:x": picture}])
-    with pytest.raises(SettingsError, match="cannot have this name"):
-        read(root, [row("a") | {"method:restored": picture}])
+    for column in ("method:restored", "peer:restored", "peer:input", "peer:../x", "peer:"):
+        with pytest.raises(SettingsError, match="cannot have this name"):
+            read(root, [row("a") | {column: picture}])
+
+
+def test_integers_beyond_64_bit_are_kept_as_texts(root: str) -> None:
+    cells = {"serial": 10**19, "edge": 2**63 - 1, "low": -(2**63) - 1}
+    [item] = read(root, [row("a") | cells], format="jsonl").items
+    assert item.metadata == {"serial": str(10**19), "edge": 2**63 - 1, "low": str(-(2**63) - 1)}

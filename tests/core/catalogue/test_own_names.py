@@ -192,6 +192,8 @@ class TestPattern:
         ("pattern", "error", "told"),
         [
             (r"(?P<scene>.+", SettingsError, "no regular expression"),
+            (r"(?P<scene>x{99999999999})(?P<role>L)", SettingsError, "no regular expression"),
+            ("(" * 3000, SettingsError, "no regular expression"),
             (r"(.+)_(L|R)\.png", SettingsError, "named groups 'scene' and 'role'"),
             (r"(?P<scene>\d)-(?P<role>A|B)\.png", CatalogueError, "'1_A.png', '1_B.png', '2_A.png' ..."),
             (r"(?P<scene>\d)_(?P<role>A|B)\.png", CatalogueError, "'A' (2 files), 'B' (2 files)"),

@@ -17,6 +17,7 @@ from tasks.pipeline import make_config
 from tasks.plan import make_plan
 
 FACTS = {"camera": "pixel-4", "iso": 800, "aperture": "1.8", "indoor": True, "taken": "2026-05-04T10:11:12"}
+FACTS |= {"serial": 10**400}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,8 @@ FACTS = {"camera": "pixel-4", "iso": 800, "aperture": "1.8", "indoor": True, "ta
         ('taken >= "2026-05-01" and taken < "2026-06"', True),
         ("indoor", True),
         ("iso > -5", True),
+        ("iso < " + "9" * 300, True),
+        ("serial > 5", False),  # as texts: no number is so large
         ("lens == 3", False),  # a comparison with what is not known is false,
         ("lens != 3", False),  # whichever it is
         ("not lens", True),
@@ -66,6 +69,9 @@ def test_a_condition_holds_or_not(text: str, holds: bool) -> None:
         "not " * 450 + "iso",
         "iso\0",
         "iso > 1 " * 400,
+        "iso > " + "9" * 400,  # no number of a computer, and as a text not what was meant
+        "iso in [1, -" + "9" * 400 + "]",
+        "iso > 1e999",
     ],
 )
 def test_anything_else_is_refused_with_what_is_allowed(text: str) -> None:

@@ -313,3 +313,29 @@ def with_segments(jpeg: bytes, *, count: int) -> bytes:
     """A JPEG with ``count`` blocks of 64 KiB, such as large EXIF previews, before its frame header."""
     block = b"\xff\xe1" + (65_535).to_bytes(2, "big") + b"\xff\xc0" * 32_766 + b"\0"
     return jpeg[:2] + block * count + jpeg[2:]
+
+
+@pytest.mark.parametrize("colour", [0, 2, 3, 4, 6])
+def test_a_png_too_short_for_its_pixels_is_refused_by_its_header(colour: int, tmp_path: Path) -> None:
+    """Else a few bytes would have a run planned for gigabytes."""
+    path = tmp_path / "a.png"
+    path.write_bytes(png_file(60_000, 4_000, 8, colour, b"\0" * 1000))
+    with pytest.raises(ImageFormatError, match="announces"):
+        probe_image(str(path))
+
+
+def test_a_png_of_one_value_is_as_short_as_can_be_and_sound(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png_file(8_000, 4_000, 8, 0, (b"\0" * 8_001) * 4_000))
+    assert path.stat().st_size < 40_000
+    assert probe_image(str(path)).width == 8_000
+
+
+@pytest.mark.parametrize("shape", [(-5, 10), (5, -10), (-5, -10, 3), (0, 10)])
+def test_an_npy_without_pixels_is_refused_by_its_header(shape: tuple[int, ...], tmp_path: Path) -> None:
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + b"\1" * 150)
+    with pytest.raises(ImageFormatError):
+        probe_image(str(path))

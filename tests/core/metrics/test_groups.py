@@ -87,3 +87,12 @@ def test_the_table_of_scores_has_a_typed_column_for_everything_that_is_known() -
     assert table.loc["set/1", "metadata:note"] == "2"
     assert read_scores_table(content) == scores
     assert scores_table(scores, {}, {"set/0": {}}) == scores_table(scores, {})
+
+
+@pytest.mark.parametrize("others", [{"serial": 1}, {"serial": 1.5}, {}])
+def test_integers_beyond_64_bit_stand_in_the_table_as_texts(others: dict[str, float]) -> None:
+    """A run must not end without its record for what a layout tells."""
+    scores = [Score(f"set/{n}", "psnr_db", "restored", PROTOCOL, 20.0 + n) for n in range(2)]
+    content = scores_table(scores, {}, {"set/0": {"serial": 10**400}, "set/1": others})
+    assert pd.read_parquet(io.BytesIO(content))["metadata:serial"][0] == str(10**400)
+    assert read_scores_table(content) == scores
