@@ -51,6 +51,7 @@ def ingest_dataset(
     seed: int = 0,
     ids: Sequence[str] | None = None,
     where: str = "",
+    since: str = "",
     insecure_cluster: bool = False,
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
@@ -74,6 +75,7 @@ def ingest_dataset(
         pair_by: regular expression over paths, with groups ``scene`` and ``role``, that pairs the pictures.
         methods: folders of other methods' results by the names of the methods.
         where: a condition on the items, such as ``camera == "pixel-4" and iso > 800``.
+        since: only items of which a picture was changed since: a date, a time (UTC), an age such as ``12h``.
         limit: how many items at most, the first in id order.
         sample: how many items, drawn at random by ``seed``.
         ids: ids or names of the only items to be worked on.
@@ -86,7 +88,7 @@ def ingest_dataset(
     """
     config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
     options = make_source_options(
-        pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids, where=where
+        pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids, where=where, since=since
     )
     plan = prepared_plan(config)
     if plan is None:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -22,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from toolz import partition_all
 
-from ldp_core.archive import Archive
+from ldp_core.archive import Archive, Section
+from ldp_core.archive.layout import RESTORED, list_whole_and_changed
 from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError
 from ldp_core.images.metadata import (
     NO_METADATA,
@@ -118,6 +120,15 @@ def export_run(
                 counts.update(() if isinstance(outcome, QuarantineRecord) else outcome)
                 advance("export", bad=isinstance(outcome, QuarantineRecord))
     return ExportResult(counts[_WRITTEN], counts[_SKIPPED], tuple(failed), counts[_BARE])
+
+
+def list_restored_since(run: Run, items: Iterable[Item], since: datetime) -> list[str]:
+    """Ids of the items whose restored pictures were archived at that moment or later, or may have been."""
+    changed: dict[str, frozenset[str]] = {}
+    for name in run.stages:
+        section = Section(RESTORED, run.key_of(DEBLUR, name))
+        changed[name] = list_whole_and_changed(run.archive, section, since)[1]
+    return [item.id for item in items if item.key in changed[ItemTraits.of(item).name]]
 
 
 def name_file(item: Item) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from flows import train
-from flows.cli import archives, cameras, console, datasets, measure, models, options, results
+from flows.cli import archives, cameras, console, datasets, measure, models, options, results, runs
 from flows.exits import EXIT_CODES
 from flows.logs import show_warnings
 from ldp_core import __version__
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
     epilog=EXIT_CODES,
 )
+app.add_typer(runs.app)
 app.add_typer(datasets.app)
 app.add_typer(archives.app)
 app.add_typer(results.app)

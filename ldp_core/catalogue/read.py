@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Final
@@ -29,7 +30,7 @@ from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, Setti
 from ldp_core.images import PictureTraits, probe_picture
 from ldp_core.images.colour import name_colours
 from ldp_core.item_ids import is_segment, slug
-from ldp_core.storage import absolute_url
+from ldp_core.storage import absolute_url, entry_of
 from ldp_core.types import AS_STORED, Catalogue, ImageRef, Item, PixelOptions, Problem
 
 # Half the connections of the S3 client. At 30 ms a request 500 headers a second; one core reads 1,700.
@@ -86,7 +87,7 @@ def read_catalogue(
     items: list[Item] = []
     problems += [*found.problems, *find_losses(found), *_suggest_for_strays(found, source, layout)]
     if options.selection.is_partial:
-        named = _choose(named, options.selection.by_name, dataset=name)
+        named = _choose(named, found, options.selection.by_name, dataset=name)
         problems = [replace(problem, refuses_item=False) for problem in problems]
     _require_pictures(named, found, source=source)
     ceilings: dict[str, Ceilings] = {}
@@ -139,7 +140,7 @@ def check_source(
     if not named:
         _require_items(Catalogue(name, layout, absolute_url(source), (), _sort(problems)))
     if options.selection.is_partial:
-        _choose(named, options.selection.by_name, dataset=name)
+        _choose(named, found, options.selection.by_name, dataset=name)
     require_whole([*problems, *find_losses(found)], where=source, allow_single=allow_single)
 
 
@@ -158,14 +159,39 @@ def _read_specs(source: str, layout: str, options: SourceOptions) -> ItemSpecs:
     return add_methods(found, options.methods, source=source) if options.methods and found.items else found
 
 
-def _choose(named: Mapping[str, ItemSpec], selection: Selection, *, dataset: str) -> dict[str, ItemSpec]:
+def _choose(
+    named: Mapping[str, ItemSpec], found: ItemSpecs, selection: Selection, *, dataset: str
+) -> dict[str, ItemSpec]:
     names = {item_id: spec.name for item_id, spec in named.items()}
     chosen = selection.choose(
         names,
         dataset=dataset,
         addresses=lambda item_id: (named[item_id].where, *named[item_id].pictures.values()),
+        changed=lambda ids, since: _find_changed({i: named[i] for i in ids}, found.modified, since),
     )
     return {item_id: named[item_id] for item_id in chosen}
+
+
+def _find_changed(
+    specs: Mapping[str, ItemSpec], modified: Mapping[str, datetime | None], since: datetime
+) -> Iterator[str]:
+    """Items of which a picture was changed at that moment or later, or may have been; where no listing tells
+    it, the store is asked for each picture."""
+
+    def may_have_changed(url: str) -> bool:
+        try:
+            moment = modified[url] if url in modified else entry_of(url).modified
+        except StorageError:  # it is told when the picture is probed
+            return True
+        return moment is None or moment >= since
+
+    def has_changed(spec: ItemSpec) -> bool:
+        return any(may_have_changed(url) for url in (*spec.pictures.values(), *spec.auxiliary.values()))
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for batch in partition_all(_BATCH_ITEMS, specs.items()):
+            changed = threads.map(has_changed, (spec for _, spec in batch))
+            yield from (item_id for (item_id, _), is_new in zip(batch, changed, strict=True) if is_new)
 
 
 def _suggest_for_strays(found: ItemSpecs, source: str, layout: str) -> list[Problem]:
