@@ -54,7 +54,12 @@ def preview_run(
     )
     with stored_specs():
         plan = make_plan(
-            config, absolute_url(source), layout=layout, dataset=dataset, camera=camera, options=options
+            config,
+            "" if from_archive else absolute_url(source),
+            layout=layout,
+            dataset=dataset,
+            camera=camera,
+            options=options,
         )
     groups = group_problems(plan.catalogue.problems)
     stopping = (UNNAMED,) if allow_single else (UNNAMED, *STOPPING)

@@ -22,12 +22,14 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from ldp_core.archive import Archive
+from ldp_core.archive.run_files import audit_run
 from ldp_core.errors import ItemDamagedError, LdpError
 from ldp_core.images import encode_image, read_image
 from tasks.archived import read_archived
 from tasks.pipeline import make_config
 from tasks.plan import Plan, list_completed, make_checked_plan, make_plan
 from tasks.run import Run
+from tasks.sources import read_known
 from tasks.stored_run import describe_request
 from tasks.work import choose_ingest, choose_restore
 
@@ -87,19 +89,24 @@ def test_results_are_those_that_the_source_would_have_given(folder: Path) -> Non
     assert not plan_archived(folder / "archive").to_do
 
 
-def test_a_later_run_over_the_source_reads_it_as_if_nothing_had_been_between(folder: Path) -> None:
+def test_a_later_run_over_the_source_reads_it_as_if_nothing_had_been_between(
+    made: Path, folder: Path
+) -> None:
     plan = plan_archived(folder / "archive")
     work_on(plan)
     run_json = folder / "archive" / "runs" / THIRD / "run.json"
     asked = describe_request(plan.options, from_archive=plan.config.from_archive)
     run_json.write_text(json.dumps(json.loads(run_json.read_text()) | {"asked": asked}))
-    for view in ("left", "right", "target", "coc"):
-        (folder / "dataset" / view / "0.png").unlink()
-        (folder / "dataset" / view / "2.png").unlink()
     config = make_config(str(folder / "archive"), estimator=("disparity", {}), deblurrer=("wiener", OTHER))
-    plan = make_plan(config, str(folder / "dataset"), layout="folders", dataset="set")
+    plan = make_plan(config, str(made / "dataset"), layout="folders", dataset="set")
+    assert plan.recorded is not None
+    assert (plan.recorded.run_id, read_known(plan.recorded)) == (THIRD, {})
     assert plan.sources.previous is not None
-    assert plan.sources.previous.run_id == SECOND
+    assert (plan.sources.previous.run_id, plan.sources.confirmed) == (
+        SECOND,
+        {"set/0", "set/1", "set/2"},
+    )
+    assert (plan.sources.versions, plan.to_do) == ({"set/1": 2}, ())
 
 
 def test_damaged_frames_are_told_and_the_source_is_left_alone(folder: Path) -> None:
@@ -143,7 +150,7 @@ def test_items_of_a_run_that_was_killed_are_taken_where_their_frames_name_the_sa
 
 def test_an_altered_record_is_refused(folder: Path) -> None:
     catalogue = folder / "archive" / "runs" / SECOND / "catalogue.jsonl"
-    catalogue.write_bytes(catalogue.read_bytes().replace(b'"width": 72', b'"width": 73'))
+    catalogue.write_bytes(catalogue.read_bytes().replace(b"set/2", b"set/3"))
     frames = list_completed(str(folder / "archive"), []).frames
     with pytest.raises(ItemDamagedError, match="record of a run was altered"):
         read_archived(str(folder / "archive"), "set", frames)
@@ -174,7 +181,7 @@ def test_the_command_records_and_resumes_without_the_source(
         run("restore", "--from-archive", archive, *WIENER, "--where", "id == 'set/2'", "--json").stdout
     )
     assert part["items"]["total"] == 1
-    assert json.loads(run("verify", archive, "--json").stdout)["corrupt"] == []
+    assert not [*audit_run(str(archive), summary["run_id"])]
 
 
 def refuse_to_start() -> Any:
