@@ -11,6 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import RunArtifacts
 from flows.dataset_run import BATCHES_AT_ONCE, record_run
+from flows.deployed import read_deployed
 from flows.finished import record_finished
 from flows.planning import prepared_plan
 from flows.source_options import make_source_options
@@ -53,6 +54,7 @@ def ingest_dataset(
     where: str = "",
     since: str = "",
     insecure_cluster: bool = False,
+    settings: str = "",
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
 
@@ -79,6 +81,8 @@ def ingest_dataset(
         limit: how many items at most, the first in id order.
         sample: how many items, drawn at random by ``seed``.
         ids: ids or names of the only items to be worked on.
+        settings: of a deployment: a settings file (`flows.settings_file`) that has what its parameters do not
+            name, or name as empty.
 
     Returns:
         The run's summary, as ``summary.json`` holds it: no stages, no metrics, no report.
@@ -86,6 +90,8 @@ def ingest_dataset(
     Raises:
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
+    if settings:
+        return ingest_dataset.fn(**read_deployed(settings, of=ingest_dataset))
     config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
     options = make_source_options(
         pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids, where=where, since=since

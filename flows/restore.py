@@ -12,6 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import RunArtifacts
 from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, record_run
+from flows.deployed import read_deployed
 from flows.drawing import draw_pictures
 from flows.finished import record_finished
 from flows.planning import prepared_plan, restore_config
@@ -67,6 +68,7 @@ def restore_dataset(
     only_quarantined: str = "",
     from_archive: bool = False,
     insecure_cluster: bool = False,
+    settings: str = "",
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
@@ -98,6 +100,8 @@ def restore_dataset(
         limit: how many items at most, the first in id order.
         sample: how many items, drawn at random by ``seed``.
         ids: ids or names of the only items to be worked on.
+        settings: of a deployment: a settings file (`flows.settings_file`) that has what its parameters do not
+            name, or name as empty.
         only_quarantined: a run of this archive, of which only the quarantined items are worked on.
         from_archive: work on the archived items; neither ``source`` nor ``layout`` is looked at, ``dataset``
             names the dataset where the archive has several, items keep the cameras they were archived
@@ -109,6 +113,8 @@ def restore_dataset(
     Raises:
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
+    if settings:
+        return restore_dataset.fn(**read_deployed(settings, of=restore_dataset))
     source = "" if from_archive else shared_url(source)
     archive, camera = shared_url(archive), shared_camera(camera)
     options = make_source_options(

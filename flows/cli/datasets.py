@@ -11,6 +11,7 @@ import typer
 from flows.cli import console, options, parsing
 from flows.cli.runs import show_restore
 from flows.exits import EXIT_BAD_ITEMS, exits
+from flows.settings_file import DEFAULT_FILE, write_example
 from ldp_core.errors import SettingsError
 
 app = typer.Typer()
@@ -42,6 +43,29 @@ def catalogue(
         typer.echo(text, nl=False) if output is None else write_bytes(str(output), text.encode())
     if any(problem.refuses_item for problem in found.problems):
         raise typer.Exit(EXIT_BAD_ITEMS)
+
+
+@options.command(app, options.DATASETS)
+def init(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Folder or manifest of the dataset.", show_default=False)
+    ] = "pairs",
+    layout: options.Layout = "folders",
+    archive: options.Archive = options.DEFAULT_ARCHIVE,
+    output: Annotated[
+        str, options.output_option("--output", "-o", metavar="FILE", help="The file to write.")
+    ] = DEFAULT_FILE,
+) -> None:
+    """Write a commented settings file, which other commands read: source, archive, methods, cluster."""
+    from ldp_core.storage import exists, write_bytes
+
+    with exits():
+        if exists(output):
+            raise SettingsError(
+                "this file is there already", where=output, remedy="edit it, or remove it first"
+            )
+        write_bytes(output, write_example(source=source, layout=layout, archive=archive).encode())
+    typer.echo(output)
 
 
 @options.command(app, options.DATASETS)

@@ -13,12 +13,17 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 import ldp_core
+from flows.cli import console
 from flows.logs import show_json
 from ldp_core.credentials import hide
 from ldp_core.errors import suggest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+FROM_FILE: Final = "DEFAULT_MAP"
+"""How Typer calls where a value comes from that a settings file has."""
+SETTINGS_FILE: Final = "ldp.settings_file"
+"""Under which name a command finds the address of the settings file."""
 DATASETS, ARCHIVES, MEASURING, MODELS = "Datasets", "Archives", "Measuring", "Models and training"
 """Groups of commands in `ldp --help`."""
 
@@ -102,7 +107,9 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         with _saying_what_was_meant():
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
+        _take_from_file(ctx)
+        return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         *others, help_option = list[Any](self.get_params(ctx))
@@ -122,6 +129,17 @@ class Group(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         with _saying_what_was_meant():
             return super().parse_args(ctx, [hide(text) for text in args])
+
+
+def _take_from_file(ctx: Any) -> None:
+    """Say which settings file a command takes something from; what ``--set`` sets comes after the file's."""
+    sources = {name: getattr(ctx.get_parameter_source(name), "name", "") for name in ctx.params}
+    of_file = (ctx.default_map or {}).get("settings")
+    if of_file and sources.get("settings") == "COMMANDLINE":
+        ctx.params["settings"] = [*of_file, *ctx.params["settings"]]
+        sources["settings"] = FROM_FILE
+    if FROM_FILE in sources.values() and not ctx.params.get("log_json"):
+        console.show(f"settings: {ctx.meta[SETTINGS_FILE]}", error=True)
 
 
 def _describe(parameter: Any) -> None:

@@ -283,7 +283,7 @@ def _take_archive(context: typer.Context, address: str, archive: str) -> str:
 def _is_given(context: typer.Context, name: str) -> bool:
     """Whether an option stands on the command line."""
     source = context.get_parameter_source(name)
-    return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")
+    return source is not None and source.name not in ("DEFAULT", options.FROM_FILE)
 
 
 _ALIASES = {"baselines": "baseline", "methods": "method"}
