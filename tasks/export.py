@@ -34,7 +34,7 @@ from ldp_core.images.metadata import (
     write_float_tiff,
 )
 from ldp_core.report.colour_bar import draw_with_bar
-from ldp_core.report.model import BLUR_PICTURES, PictureKind, PictureSpec
+from ldp_core.report.model import BLUR_PICTURES, CONFIDENCE
 from ldp_core.report.pictures import to_eight_bit
 from ldp_core.single_view import input_image
 from ldp_core.storage import join, list_sizes, read_bytes, write_bytes
@@ -52,13 +52,6 @@ EXTENSIONS: Final[Mapping[str, str]] = {"png": "png", "tiff": "tif", "jpeg": "jp
 RECORD: Final = "export.json"
 _WRITTEN, _SKIPPED, _BARE = "written", "skipped", "without metadata"
 _BATCH_ITEMS: Final = 256  # futures held at once
-_CONFIDENCE: Final = PictureSpec(
-    "confidence",
-    "Confidence",
-    PictureKind.PROBABILITY,
-    quantity="Confidence of the blur map",
-    meaning="0 to 1",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +217,7 @@ def _encode(pixels: Pixels, format: str, metadata: Metadata) -> bytes:  # noqa: 
 
 
 def _encode_map(found: BlurMap, product: str, format: str) -> list[bytes]:  # noqa: A002
-    spec = BLUR_PICTURES[found.kind] if product == "blur" else _CONFIDENCE
+    spec = BLUR_PICTURES[found.kind] if product == "blur" else CONFIDENCE
     values = found.values if product == "blur" else found.confidence
     if values is None:
         return []
