@@ -35,6 +35,8 @@ _fault: list[LdpError] = []
 """What ends the command from another thread."""
 _asked = threading.Event()
 _endings: list[list[threading.Timer]] = []
+_telling = threading.Lock()
+"""Held from the message on: a command that comes to its end while its patience ends says it once."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -74,6 +76,8 @@ def exits() -> Iterator[None]:
         raise typer.Exit(code) from None
     finally:
         _fault.clear()
+        if _telling.locked():
+            _telling.release()
 
 
 def patience_s() -> float:
@@ -195,7 +199,8 @@ def _code_of_signal(error: BaseException | None) -> int | None:
 
 
 def _tell(code: int, error: LdpError | None) -> None:
-    tell_end(f"[{error.kind}] {error}" if error else _MESSAGES[code], exit_code=code, error=error)
+    if _telling.acquire(blocking=False):
+        tell_end(f"[{error.kind}] {error}" if error else _MESSAGES[code], exit_code=code, error=error)
 
 
 def _end_late(code: int) -> None:

@@ -53,7 +53,7 @@ class ValidationSample:
         """PSNR in dB of an image of this sample's size; at most 100."""
         picture, truth = (x.clamp(0, 1).permute(1, 2, 0).numpy() for x in (image, self.sharp))
         if self.any_gain:
-            picture = picture * fit_gain(picture, truth, region=self.region)
+            picture = np.clip(picture * fit_gain(picture, truth, region=self.region), 0, 1)
         if self.aligned:
             return min(psnr_db(*align(picture, truth, region=self.region)), PSNR_CEILING_DB)
         return min(psnr_db(picture, truth, region=self.region), PSNR_CEILING_DB)

@@ -88,6 +88,31 @@ def test_what_goes_on_after_a_signal_is_ended() -> None:
     assert (started.returncode, err) == (143, "ldp: terminated; give the same command again to continue\n")
 
 
+BOTH = """
+import os, subprocess, time
+import flows.exits
+flows.exits.PATIENCE_S = 0.5
+end = os._exit
+os._exit = lambda code: (time.sleep(2), end(code))
+with flows.exits.exits():
+    try:
+        with flows.exits.ending_soon():
+            print("ready", flush=True)
+            time.sleep(60)
+    finally:
+        time.sleep(1)
+"""
+
+
+def test_a_command_that_ends_as_its_patience_ends_says_so_once() -> None:
+    with subprocess.Popen([sys.executable, "-c", BOTH], stdout=-1, stderr=-1, text=True) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "ready\n"
+        started.terminate()
+        _, err = started.communicate(timeout=50)
+    assert err.count("ldp: terminated") == 1
+
+
 SILENT = """
 import threading, time, typer
 import flows.exits

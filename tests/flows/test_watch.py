@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
-import typer
-from dask_programs import slowly, started
+from dask_programs import started
 from distributed import LocalCluster
-from prefect.settings import (
-    PREFECT_API_AUTH_STRING,
-    PREFECT_API_REQUEST_TIMEOUT,
-    PREFECT_API_URL,
-    PREFECT_CLIENT_MAX_RETRIES,
-    temporary_settings,
-)
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 from prefect_service import free_port, wait_until
 
 from flows import private_server as module
@@ -30,12 +27,7 @@ from flows.engine import prefect_engine
 from flows.exits import exits
 from flows.ingest import ingest_dataset
 from flows.private_server import private_server
-from ldp_core.types import Item
-from tasks import batches
-from tasks.items import ingest_item
-from tasks.plan import Plan
 from tasks.status import describe_runs
-from tasks.work import Call
 
 
 class Server:
@@ -69,7 +61,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster(n_workers=1, processes=False, dashboard_address="127.0.0.1:0") as cluster:
+    local = "127.0.0.1"
+    with LocalCluster(
+        n_workers=1, processes=False, protocol="tcp", host=local, dashboard_address=f"{local}:0"
+    ) as cluster:
         yield cluster
 
 
@@ -91,27 +86,34 @@ def ingest(
     return run
 
 
-@pytest.fixture
-def slow_ingest(
-    ingest: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[int, float]]:
-    """The same, each item in ten seconds; exit code and seconds that it took."""
-    monkeypatch.setenv("LDP_PREFECT_TIMEOUT", "6")
-    monkeypatch.setenv("LDP_CLUSTER_TIMEOUT", "15")
-    monkeypatch.setenv("LDP_PATIENCE", "60")
-    monkeypatch.setattr(batches, "choose_ingest", make_slow_call)
+@dataclass(frozen=True)
+class End:
+    """How a program ended."""
 
-    def run(*address: str) -> tuple[int, float]:
+    code: int
+    err: str
+    seconds: float
+
+
+@pytest.fixture
+def slow_ingest(server: Server, cluster: LocalCluster, dataset: Path, archive: Path) -> Callable[..., End]:
+    """The same as a process, each item in ten seconds."""
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PREFECT_API_URL": PREFECT_API_URL.value(),
+        "PREFECT_API_AUTH_STRING": PREFECT_API_AUTH_STRING.value(),
+        "LDP_PREFECT_TIMEOUT": "6",
+        "LDP_CLUSTER_TIMEOUT": "15",
+        "LDP_PATIENCE": "60",
+    }
+
+    def run(address: str = cluster.scheduler_address) -> End:
+        command = [sys.executable, "-m", "slow_ingest", str(dataset), str(archive), address]
         begin = time.monotonic()
-        with pytest.raises(typer.Exit) as caught:
-            ingest(*address)
-        return caught.value.exit_code, time.monotonic() - begin
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+        return End(ended.returncode, ended.stderr, time.monotonic() - begin)
 
     return run
-
-
-def make_slow_call(plan: Plan, item: Item) -> Call:
-    return slowly, 10, ingest_item, plan.config, item
 
 
 def soon(act: Callable[[], Any], archive: Path) -> None:
@@ -128,6 +130,10 @@ def soon(act: Callable[[], Any], archive: Path) -> None:
 def answers(port: int) -> bool:
     with socket.socket() as asking:
         return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def lost() -> str:
+    return f"ldp: [engine] Prefect's server cannot be used\n  where: {PREFECT_API_URL.value()}\n"
 
 
 def state_of(archive: Path) -> str:
@@ -167,16 +173,12 @@ def test_what_is_quarantined_is_seen_in_prefect(
 
 
 def test_a_run_that_is_cancelled_in_prefect_ends_with_one_line(
-    server: Server,
-    slow_ingest: Callable[..., tuple[int, float]],
-    archive: Path,
-    capsys: pytest.CaptureFixture[str],
+    server: Server, slow_ingest: Callable[..., End], archive: Path
 ) -> None:
     soon(server.cancel, archive)
-    code, seconds = slow_ingest()
-    assert code == 143
-    assert seconds < 30
-    assert capsys.readouterr().err == (
+    end = slow_ingest()
+    assert end.code == 143
+    assert end.err == (
         "ldp: [cancelled] the run was cancelled in Prefect\n  do: give the same command again to continue\n"
     )
     assert state_of(archive) == "cancelled"
@@ -184,7 +186,7 @@ def test_a_run_that_is_cancelled_in_prefect_ends_with_one_line(
 
 
 def test_a_run_whose_scheduler_is_killed_ends_with_one_line(
-    slow_ingest: Callable[..., tuple[int, float]], archive: Path, capfd: pytest.CaptureFixture[str]
+    slow_ingest: Callable[..., End], archive: Path
 ) -> None:
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
@@ -194,48 +196,37 @@ def test_a_run_whose_scheduler_is_killed_ends_with_one_line(
     ):
         wait_until(lambda: answers(port), "the scheduler listens")
         soon(scheduler.kill, archive)
-        code, seconds = slow_ingest(address)
-    assert code == 1
-    assert seconds < 60
-    err = capfd.readouterr().err
-    assert err.startswith("ldp: [cluster] the connection to the Dask scheduler is lost\n")
-    assert "Traceback" not in err
+        end = slow_ingest(address)
+    assert end.code == 1
+    assert end.err.startswith("ldp: [cluster] the connection to the Dask scheduler is lost\n")
+    assert "Traceback" not in end.err
     assert state_of(archive) == "stopped"
 
 
 def test_a_server_without_room_ends_a_run_with_one_line(
-    server: Server, slow_ingest: Callable[..., tuple[int, float]], capsys: pytest.CaptureFixture[str]
+    server: Server, slow_ingest: Callable[..., End]
 ) -> None:
     """A limit to the size of its files is to it as a full disk."""
     limits = server.process.rlimit(psutil.RLIMIT_FSIZE)
     server.process.rlimit(psutil.RLIMIT_FSIZE, (1, limits[1]))
     try:
-        code, seconds = slow_ingest()
+        end = slow_ingest()
     finally:
         server.process.rlimit(psutil.RLIMIT_FSIZE, limits)
-    assert code == 1
-    assert seconds < 30
-    err = capsys.readouterr().err
-    assert err.startswith(
-        "ldp: [engine] Prefect's server cannot be used\n  got: HTTPStatusError: Server error"
-    )
-    assert "room on its disk" in err
+    assert end.code == 1
+    assert end.err.startswith(f"{lost()}  got: HTTPStatusError: Server error")
+    assert "room on its disk" in end.err
+    assert "Traceback" not in end.err
 
 
 def test_a_run_whose_server_is_silent_ends_with_one_line(
-    server: Server,
-    slow_ingest: Callable[..., tuple[int, float]],
-    archive: Path,
-    capsys: pytest.CaptureFixture[str],
+    server: Server, slow_ingest: Callable[..., End], archive: Path
 ) -> None:
     """The last test of this server."""
     soon(server.process.suspend, archive)
-    # Prefect would go on trying to tell the server of the end, until `exits` ends this process
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: 4.0}):
-        code, seconds = slow_ingest()
-    assert code == 1
-    assert seconds < 60
-    err = capsys.readouterr().err
-    assert err.startswith("ldp: [engine] Prefect's server cannot be used\n  got: no answer for ")
+    end = slow_ingest()
+    assert end.code == 1
+    assert end.err.startswith(f"{lost()}  got: no answer for ")
+    assert "Traceback" not in end.err
     assert state_of(archive) == "stopped"
     server.process.kill()

@@ -249,6 +249,15 @@ def test_the_best_shift_forgives_a_displaced_truth() -> None:
     assert sample.score(sharp) == 100
 
 
+def test_one_gain_that_passes_white_is_cut_there() -> None:
+    sharp = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(3))
+    sharp[:, 0, 0] = 1
+    dark = 0.5 * sharp
+    dark[:, 0, 0] = 0.8
+    sample = ValidationSample("dark", {}, {"input": dark}, sharp, any_gain=True)
+    assert 20 < sample.starting_scores["input"] < 60
+
+
 def test_one_gain_forgives_another_exposure_but_no_other_error() -> None:
     sharp = torch.rand(3, 24, 24)
     sample = ValidationSample("x", {}, {"input": 0.8 * sharp}, sharp)
