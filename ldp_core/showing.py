@@ -27,7 +27,8 @@ __all__ = ["show"]
 
 _MOST_IN_A_ROW: Final = 4  # a notebook is about 16 inches wide
 _DPI: Final = 100
-_TITLE_IN: Final = 0.3
+_TITLE_IN: Final = 0.35
+_BAR_IN: Final = 0.8
 _MAPS: Final = ("blur", "confidence")
 _UNSIGNED: Final = PictureSpec(
     "blur_truth",
@@ -48,7 +49,7 @@ class _Panel:
 
 
 def show(*shown: Any, titles: Sequence[str] | None = None, width_in: float = 4.0) -> Figure:
-    """Draw pictures and maps side by side; maps of one kind share a colour scale, which stands beside them.
+    """Draw pictures and maps side by side; maps of one kind share a colour scale, which stands below them.
 
     A notebook shows the figure that is returned; ``figure.savefig(FILE)`` writes it.
 
@@ -143,12 +144,14 @@ def _draw(panels: Sequence[_Panel], titles: Sequence[str], width_in: float) -> F
     across = min(len(panels), _MOST_IN_A_ROW)
     down = -(-len(panels) // across)
     height_in = width_in * max(panel.values.shape[0] / panel.values.shape[1] for panel in panels) + _TITLE_IN
+    height_in += _BAR_IN if any(panel.spec for panel in panels) else 0
     figure = Shown(figsize=(width_in * across, height_in * down), layout="constrained")
     axes = figure.subplots(down, across, squeeze=False).ravel()
     maps = {panel.spec for panel in panels if panel.spec is not None}
     limits = {s: max(colour_limit(p.values, s) for p in panels if p.spec == s) for s in maps}
     for place in axes:
         place.axis("off")
+        place.set_anchor("N")
     for place, panel, title in zip(axes, panels, titles, strict=False):
         place.set_title(title)
         if panel.spec is None:
@@ -158,6 +161,7 @@ def _draw(panels: Sequence[_Panel], titles: Sequence[str], width_in: float) -> F
         low = -limit if spec.is_signed else 0.0
         place.imshow(palette_of(spec)[index_values(panel.values, low=low, high=limit)])
         scale = ListedColormap((palette_of(spec)[:STEPS] / 255).tolist())
-        bar = figure.colorbar(ScalarMappable(Normalize(low, limit), scale), ax=place)
-        bar.set_label(f"{spec.quantity or spec.title}: {spec.meaning}")
+        scalar = ScalarMappable(Normalize(low, limit), scale)
+        bar = figure.colorbar(scalar, ax=place, location="bottom", aspect=40, pad=0.02, panchor=False)
+        bar.set_label(f"{spec.quantity or spec.title}\n{spec.meaning}", fontsize=8)
     return figure

@@ -42,9 +42,9 @@ def test_maps_of_a_kind_share_a_scale_that_is_labelled() -> None:
     spec = BLUR_PICTURES[SIGNED]
     np.testing.assert_array_equal(second[0, 0], palette_of(spec)[254])  # the end of the scale
     bars = [axes for axes in figure.axes if not axes.get_images()]
-    labels = [bar.get_ylabel() for bar in bars if bar.get_ylabel()]
-    assert labels == [f"{spec.quantity}: {spec.meaning}"] * 2
-    assert [bar.get_ylim() for bar in bars if bar.get_ylabel()] == [(-10, 10), (-10, 10)]
+    labels = [bar.get_xlabel() for bar in bars if bar.get_xlabel()]
+    assert labels == [f"{spec.quantity}\n{spec.meaning}"] * 2
+    assert [bar.get_xlim() for bar in bars if bar.get_xlabel()] == [(-10, 10), (-10, 10)]
     assert [axes.get_title() for axes in figure.axes[:3]] == ["small", "large", "picture"]
 
 
@@ -54,8 +54,8 @@ def test_archived_truths_are_drawn_by_what_they_mean() -> None:
         return xarray.DataArray(np.ones((4, 6), np.float32), dims=("y", "x"), name="blur", attrs=facts)
 
     signed, unsigned = (ldp_core.show(truth(kind)) for kind in ("signed_coc_px", "unsigned"))
-    assert signed.axes[1].get_ylim()[0] < 0
-    assert unsigned.axes[1].get_ylim()[0] == 0
+    assert signed.axes[1].get_xlim()[0] < 0
+    assert unsigned.axes[1].get_xlim()[0] == 0
 
 
 def test_what_is_no_picture_is_refused() -> None:
