@@ -51,6 +51,8 @@ def export_pictures(
     *,
     ids: Sequence[str] | None = None,
     limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
     where: str = "",
     since: str = "",
     threads: int | None = None,
@@ -66,7 +68,7 @@ def export_pictures(
     run, to = Run(absolute_url(archive), run_id), absolute_url(to)
     require_restored(run.summary)
     through = {item.id: item for item in run.catalogue.items if item.id in run.found}
-    chosen = Selection(limit=limit, ids=None if ids is None else frozenset(ids), where=where, since=since)
+    chosen = Selection(limit, sample, seed, None if ids is None else frozenset(ids), where=where, since=since)
     names = {item_id: item.title for item_id, item in through.items()}
     ids = chosen.by_name.choose(
         names,

@@ -52,6 +52,8 @@ def export(
     ] = "png",
     ids: options.Ids = None,
     limit: options.Limit = None,
+    sample: options.Sample = None,
+    seed: options.Seed = 0,
     where: options.Where = "",
     since: Annotated[
         str,
@@ -94,6 +96,8 @@ def export(
                 settings,
                 ids=chosen,
                 limit=limit,
+                sample=sample,
+                seed=seed,
                 where=where,
                 since=since,
                 threads=workers,

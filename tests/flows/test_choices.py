@@ -107,6 +107,9 @@ def test_an_export_of_a_part(folder: Path, tmp_path: Path) -> None:
     assert export("where", "--where", "name in ['0', '3']") == (0, ["0", "3"])
     assert export("since", "--since", "1h") == (0, ["0", "1", "2"])
     assert export("both", "--since", "1h", "--where", "name != '0'", "--limit", "1") == (0, ["1"])
+    sampled = export("sample", "--sample", "2", "--seed", "3")
+    assert (sampled[0], len(sampled[1])) == (0, 2)
+    assert export("again", "--sample", "2", "--seed", "3") == sampled
     assert export("none", "--where", "name == '9'")[0] == 1
 
 
