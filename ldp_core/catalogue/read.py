@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Final
@@ -25,12 +24,13 @@ from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec
 from ldp_core.catalogue.pattern import pair_by_pattern
 from ldp_core.catalogue.peaks import Ceilings, apply_named_peak, settle_peaks
 from ldp_core.catalogue.problems import find_losses, make_readable, require_whole
+from ldp_core.catalogue.since import find_changed
 from ldp_core.credentials import hide
 from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, SettingsError, StorageError
 from ldp_core.images import PictureTraits, probe_picture
 from ldp_core.images.colour import name_colours
 from ldp_core.item_ids import is_segment, slug
-from ldp_core.storage import absolute_url, entry_of
+from ldp_core.storage import absolute_url
 from ldp_core.types import AS_STORED, Catalogue, ImageRef, Item, PixelOptions, Problem
 
 # Half the connections of the S3 client. At 30 ms a request 500 headers a second; one core reads 1,700.
@@ -167,31 +167,9 @@ def _choose(
         names,
         dataset=dataset,
         addresses=lambda item_id: (named[item_id].where, *named[item_id].pictures.values()),
-        changed=lambda ids, since: _find_changed({i: named[i] for i in ids}, found.modified, since),
+        changed=lambda ids, since: find_changed({i: named[i] for i in ids}, found.modified, since),
     )
     return {item_id: named[item_id] for item_id in chosen}
-
-
-def _find_changed(
-    specs: Mapping[str, ItemSpec], modified: Mapping[str, datetime | None], since: datetime
-) -> Iterator[str]:
-    """Items of which a picture was changed at that moment or later, or may have been; where no listing tells
-    it, the store is asked for each picture."""
-
-    def may_have_changed(url: str) -> bool:
-        try:
-            moment = modified[url] if url in modified else entry_of(url).modified
-        except StorageError:  # it is told when the picture is probed
-            return True
-        return moment is None or moment >= since
-
-    def has_changed(spec: ItemSpec) -> bool:
-        return any(may_have_changed(url) for url in (*spec.pictures.values(), *spec.auxiliary.values()))
-
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for batch in partition_all(_BATCH_ITEMS, specs.items()):
-            changed = threads.map(has_changed, (spec for _, spec in batch))
-            yield from (item_id for (item_id, _), is_new in zip(batch, changed, strict=True) if is_new)
 
 
 def _suggest_for_strays(found: ItemSpecs, source: str, layout: str) -> list[Problem]:

@@ -1,12 +1,19 @@
-"""Moments as people give them to options: a date, a time, or how long ago."""
+"""What has changed since a moment, and moments as people give them: a date, a time, or how long ago."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from ldp_core.errors import SettingsError
+from toolz import partition_all
 
+from ldp_core.catalogue.pairing import ItemSpec
+from ldp_core.errors import SettingsError, StorageError
+from ldp_core.storage import entry_of
+
+_THREADS, _BATCH_ITEMS = 16, 1024  # as headers are read
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -47,3 +54,25 @@ def parse_since(text: str) -> datetime:
         expected = f"before {now:%F %H:%M} UTC, which is now"
         raise SettingsError("this moment is still to come", where="--since", expected=expected, got=text)
     return moment
+
+
+def find_changed(
+    specs: Mapping[str, ItemSpec], modified: Mapping[str, datetime | None], since: datetime
+) -> Iterator[str]:
+    """Items of which a picture was changed at that moment or later, or may have been; where no listing tells
+    it, the store is asked for each picture."""
+
+    def may_have_changed(url: str) -> bool:
+        try:
+            moment = modified[url] if url in modified else entry_of(url).modified
+        except StorageError:  # it is told when the picture is probed
+            return True
+        return moment is None or moment >= since
+
+    def has_changed(spec: ItemSpec) -> bool:
+        return any(may_have_changed(url) for url in (*spec.pictures.values(), *spec.auxiliary.values()))
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for batch in partition_all(_BATCH_ITEMS, specs.items()):
+            changed = threads.map(has_changed, (spec for _, spec in batch))
+            yield from (item_id for (item_id, _), is_new in zip(batch, changed, strict=True) if is_new)
