@@ -146,7 +146,7 @@ def record_run(
     ``restore``, begins the names of its artifacts.
     """
     begin = perf_counter()
-    asked = describe_request(plan.options, plan.camera)
+    asked = describe_request(plan.options, plan.camera, from_archive=plan.config.from_archive)
     run = Run.start(plan.config, plan.catalogue, pipelines, asked=asked)
     stats = RunStats(plan.catalogue, max_bad=max_bad, vanished=plan.sources.vanished)
     current = DatasetRun(plan, run, stats, artifacts(run.run_id, verb=verb))

@@ -11,6 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import RunArtifacts
 from flows.dataset_run import BATCHES_AT_ONCE, record_run
+from flows.deployed import read_deployed
 from flows.finished import record_finished
 from flows.planning import prepared_plan
 from flows.source_options import make_source_options
@@ -51,7 +52,9 @@ def ingest_dataset(
     seed: int = 0,
     ids: Sequence[str] | None = None,
     where: str = "",
+    since: str = "",
     insecure_cluster: bool = False,
+    settings: str = "",
 ) -> dict[str, Any]:
     """Archive the frames of every pair of a dataset; those that are there are compared with their source.
 
@@ -74,9 +77,12 @@ def ingest_dataset(
         pair_by: regular expression over paths, with groups ``scene`` and ``role``, that pairs the pictures.
         methods: folders of other methods' results by the names of the methods.
         where: a condition on the items, such as ``camera == "pixel-4" and iso > 800``.
+        since: only items of which a picture was changed since: a date, a time (UTC), an age such as ``12h``.
         limit: how many items at most, the first in id order.
         sample: how many items, drawn at random by ``seed``.
         ids: ids or names of the only items to be worked on.
+        settings: of a deployment: a settings file (`flows.settings_file`) that has what its parameters do not
+            name, or name as empty.
 
     Returns:
         The run's summary, as ``summary.json`` holds it: no stages, no metrics, no report.
@@ -84,9 +90,11 @@ def ingest_dataset(
     Raises:
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
+    if settings:
+        return ingest_dataset.fn(**read_deployed(settings, of=ingest_dataset))
     config = PipelineConfig(shared_url(archive), pixels=PixelOptions(parse_peak(peak), to_srgb))
     options = make_source_options(
-        pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids, where=where
+        pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids, where=where, since=since
     )
     plan = prepared_plan(config)
     if plan is None:

@@ -24,10 +24,10 @@ from tasks.stage import PipelineConfig
 
 _OF_METHODS: Final = (
     *("estimator", "estimator_settings", "deblurrer", "deblurrer_settings", "baselines", "peak", "to_srgb"),
-    *("single_estimator_settings", "single_deblurrer_settings"),
+    *("single_estimator_settings", "single_deblurrer_settings", "from_archive"),
 )
 _OF_SOURCE: Final = ("allow_single", "verify_sources", "allow_shrink")
-_OF_CHOICE: Final = ("pair_by", "methods", "limit", "sample", "seed", "ids", "where")
+_OF_CHOICE: Final = ("pair_by", "methods", "limit", "sample", "seed", "ids", "where", "since")
 
 
 def run_restore(**parameters: Any) -> dict[str, Any]:
@@ -73,6 +73,8 @@ def run_ingest(**parameters: Any) -> dict[str, Any]:
 
 def _check_source(parameters: Mapping[str, Any]) -> None:
     """Refuse what every run would refuse, before the flow begins."""
+    if parameters.get("from_archive"):
+        return
     check_source(
         shared_url(parameters["source"]),
         layout=parameters["layout"],
@@ -89,7 +91,7 @@ def _make_plan(config: PipelineConfig, parameters: Mapping[str, Any]) -> Plan:
         check_address(parameters["cluster"], insecure=parameters.get("insecure_cluster", False))
     return make_checked_plan(
         config,
-        shared_url(parameters["source"]),
+        "" if config.from_archive else shared_url(parameters["source"]),
         parameters["layout"],
         parameters.get("dataset"),
         camera=shared_camera(parameters.get("camera", GENERIC_CAMERA)),

@@ -28,6 +28,7 @@ def restore_config(
     baselines: Sequence[str] = (),
     peak: int | str | None = None,
     to_srgb: bool = False,
+    from_archive: bool = False,
 ) -> PipelineConfig:
     """The configuration of `flows.restore.restore_dataset`, from its parameters.
 
@@ -41,6 +42,7 @@ def restore_config(
         single_settings=(single_estimator_settings, single_deblurrer_settings),
         baselines=baselines,
         pixels=PixelOptions(parse_peak(peak), to_srgb),
+        from_archive=from_archive,
     )
 
 

@@ -36,9 +36,11 @@ def preview_run(
     allow_single: bool = False,
     camera: str = GENERIC_CAMERA,
     options: SourceOptions = WHOLE_SOURCE,
+    from_archive: bool = False,
 ) -> dict[str, Any]:
     """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time.
 
+    ``from_archive``: of the archived items; ``source`` and ``layout`` are not looked at then.
     ``stops`` are the kinds of problems on which a run would stop before it computes.
     """
     config = make_config(
@@ -48,10 +50,16 @@ def preview_run(
         single_settings=single_settings,
         baselines=baselines,
         pixels=pixels,
+        from_archive=from_archive,
     )
     with stored_specs():
         plan = make_plan(
-            config, absolute_url(source), layout=layout, dataset=dataset, camera=camera, options=options
+            config,
+            "" if from_archive else absolute_url(source),
+            layout=layout,
+            dataset=dataset,
+            camera=camera,
+            options=options,
         )
     groups = group_problems(plan.catalogue.problems)
     stopping = (UNNAMED,) if allow_single else (UNNAMED, *STOPPING)

@@ -12,6 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import RunArtifacts
 from flows.dataset_run import BATCHES_AT_ONCE, DatasetRun, record_run
+from flows.deployed import read_deployed
 from flows.drawing import draw_pictures
 from flows.finished import record_finished
 from flows.planning import prepared_plan, restore_config
@@ -63,8 +64,11 @@ def restore_dataset(
     seed: int = 0,
     ids: Sequence[str] | None = None,
     where: str = "",
+    since: str = "",
     only_quarantined: str = "",
+    from_archive: bool = False,
     insecure_cluster: bool = False,
+    settings: str = "",
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
 
@@ -92,10 +96,16 @@ def restore_dataset(
         pair_by: regular expression over paths, with groups ``scene`` and ``role``, that pairs the pictures.
         methods: folders of other methods' results by the names of the methods.
         where: a condition on the items, such as ``camera == "pixel-4" and iso > 800``.
+        since: only items of which a picture was changed since: a date, a time (UTC), an age such as ``12h``.
         limit: how many items at most, the first in id order.
         sample: how many items, drawn at random by ``seed``.
         ids: ids or names of the only items to be worked on.
+        settings: of a deployment: a settings file (`flows.settings_file`) that has what its parameters do not
+            name, or name as empty.
         only_quarantined: a run of this archive, of which only the quarantined items are worked on.
+        from_archive: work on the archived items; neither ``source`` nor ``layout`` is looked at, ``dataset``
+            names the dataset where the archive has several, items keep the cameras they were archived
+            with, and ``since`` means when their frames were archived.
 
     Returns:
         The run's summary, as ``summary.json`` holds it.
@@ -103,9 +113,12 @@ def restore_dataset(
     Raises:
         LdpError: the run as a whole cannot go on; single bad items go to quarantine instead.
     """
-    source, archive, camera = shared_url(source), shared_url(archive), shared_camera(camera)
+    if settings:
+        return restore_dataset.fn(**read_deployed(settings, of=restore_dataset))
+    source = "" if from_archive else shared_url(source)
+    archive, camera = shared_url(archive), shared_camera(camera)
     options = make_source_options(
-        pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids, where=where
+        pair_by, methods, limit=limit, sample=sample, seed=seed, ids=ids, where=where, since=since
     )
     if only_quarantined:
         options = choose_quarantined(options, archive, only_quarantined)
@@ -120,6 +133,7 @@ def restore_dataset(
         baselines=baselines,
         peak=peak,
         to_srgb=to_srgb,
+        from_archive=from_archive,
     )
     plan = prepared_plan(config)
     if plan is None:

@@ -13,7 +13,7 @@ from ldp_core.catalogue import Selection
 from ldp_core.errors import SettingsError
 from ldp_core.report.paper import draw_figure, latex_table
 from ldp_core.storage import absolute_url, write_bytes
-from tasks.export import ExportSettings, export_run
+from tasks.export import ExportSettings, export_run, list_restored_since
 from tasks.figure import read_row
 from tasks.run import Run, require_restored
 
@@ -51,10 +51,13 @@ def export_pictures(
     *,
     ids: Sequence[str] | None = None,
     limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
     where: str = "",
+    since: str = "",
     threads: int | None = None,
 ) -> dict[str, Any]:
-    """Write the results of a run, or of some of its items, below a URL.
+    """Write the results of a run, or of some of its items, below a URL; ``since`` means their restoration.
 
     Raises:
         ItemMissingError: there is no such run, it did not come to its end, or it restored nothing.
@@ -65,9 +68,14 @@ def export_pictures(
     run, to = Run(absolute_url(archive), run_id), absolute_url(to)
     require_restored(run.summary)
     through = {item.id: item for item in run.catalogue.items if item.id in run.found}
-    chosen = Selection(limit=limit, ids=None if ids is None else frozenset(ids), where=where)
+    chosen = Selection(limit, sample, seed, None if ids is None else frozenset(ids), where=where, since=since)
     names = {item_id: item.title for item_id, item in through.items()}
-    named = [through[item_id] for item_id in chosen.by_name.choose(names, dataset=run.summary.dataset)]
+    ids = chosen.by_name.choose(
+        names,
+        dataset=run.summary.dataset,
+        changed=lambda ids, moment: list_restored_since(run, [through[i] for i in ids], moment),
+    )
+    named = [through[item_id] for item_id in ids]
     items = chosen.choose_known(named)
     count = threads or min(_MOST_THREADS, os.cpu_count() or 1)
     found = export_run(run, to, settings, items, threads=count)

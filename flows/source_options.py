@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ldp_core.catalogue import Selection, SourceOptions
+from ldp_core.catalogue.since import parse_since
 from ldp_core.credentials import hide
 from ldp_core.errors import ItemMissingError
 from ldp_core.storage import shared_url
@@ -21,15 +22,18 @@ def make_source_options(
     seed: int = 0,
     ids: Sequence[str] | None = None,
     where: str = "",
+    since: str = "",
 ) -> SourceOptions:
-    """Folders of methods as every worker finds them.
+    """Folders of methods as every worker finds them; an age as the moment that it means now.
 
     Raises:
-        SettingsError: a count is not positive, or the condition is none.
+        SettingsError: a count is not positive, or the condition or the moment is none.
         StorageError: a folder is in the memory of this process.
     """
     folders = {name: hide(shared_url(folder)) for name, folder in (methods or {}).items()}
-    chosen = Selection(limit, sample, seed, None if ids is None else frozenset(ids), where=where)
+    since = parse_since(since).isoformat() if since else ""
+    named = None if ids is None else frozenset(ids)
+    chosen = Selection(limit, sample, seed, named, where=where, since=since)
     return SourceOptions(pair_by, folders, chosen)
 
 
@@ -71,5 +75,5 @@ def find_run_source(archive: str, run_id: str) -> dict[str, object]:
         "baselines": tuple(method.name for method in config.baselines),
         "peak": config.pixels.peak,
         "to_srgb": config.pixels.to_srgb,
-        **{name: asked[name] for name in ("camera", "pair_by", "methods") if name in asked},
+        **{n: asked[n] for n in ("camera", "pair_by", "methods", "from_archive") if n in asked},
     }

@@ -6,6 +6,7 @@
     blur_map = ldp_core.estimate(left, right)
     scores = ldp_core.score(sharp, target)
     archive = ldp_core.open_archive("s3://bucket/archive")
+    ldp_core.show(left, blur_map, sharp)
 
 What stands in ``__all__`` is loaded when it is first used: importing the package takes no time.
 """
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ldp_core.api import estimate, open_archive, restore, score
     from ldp_core.errors import LdpError
+    from ldp_core.showing import show
     from ldp_core.types import BlurMap, BlurMapKind
 
 __version__ = "0.1.0"
@@ -30,9 +32,10 @@ __all__ = [
     "open_archive",
     "restore",
     "score",
+    "show",
 ]
 
-_MODULES = {"BlurMap": "types", "BlurMapKind": "types", "LdpError": "errors"}
+_MODULES = {"BlurMap": "types", "BlurMapKind": "types", "LdpError": "errors", "show": "showing"}
 """Modules of the names that are not in `ldp_core.api`."""
 
 

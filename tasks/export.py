@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -22,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from toolz import partition_all
 
-from ldp_core.archive import Archive
+from ldp_core.archive import Archive, Section
+from ldp_core.archive.layout import RESTORED, list_whole_and_changed
 from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError
 from ldp_core.images.metadata import (
     NO_METADATA,
@@ -32,7 +34,7 @@ from ldp_core.images.metadata import (
     write_float_tiff,
 )
 from ldp_core.report.colour_bar import draw_with_bar
-from ldp_core.report.model import BLUR_PICTURES, PictureKind, PictureSpec
+from ldp_core.report.model import BLUR_PICTURES, CONFIDENCE
 from ldp_core.report.pictures import to_eight_bit
 from ldp_core.single_view import input_image
 from ldp_core.storage import join, list_sizes, read_bytes, write_bytes
@@ -50,13 +52,6 @@ EXTENSIONS: Final[Mapping[str, str]] = {"png": "png", "tiff": "tif", "jpeg": "jp
 RECORD: Final = "export.json"
 _WRITTEN, _SKIPPED, _BARE = "written", "skipped", "without metadata"
 _BATCH_ITEMS: Final = 256  # futures held at once
-_CONFIDENCE: Final = PictureSpec(
-    "confidence",
-    "Confidence",
-    PictureKind.PROBABILITY,
-    quantity="Confidence of the blur map",
-    meaning="0 to 1",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +113,15 @@ def export_run(
                 counts.update(() if isinstance(outcome, QuarantineRecord) else outcome)
                 advance("export", bad=isinstance(outcome, QuarantineRecord))
     return ExportResult(counts[_WRITTEN], counts[_SKIPPED], tuple(failed), counts[_BARE])
+
+
+def list_restored_since(run: Run, items: Iterable[Item], since: datetime) -> list[str]:
+    """Ids of the items whose restored pictures were archived at that moment or later, or may have been."""
+    changed: dict[str, frozenset[str]] = {}
+    for name in run.stages:
+        section = Section(RESTORED, run.key_of(DEBLUR, name))
+        changed[name] = list_whole_and_changed(run.archive, section, since, dataset=run.header.dataset)[1]
+    return [item.id for item in items if item.key in changed[ItemTraits.of(item).name]]
 
 
 def name_file(item: Item) -> str:
@@ -213,7 +217,7 @@ def _encode(pixels: Pixels, format: str, metadata: Metadata) -> bytes:  # noqa: 
 
 
 def _encode_map(found: BlurMap, product: str, format: str) -> list[bytes]:  # noqa: A002
-    spec = BLUR_PICTURES[found.kind] if product == "blur" else _CONFIDENCE
+    spec = BLUR_PICTURES[found.kind] if product == "blur" else CONFIDENCE
     values = found.values if product == "blur" else found.confidence
     if values is None:
         return []

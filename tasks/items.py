@@ -91,7 +91,7 @@ def ingest_item(
     seconds: dict[str, float] = {}
     try:
         with _timing(seconds, "ingest"):
-            pair = load_pair(item)
+            pair = _decode(config, item)
             provenance = provenance_of(item, pair.doubts)
             stored = Archive(config.archive).write_version(pair, archived, provenance=provenance)
     except Exception as error:
@@ -225,6 +225,22 @@ def doubts_of(provenance: Mapping[str, Any]) -> tuple[Problem, ...]:
     return tuple(Problem(**doubt) for doubt in provenance.get("doubts", ()))
 
 
+def _decode(config: PipelineConfig, item: Item) -> Pair:
+    """The pixels of an item from its source.
+
+    Raises:
+        ItemMissingError: the run works from the archive, which does not hold the item as it is recorded.
+        ImageError, StorageError: as `load_pair`.
+    """
+    if config.from_archive:
+        raise ItemMissingError(
+            "the archived frames are gone, damaged or of another origin, and the source is not read",
+            where=item.key,
+            remedy="restore this item from its source, or run `ldp verify --repair`",
+        )
+    return load_pair(item)
+
+
 def _load_frames(config: PipelineConfig, state: ItemState) -> None:
     """Read the archived frames of an item; damaged ones are made again from their source."""
     archive, item = Archive(config.archive), state.item
@@ -232,7 +248,7 @@ def _load_frames(config: PipelineConfig, state: ItemState) -> None:
         try:
             state.pair, state.digest = archive.read_pair_and_digest(item.key)
         except ItemDamagedError:
-            state.pair = load_pair(item)
+            state.pair = _decode(config, item)
             archive.write_pair(state.pair, provenance=provenance_of(item, state.pair.doubts))
             state.digest = archive.read_digest(item.key)
 
@@ -283,7 +299,7 @@ def _archive_again(config: PipelineConfig, item: Item) -> ItemResult | Failed:
     seconds: dict[str, float] = {}
     try:
         with _timing(seconds, "ingest"):
-            pair = load_pair(item)
+            pair = _decode(config, item)
             Archive(config.archive).write_pair(pair, provenance=provenance_of(item, pair.doubts))
     except ItemConflictError:  # others have archived other content there since
         return ingest_item(config, item, {item.version: ""})

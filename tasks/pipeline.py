@@ -143,6 +143,7 @@ def make_config(
     single_settings: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (None, None),
     baselines: Iterable[str] = (),
     pixels: PixelOptions = AS_STORED,
+    from_archive: bool = False,
 ) -> PipelineConfig:
     """A configuration from names and plain settings.
 
@@ -164,4 +165,5 @@ def make_config(
         single,
         tuple(known.get(name) or MethodConfig.of(name) for name in dict.fromkeys(baselines)),
         pixels,
+        from_archive,
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ldp_core.archive import Section
-from ldp_core.archive.layout import FRAME_SECTION, list_whole_and_changed
+from ldp_core.archive.layout import FRAME_SECTION, list_whole, list_whole_and_changed
 from ldp_core.catalogue import (
     WHOLE_SOURCE,
     SourceOptions,
@@ -20,6 +20,7 @@ from ldp_core.catalogue import (
 )
 from ldp_core.storage import absolute_url
 from ldp_core.types import GENERIC_CAMERA, Catalogue, Item
+from tasks.archived import choose_archived, read_archived
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of, pipelines_for
 from tasks.run import Run
 from tasks.sources import Sources, apply_versions, find_sources, read_known, require_no_shrinkage, runs_of
@@ -126,12 +127,16 @@ def make_plan(
     in the run.
 
     ``camera`` is the profile of its items' camera, by name or address, or ``auto``. Of a part of the items
-    nothing is said about what has vanished from the source.
+    nothing is said about what has vanished from the source. Where the configuration says ``from_archive``,
+    the items are the archived ones, with the cameras they were archived with; no source is looked at.
 
     Raises:
         SettingsError: a method or a setting is unknown.
         CatalogueError: the source cannot be read as a dataset.
+        ItemMissingError, ItemDamagedError: as `read_archived`.
     """
+    if config.from_archive:
+        return _plan_archived(config, dataset, options)
     # A method or a profile that is unknown is refused before anything is read.
     pipeline_of(config, ItemTraits(camera=GENERIC_CAMERA if camera == _AUTO else camera))
     name = name_dataset(source, layout=layout, dataset=dataset)
@@ -152,6 +157,18 @@ def make_plan(
     sources = replace(sources, previous=None) if options.selection.is_partial else sources
     catalogue = apply_versions(catalogue, sources.versions)
     return Plan(catalogue, config, pipelines, completed, sources, recorded, options, camera)
+
+
+def _plan_archived(config: PipelineConfig, dataset: str | None, options: SourceOptions) -> Plan:
+    """The plan of a run over archived items, which are just as a run has found them."""
+    pipeline_of(config, ItemTraits())
+    found = read_archived(config.archive, dataset, list_whole(config.archive, FRAME_SECTION))
+    catalogue = choose_archived(found.catalogue, options.selection, config.archive)
+    pipelines = pipelines_for(config, catalogue.items)
+    since = (found.recorded and found.recorded.finished_at) or NEVER
+    completed = list_completed(config.archive, pipelines.values(), found.catalogue.dataset, since=since)
+    sources = Sources(found.confirmed, {}, {i.id: i.version for i in catalogue.items if i.version != 1})
+    return Plan(catalogue, config, pipelines, completed, sources, found.recorded, options)
 
 
 def _assign_cameras(catalogue: Catalogue, camera: str) -> Catalogue:
@@ -191,6 +208,10 @@ def make_checked_plan(
         camera=camera,
         options=options,
     )
+    if config.from_archive:  # what it was archived from was looked at then
+        if plan.to_do:
+            require_weights(config)
+        return plan
     require_whole(plan.catalogue.problems, where=plan.catalogue.source, allow_single=allow_single)
     if not allow_shrink:
         require_no_shrinkage(plan.catalogue, plan.sources)

@@ -100,11 +100,18 @@ def runs_of(archive: str, dataset: str, source: str) -> Iterator[Run]:
 
 
 def read_known(run: Run | None) -> dict[str, Item]:
-    """The items of a run's catalogue by id, if the same installation made it and its digest is met."""
+    """The items of a run's catalogue by id, if the same installation made it and its digest is met.
+
+    A run from the archive copied what earlier ones, maybe of other installations, had read of the source.
+    """
     if run is None:
         return {}
     try:
-        if run.environment != environment() or not run.is_intact("catalogue.jsonl"):
+        if (
+            run.asked.get("from_archive")
+            or run.environment != environment()
+            or not run.is_intact("catalogue.jsonl")
+        ):
             return {}
         return {item.id: item for item in run.source_items}
     except (ItemMissingError, ItemDamagedError):
@@ -222,7 +229,8 @@ class _Search:
                     gone.append(item)
                 elif _list_lost(item, self._items[item.id]):
                     poorer.append(item)
-            of_whole = run.header.layout == self._catalogue.layout and not run.asked.get("partial")
+            of_part = run.asked.get("partial") or run.asked.get("from_archive")
+            of_whole = run.header.layout == self._catalogue.layout and not of_part
             if self._previous is None and of_whole:
                 self._previous = self._describe(run, gone, poorer)
         except (ItemMissingError, ItemDamagedError):

@@ -64,7 +64,8 @@ class PipelineConfig:
 
     ``single`` serves items whose second view is missing, as far as the methods of ``pair`` need both.
     ``baselines`` restore every item that they can as well, to be scored beside the result. ``pixels`` says
-    how the pixels of the source are read.
+    how the pixels of the source are read. ``from_archive``: no source is opened, the archived frames are all
+    there is.
     """
 
     archive: str
@@ -72,6 +73,7 @@ class PipelineConfig:
     single: Route = Route(MethodConfig("depth-distilled"), MethodConfig("bdir"))
     baselines: tuple[MethodConfig, ...] = ()
     pixels: PixelOptions = AS_STORED
+    from_archive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,18 +54,25 @@ def specs_from_stored(record: Mapping[str, Any]) -> dict[str, tuple[StageSpec, .
     return {name: parse(specs) for name, specs in named.items() if specs}
 
 
-def describe_request(options: SourceOptions, camera: str = GENERIC_CAMERA) -> dict[str, Any]:
-    """What a source was asked with, as plain values; empty where it was asked for all that it has."""
+def describe_request(
+    options: SourceOptions, camera: str = GENERIC_CAMERA, *, from_archive: bool = False
+) -> dict[str, Any]:
+    """What a source was asked with, as plain values; empty where it was asked for all that it has.
+
+    ``from_archive``: the archive was asked in its stead.
+    """
     chosen = options.selection
     values = {
         "camera": "" if camera == GENERIC_CAMERA else camera,
         "pair_by": options.pair_by,
         "methods": dict(options.methods),
         "where": chosen.where,
+        "since": chosen.since,
         "limit": chosen.limit,
         "sample": chosen.sample,
         "seed": chosen.seed if chosen.sample else None,
         "partial": chosen.is_partial,
+        "from_archive": from_archive,
     }
     return {name: value for name, value in values.items() if value}
 

@@ -69,6 +69,22 @@ def write_long_report(url: str, count: int) -> str:
     )
 
 
+def write_grouped_report(url: str) -> str:
+    """A report of items of three cameras, two of which have long names, and of many values of ISO."""
+    drawn = _draw_item(url, "set/all", 0.0)
+    cameras = ("Canon EOS 5D Mark IV", "Pixel 4", "A camera with a very long name of more words than fit")
+    items = [
+        replace(
+            drawn,
+            id=f"set/{n:02d}",
+            scores=_score(f"set/{n:02d}", (n * 37 % 10) - 3.5),
+            metadata={"model": cameras[n % 3], "iso": 100 + 137 * n},
+        )
+        for n in range(15)
+    ]
+    return _write(url, items)
+
+
 def _write(url: str, items: list[ReportItem], pictures: Sequence[PictureSpec] = PICTURES) -> str:
     count = len(items)
     run = RunSummary(

@@ -5,15 +5,19 @@ Heavy imports wait until a command needs them: ``ldp --help`` is to take less th
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows import train
-from flows.cli import archives, cameras, console, datasets, measure, models, options, results
-from flows.exits import EXIT_CODES
+from flows.cli import archives, cameras, console, datasets, measure, models, options, results, runs
+from flows.exits import EXIT_CODES, exits
 from flows.logs import show_warnings
+from flows.settings_file import DEFAULT_FILE, VARIABLE, read_settings
 from ldp_core import __version__
+from ldp_core.credentials import hide
 
 app = typer.Typer(
     cls=options.Group,
@@ -22,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
     epilog=EXIT_CODES,
 )
+app.add_typer(runs.app)
 app.add_typer(datasets.app)
 app.add_typer(archives.app)
 app.add_typer(results.app)
@@ -37,14 +42,45 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+READS_SETTINGS = (
+    *("plan", "restore", "ingest", "catalogue", "report"),
+    *("status", "verify", "gc", "quarantine", "export", "figure"),
+)
+"""Commands that take what is not given to them from a settings file."""
+
+
 @app.callback()
 def main(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version.")
     ] = False,
+    settings: Annotated[
+        str | None,
+        typer.Option(
+            "--settings",
+            metavar="FILE",
+            help="Take what is not given from this file, which `ldp init` writes. Default: LDP_SETTINGS, "
+            "else ldp.toml here, if there is one.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Blur maps and all-in-focus images from datasets of dual-pixel photographs."""
     from flows.engine import keep_quiet
 
     show_warnings()
     keep_quiet()
+    if context.invoked_subcommand in READS_SETTINGS:
+        with exits():
+            _take_settings(context, settings)
+
+
+def _take_settings(context: typer.Context, named: str | None) -> None:
+    """Let commands take values from a settings file, where there is one."""
+    address = named or hide(os.environ.get(VARIABLE, ""))
+    if not address and not Path(DEFAULT_FILE).is_file():
+        return
+    found = read_settings(address or DEFAULT_FILE)
+    context.default_map = dict.fromkeys(READS_SETTINGS, found.options)
+    context.meta[options.SETTINGS_FILE] = found.address

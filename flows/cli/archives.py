@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import console, options
+from flows.cli import console, options, parsing
 from flows.exits import EXIT_BAD_ITEMS, exits
+from ldp_core.catalogue.since import parse_age
 from ldp_core.errors import SettingsError
 
 app = typer.Typer()
@@ -106,7 +107,7 @@ def compare(
 
     with exits():
         _require_comparable(runs, page=html or output is not None)
-        names = name_runs(archive, runs, options.parse_titles(name, option="--name", form="RUN=NAME"))
+        names = name_runs(archive, runs, parsing.parse_titles(name, option="--name", form="RUN=NAME"))
         if len(runs) > 2:
             values = compare_all(archive, runs, names=names)
         else:
@@ -150,7 +151,7 @@ def gc(
     from flows.archives import collect_garbage
 
     with exits():
-        age = None if older_than is None else options.parse_age(older_than, "--older-than")
+        age = None if older_than is None else parse_age(older_than, "--older-than")
         values = collect_garbage(archive, delete=delete, grace_hours=grace_hours, older_than=age)
     console.print_json(values) if as_json else _print_garbage(values)
 

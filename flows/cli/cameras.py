@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli import console, options
+from flows.cli import console, options, parsing
 from flows.exits import exits
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ def calibrate(
     from ldp_core.catalogue import read_catalogue, require_named_peak
 
     with exits():
-        columns, rows = options.parse_size(grid, "--grid")
-        width, height = options.parse_size(frame, "--frame")
+        columns, rows = parsing.parse_size(grid, "--grid")
+        width, height = parsing.parse_size(frame, "--frame")
         name = name or Path(output).stem
         require_profile_address(output)
         CameraProfile.parse({"name": name})  # both are told before the work
@@ -133,7 +133,7 @@ def calibrate(
         if measured.is_there:
             found = calibrate_from_grid(measured, name=name, frame=whole, kernels=kernels)
         else:
-            catalogue = read_catalogue(source, layout=layout, pixels=options.parse_pixels(peak))
+            catalogue = read_catalogue(source, layout=layout, pixels=parsing.parse_pixels(peak))
             require_named_peak(catalogue)
             found = calibrate_from_pairs(catalogue.items, name=name, frame=whole, use=fit)
         write_profile(found, output)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flows.cli import console, options
+from flows.cli import console, options, parsing
 from flows.exits import exits
 from ldp_core.types import GENERIC_CAMERA
 
@@ -69,7 +69,7 @@ def restoration(
             source,
             layout=layout,
             deblurrers=deblurrer or list(DEBLURRERS),
-            pixels=options.parse_pixels(peak, to_srgb),
+            pixels=parsing.parse_pixels(peak, to_srgb),
             camera=camera,
         )
         means = [asdict(mean) for mean in found]

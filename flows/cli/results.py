@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import console, options
+from flows.cli import console, options, parsing
 from flows.exits import EXIT_BAD_ITEMS, exits
 from ldp_core.errors import SettingsError
 
@@ -23,7 +23,7 @@ def quarantine(
     from flows.results import describe_quarantine
 
     with exits():
-        archive, run_id = options.locate_run(run_id, archive)
+        archive, run_id = parsing.locate_run(run_id, archive)
         values = describe_quarantine(archive, run_id)
     console.print_json(values) if as_json else _print_quarantine(values, archive)
 
@@ -52,7 +52,18 @@ def export(
     ] = "png",
     ids: options.Ids = None,
     limit: options.Limit = None,
+    sample: options.Sample = None,
+    seed: options.Seed = 0,
     where: options.Where = "",
+    since: Annotated[
+        str,
+        options.source_option(
+            "--since",
+            metavar="DATE",
+            help="Only items restored since: 2026-11-28, a time (UTC), or 12h, 7d.",
+            show_default=False,
+        ),
+    ] = "",
     keep_all_metadata: Annotated[
         bool,
         options.output_option(
@@ -74,12 +85,22 @@ def export(
     with exits(), console.showing_progress():
         if to is None and table is None:
             raise SettingsError("nothing to write", remedy="give --to FOLDER, --table FILE, or both")
-        archive, run_id = options.locate_run(run_id, archive)
+        archive, run_id = parsing.locate_run(run_id, archive)
         settings = ExportSettings(tuple(filter(None, what.split(","))), format, keep_all_metadata)
         if to is not None:
-            chosen = options.read_ids(ids)
+            chosen = parsing.read_ids(ids)
             values = export_pictures(
-                archive, run_id, to, settings, ids=chosen, limit=limit, where=where, threads=workers
+                archive,
+                run_id,
+                to,
+                settings,
+                ids=chosen,
+                limit=limit,
+                sample=sample,
+                seed=seed,
+                where=where,
+                since=since,
+                threads=workers,
             )
         if table is not None:
             values["table"] = export_table(archive, run_id, table)
@@ -125,10 +146,10 @@ def figure(
     with exits():
         if not (items or latex):
             raise SettingsError("nothing to draw", remedy="name items, give --latex, or both")
-        archive, run_id = options.locate_run(run_id, archive)
+        archive, run_id = parsing.locate_run(run_id, archive)
         if items:
-            centre = None if zoom is None else options.parse_point(zoom)
-            labels = options.parse_titles(label, option="--label", form="COLUMN=TITLE, such as restored=Ours")
+            centre = None if zoom is None else parsing.parse_point(zoom)
+            labels = parsing.parse_titles(label, option="--label", form="COLUMN=TITLE, such as restored=Ours")
             values = make_figure(archive, run_id, items, output, labels=labels, centre=centre)
             for protocol in values["protocols"]:
                 console.show(f"protocol: {protocol}", error=True)

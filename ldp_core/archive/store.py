@@ -25,7 +25,7 @@ from ldp_core.archive.layout import (
 from ldp_core.archive.pairs import StoredVersion
 from ldp_core.errors import ArchiveError, ObjectMissingError
 from ldp_core.item_ids import check_run_id, make_item_key, split_item_key
-from ldp_core.storage import join, read_bytes
+from ldp_core.storage import join, list_folder, read_bytes
 from ldp_core.types import BlurMap, Pair, Pixels, Score, StageSpec
 
 if TYPE_CHECKING:
@@ -163,6 +163,10 @@ class Archive:
     def list_items(self, kind: str | ArchiveKind, stage_key: str = "") -> frozenset[str]:
         """Keys of all whole items of a kind (``frames``, ``blur``, ...) and stage key: one listing."""
         return list_whole(self.url, Section(_kind(kind), stage_key))
+
+    def list_stage_keys(self, kind: str | ArchiveKind) -> tuple[str, ...]:
+        """Stage keys under which there are results of a kind (``blur``, ``restored``, ...), sorted."""
+        return list_folder(join(self.url, _kind(kind).name)).folders
 
     def has(self, kind: str | ArchiveKind, stage_key: str, item: str) -> bool:
         """Whether an item was written whole; its pixels are not read."""

@@ -91,6 +91,7 @@ def _add_method(found: ItemSpecs, method: str, folder: str, *, source: str) -> I
         problems=(*found.problems, *_tell(method, folder, strays, lacking=len(items) - len(pictures))),
         sizes_bytes={**found.sizes_bytes, **{u: e.size_bytes for u, e in urls.items() if e.size_known}},
         revisions={**found.revisions, **{url: entry.revision for url, entry in urls.items()}},
+        modified={**found.modified, **{url: entry.modified for url, entry in urls.items()}},
     )
 
 

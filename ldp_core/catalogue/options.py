@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
+from ldp_core.catalogue.since import parse_since
 from ldp_core.catalogue.where import Condition, facts_of, require_known
 from ldp_core.errors import CatalogueError, SettingsError, suggest
 from ldp_core.item_ids import slug
@@ -22,10 +24,11 @@ class Selection:
 
     ``ids`` are item ids, or names of items as the source has them; None: all items. ``places`` are
     further ids, and addresses of pictures whose items are meant; those that are gone are passed over.
-    ``where`` is a condition on what is known of them (`ldp_core.catalogue.where`), before the sample.
+    ``since`` keeps what has changed since that moment (`ldp_core.catalogue.since`); ``where`` is a
+    condition on what is known of them (`ldp_core.catalogue.where`). Both come before the sample.
 
     Raises:
-        SettingsError: a count is not positive.
+        SettingsError: a count is not positive, a condition or a moment is none.
     """
 
     limit: int | None = None
@@ -34,6 +37,7 @@ class Selection:
     ids: frozenset[str] | None = None
     places: frozenset[str] = frozenset()
     where: str = ""
+    since: str = ""
 
     def __post_init__(self) -> None:
         for option, count in (("--limit", self.limit), ("--sample", self.sample)):
@@ -43,11 +47,14 @@ class Selection:
                 )
         if self.where:
             Condition(self.where)
+        if self.since:
+            parse_since(self.since)
 
     @property
     def is_partial(self) -> bool:
         """Whether anything is chosen at all."""
-        return (self.limit, self.sample, self.ids) != (None, None, None) or bool(self.places or self.where)
+        counted = (self.limit, self.sample, self.ids) != (None, None, None)
+        return counted or bool(self.places or self.where or self.since)
 
     @property
     def by_name(self) -> Selection:
@@ -83,6 +90,7 @@ class Selection:
         *,
         dataset: str,
         addresses: Callable[[str], Collection[str]] = lambda item_id: (),
+        changed: Callable[[list[str], datetime], Iterable[str]] = lambda ids, since: ids,
     ) -> list[str]:
         """The ids of the chosen items, sorted.
 
@@ -91,6 +99,7 @@ class Selection:
         Args:
             names: what the source calls its items, by id.
             addresses: of the pictures of an item, by its id.
+            changed: which of some ids have changed since a moment, or may have.
 
         Raises:
             CatalogueError: an id is none of them, or nothing is left.
@@ -100,9 +109,24 @@ class Selection:
             kept = sorted({*self._find(names, dataset), *self._find_placed(names, addresses)})
             if not kept:
                 raise _refuse_ids([], names)
+        if self.since:
+            kept = self._keep_changed(kept, changed)
         if self.sample is not None and self.sample < len(kept):
             kept = sorted(random.Random(self.seed).sample(kept, self.sample))
         return kept[: self.limit]
+
+    def _keep_changed(
+        self, ids: list[str], changed: Callable[[list[str], datetime], Iterable[str]]
+    ) -> list[str]:
+        moment = parse_since(self.since)
+        if kept := sorted(changed(ids, moment)):
+            return kept
+        raise CatalogueError(
+            "no item has changed since",
+            where=f"--since {moment:%F %H:%M} UTC",
+            got=f"{len(ids)} items, all older",
+            remedy="leave it out for all items: what is archived is not computed again",
+        )
 
     def _find(self, names: Mapping[str, str], dataset: str) -> set[str]:
         by_name = {name: item_id for item_id, name in names.items()}

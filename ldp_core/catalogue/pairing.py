@@ -11,6 +11,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
@@ -89,7 +90,7 @@ class ItemSpecs:
     """What a layout finds in a source: items, and what it could not pair.
 
     ``sizes_bytes`` are encoded sizes by URL, as far as a listing told them; ``revisions`` tell contents of
-    one address apart (`ldp_core.storage.Entry`).
+    one address apart (`ldp_core.storage.Entry`); ``modified`` is when they were last changed.
     ``named_by_folder``: names of items begin with the folders that they lie in, and a folder may have lost
     pictures that others have; ``of_pairs``: items are meant to have two views.
     """
@@ -98,6 +99,7 @@ class ItemSpecs:
     problems: tuple[Problem, ...] = ()
     sizes_bytes: Mapping[str, int] = field(default_factory=dict)
     revisions: Mapping[str, str] = field(default_factory=dict)
+    modified: Mapping[str, datetime | None] = field(default_factory=dict)
     named_by_folder: bool = False
     of_pairs: bool = False
 
@@ -159,6 +161,7 @@ def pair_files(
         tuple(problems),
         {url: entry.size_bytes for url, entry in urls.items() if entry.size_known},
         {url: entry.revision for url, entry in urls.items()},
+        {url: entry.modified for url, entry in urls.items()},
         named_by_folder=True,
         of_pairs=views == "one or both",
     )

@@ -26,6 +26,7 @@ from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec
 from ldp_core.catalogue.pattern import pair_by_pattern
 from ldp_core.catalogue.peaks import Ceilings, apply_named_peak, settle_peaks
 from ldp_core.catalogue.problems import find_losses, make_readable, require_whole
+from ldp_core.catalogue.since import find_changed
 from ldp_core.credentials import hide
 from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, SettingsError, StorageError
 from ldp_core.images import PictureTraits, probe_picture
@@ -104,7 +105,7 @@ def read_catalogue(
     items: list[Item] = []
     problems += [*found.problems, *find_losses(found), *_suggest_for_strays(found, source, layout)]
     if options.selection.is_partial:
-        named = _choose(named, options.selection.by_name, dataset=name)
+        named = _choose(named, found, options.selection.by_name, dataset=name)
         problems = [replace(problem, refuses_item=False) for problem in problems]
     _require_pictures(named, found, source=source)
     ceilings: dict[str, Ceilings] = {}
@@ -157,7 +158,7 @@ def check_source(
     if not named:
         _require_items(Catalogue(name, layout, absolute_url(source), (), _sort(problems)))
     if options.selection.is_partial:
-        _choose(named, options.selection.by_name, dataset=name)
+        _choose(named, found, options.selection.by_name, dataset=name)
     require_whole([*problems, *find_losses(found)], where=source, allow_single=allow_single)
 
 
@@ -176,12 +177,15 @@ def _read_specs(source: str, layout: str, options: SourceOptions) -> ItemSpecs:
     return add_methods(found, options.methods, source=source) if options.methods and found.items else found
 
 
-def _choose(named: Mapping[str, ItemSpec], selection: Selection, *, dataset: str) -> dict[str, ItemSpec]:
+def _choose(
+    named: Mapping[str, ItemSpec], found: ItemSpecs, selection: Selection, *, dataset: str
+) -> dict[str, ItemSpec]:
     names = {item_id: spec.name for item_id, spec in named.items()}
     chosen = selection.choose(
         names,
         dataset=dataset,
         addresses=lambda item_id: (named[item_id].where, *named[item_id].pictures.values()),
+        changed=lambda ids, since: find_changed({i: named[i] for i in ids}, found.modified, since),
     )
     return {item_id: named[item_id] for item_id in chosen}
 

@@ -145,6 +145,13 @@ BLUR_PICTURES: Final[Mapping[BlurMapKind, PictureSpec]] = {
     ),
 }
 """A blur map by what its numbers mean."""
+CONFIDENCE: Final = PictureSpec(
+    "confidence",
+    "Confidence",
+    PictureKind.PROBABILITY,
+    quantity="Confidence of the blur map",
+    meaning="0 to 1",
+)
 LEFT, RIGHT, INPUT, RESTORED, TARGET = (
     PictureSpec("left", "Left view"),
     PictureSpec("right", "Right view"),

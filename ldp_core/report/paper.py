@@ -64,7 +64,7 @@ def draw_figure(rows: Sequence[FigureRow], format: str = "pdf") -> bytes:  # noq
     Raises:
         SettingsError: the format is not known, or matplotlib is not installed.
     """
-    _require_matplotlib()
+    require_matplotlib()
     if format not in FORMATS:
         raise SettingsError(
             "this format is not written", where="--output", expected=", ".join(FORMATS), got=format
@@ -248,7 +248,12 @@ class _Sheet:
         )
 
 
-def _require_matplotlib() -> None:
+def require_matplotlib() -> None:
+    """Refuse to draw where matplotlib is not installed.
+
+    Raises:
+        SettingsError: it is not.
+    """
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from prefect.testing.utilities import prefect_test_harness
-from report_samples import write_long_report, write_sample_report
+from report_samples import write_grouped_report, write_long_report, write_sample_report
 
 from ldp_core.images import encode_image
 from ldp_core.optics import SimulationSettings, simulate_pair
@@ -64,6 +64,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
 def long_report(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A report of a thousand items, as a file:// address."""
     return f"file://{write_long_report(str(tmp_path_factory.mktemp('long')), 1000)}"
+
+
+@pytest.fixture(scope="session")
+def grouped_report(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A report of fifteen items in groups, as a file:// address."""
+    return f"file://{write_grouped_report(str(tmp_path_factory.mktemp('grouped')))}"
 
 
 @pytest.fixture

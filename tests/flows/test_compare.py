@@ -12,7 +12,7 @@ import pytest
 from run_samples import FIRST, OTHER, SECOND, make_dataset, make_run
 from typer.testing import CliRunner
 
-from flows.cli import app, options
+from flows.cli import app, parsing
 from ldp_core.archive import Archive
 from ldp_core.errors import SettingsError
 from ldp_core.report.comparison import find_difference
@@ -186,13 +186,13 @@ def test_the_cut_out_is_where_the_pictures_differ_most() -> None:
 @pytest.mark.parametrize("wrong", ["a", "=A", "a=", "a= ", "a=A\tB"])
 def test_a_title_without_a_name_or_text_is_refused(wrong: str) -> None:
     with pytest.raises(SettingsError, match="not a title") as refused:
-        options.parse_titles(["b=B", wrong], option="--name", form="RUN=NAME")
+        parsing.parse_titles(["b=B", wrong], option="--name", form="RUN=NAME")
     assert (refused.value.where, refused.value.got) == ("--name", wrong)
 
 
 def test_titles_may_hold_signs_and_stand_between_blanks() -> None:
-    assert options.parse_titles(["a= x = 1 ", "b=B"], option="--name", form="RUN=NAME") == {
+    assert parsing.parse_titles(["a= x = 1 ", "b=B"], option="--name", form="RUN=NAME") == {
         "a": "x = 1",
         "b": "B",
     }
-    assert options.parse_titles(None, option="--name", form="RUN=NAME") == {}
+    assert parsing.parse_titles(None, option="--name", form="RUN=NAME") == {}

@@ -48,7 +48,10 @@ def test_nothing_runs_by_itself_until_a_schedule_is_switched_on(prefect: Prefect
 
 
 def test_a_restoration_by_its_deployment(prefect: PrefectService, dataset: Path, tmp_path: Path) -> None:
-    run_id = prefect.start_run("restore-dataset/restore", **place(dataset, tmp_path / "archive"))
+    settings = tmp_path / "ldp.toml"  # has what the deployment does not name
+    settings.write_text('[archive]\naddress = "archive"\n[methods]\ndeblurrer = "wiener"\n')
+    asked = place(dataset, tmp_path / "archive") | {"archive": "", "settings": str(settings)}
+    run_id = prefect.start_run("restore-dataset/restore", **asked)
     state = prefect.wait_for_state(run_id)
     assert state["type"] == "COMPLETED", state["message"]
 
@@ -57,6 +60,7 @@ def test_a_restoration_by_its_deployment(prefect: PrefectService, dataset: Path,
     assert shown["restore-progress"] == 100
     assert "**3** computed" in shown["restore-report"]
     [run] = (tmp_path / "archive" / "runs").iterdir()
+    assert json.loads((run / "run.json").read_text())["job"]["deblurrer"]["name"] == "wiener"
     assert str(run / "report" / "index.html") in shown["restore-report"]
     assert {row["metric"] for row in json.loads(shown["restore-summary"])} >= {"psnr_db", "ssim"}
 

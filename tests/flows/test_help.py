@@ -19,7 +19,7 @@ from ldp_core.weights import SHIPPED
 PROGRAM = "import sys; from flows.cli import app; sys.argv[0] = 'ldp'; app(prog_name='ldp')"
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Datasets": ("restore", "ingest", "plan", "catalogue", "simulate", "demo", "report"),
+    "Datasets": ("restore", "ingest", "plan", "catalogue", "init", "simulate", "demo", "report"),
     "Archives": ("status", "verify", "compare", "gc", "quarantine", "export", "figure"),
     "Measuring": ("evaluate",),
     "Models and training": ("models", "cameras", "calibrate", "train"),

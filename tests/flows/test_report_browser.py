@@ -266,6 +266,23 @@ def test_a_phone_shows_pictures_and_figures_of_every_item_within_its_width(
     assert _names(page) == sorted(GAINS_DB)
 
 
+@pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
+def test_groups_are_read_whole_within_their_cards(
+    options: dict[str, Any], open_page: Callable[..., Any], grouped_report: str
+) -> None:
+    page = open_page(grouped_report, **options)
+    cards = page.locator("#groups .card").all()
+    assert [card.locator("h3").inner_text().split()[0] for card in cards] == ["iso", "model"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for card in cards:
+        around = card.bounding_box()
+        for cell in card.locator("th, td").all():
+            box = cell.bounding_box()
+            assert around["x"] <= box["x"]
+            assert box["x"] + box["width"] <= around["x"] + around["width"]
+            assert cell.evaluate("e => e.scrollWidth <= e.clientWidth + 1"), cell.inner_text()
+
+
 def test_on_a_phone_nothing_of_the_viewer_lies_over_another_part(
     open_page: Callable[..., Any], report: str
 ) -> None:
