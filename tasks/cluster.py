@@ -38,9 +38,12 @@ KEEP_FREED_MEMORY = {
 """Dask has workers return memory to the system at every free: a fourfold cost (decision 0003)."""
 _SILENCE_S: Final = 50
 """So long after its last sign of life a worker is given up; Dask's own 5 minutes are up to 10. It gives one
-every second, but not while it imports what it works with: 5 s, and more from a slow disk."""
+every second."""
 _LOOKS_MS: Final = 5_000
 """How often embedded workers are looked at. Dask looks once in the time that it allows them."""
+IMPORTS_FIRST = {"distributed.worker.preload": ["tasks.work"]}
+"""A worker gives no sign of life while it reads a call, and so imports what it works with: 5 s, a minute on a
+busy machine. So it does that before it is known to the scheduler."""
 NO_PROFILES = {"distributed.worker.profile.enabled": False}
 """Dask samples what workers do and keeps an hour of it: .35 MiB for each small item."""
 
@@ -288,7 +291,8 @@ def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
     _start_quiet_resource_tracker()
     silence = {"distributed.scheduler.worker-ttl": seconds_from_environment("LDP_WORKER_TIMEOUT", _SILENCE_S)}
-    with dask.config.set(KEEP_FREED_MEMORY | NO_PROFILES | silence | _show_no_pages()):
+    embedding = KEEP_FREED_MEMORY | IMPORTS_FIRST | NO_PROFILES | silence | _show_no_pages()
+    with dask.config.set(embedding):
         cluster = LocalCluster(
             n_workers=processes,
             threads_per_worker=THREADS_PER_WORKER,

@@ -54,6 +54,12 @@ def die_until(path: str, *, deaths: int) -> int:
     return seen
 
 
+def test_workers_have_imported_what_they_work_with_before_they_are_asked_for_a_sign_of_life() -> None:
+    with open_workers(processes=1) as workers:
+        modules = workers.client.run(eval, "set(__import__('sys').modules)")
+    assert all({"tasks.work", "torch"} <= found for found in modules.values())
+
+
 def test_every_item_comes_back_with_its_result(workers: Workers) -> None:
     results = dict(stream(lambda n: workers.client.submit(double, n), range(30), in_flight=4))
     assert results == {n: 2 * n for n in range(30)}
