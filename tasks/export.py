@@ -37,7 +37,7 @@ from ldp_core.report.colour_bar import draw_with_bar
 from ldp_core.report.model import BLUR_PICTURES, CONFIDENCE
 from ldp_core.report.pictures import to_eight_bit
 from ldp_core.single_view import input_image
-from ldp_core.storage import join, list_sizes, read_bytes, write_bytes
+from ldp_core.storage import absolute_url, join, list_sizes, read_bytes, write_bytes
 from ldp_core.types import BlurMap, Item, Pixels, QuarantineRecord
 from tasks.items import quarantined
 from tasks.progress import advance, expect
@@ -133,7 +133,14 @@ def name_file(item: Item) -> str:
 
 
 def _claim(run: Run, to: str, settings: ExportSettings) -> None:
-    """Leave the record of an export, or make sure that the one there is of the same kind."""
+    """Leave the record of an export, or make sure that the one there is of the same kind.
+
+    An archive holds what runs write and nothing else: no export may lie in it.
+    """
+    if f"{absolute_url(to)}/".startswith(f"{run.archive.rstrip('/')}/"):
+        raise SettingsError(
+            "an export may not lie in an archive", where=to, remedy=f"name a folder outside {run.archive}"
+        )
     kind = {"run_id": run.run_id, **asdict(settings), "what": None}
     record = {**kind, "archive": run.archive, "layout": "<product>/<name>"}
     try:

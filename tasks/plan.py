@@ -18,6 +18,7 @@ from ldp_core.catalogue import (
     require_named_peak,
     require_whole,
 )
+from ldp_core.errors import SettingsError
 from ldp_core.storage import absolute_url
 from ldp_core.types import GENERIC_CAMERA, Catalogue, Item
 from tasks.archived import choose_archived, read_archived
@@ -131,7 +132,7 @@ def make_plan(
     the items are the archived ones, with the cameras they were archived with; no source is looked at.
 
     Raises:
-        SettingsError: a method or a setting is unknown.
+        SettingsError: a method or a setting is unknown, or the archive is the source.
         CatalogueError: the source cannot be read as a dataset.
         ItemMissingError, ItemDamagedError: as `read_archived`.
     """
@@ -139,6 +140,10 @@ def make_plan(
         return _plan_archived(config, dataset, options)
     # A method or a profile that is unknown is refused before anything is read.
     pipeline_of(config, ItemTraits(camera=GENERIC_CAMERA if camera == _AUTO else camera))
+    if absolute_url(source) == absolute_url(config.archive):
+        raise SettingsError(
+            "the archive is the source itself", where=source, remedy="name another folder with --archive"
+        )
     name = name_dataset(source, layout=layout, dataset=dataset)
     runs = tuple(runs_of(config.archive, name, absolute_url(source)))
     recorded = next((run for run in runs if run.finished_at is not None), None)

@@ -177,6 +177,14 @@ def test_an_export_goes_on_and_is_never_mixed(made: Path, tmp_path: Path) -> Non
     assert not [path for path in (tmp_path / "to").rglob("*") if path.name.endswith(".partial")]
 
 
+@pytest.mark.parametrize("place", ["", "frames", "of-mine/2"])
+def test_an_archive_takes_no_export(place: str, made: Path) -> None:
+    before = sorted(made.rglob("*"))
+    assert "an export may not lie in an archive" in export(made, made / "archive" / place, code=1)
+    assert sorted(made.rglob("*")) == before
+    assert "2 items written" in export(made, made / f"archive-{place.replace('/', '-')}")
+
+
 def test_what_is_damaged_is_named_and_the_rest_is_written(made: Path, tmp_path: Path) -> None:
     archive = Path(shutil.copytree(made / "archive", tmp_path / "archive"))
     chunk = next(archive.glob("restored/*/set/img_0002/c.*"))

@@ -10,7 +10,7 @@ import pytest
 from run_samples import begin_run
 
 from ldp_core.catalogue import read_catalogue
-from ldp_core.errors import SourceShrunkError
+from ldp_core.errors import SettingsError, SourceShrunkError
 from ldp_core.images import encode_image
 from tasks.pipeline import make_config
 from tasks.plan import make_plan
@@ -202,3 +202,9 @@ def test_only_archived_items_can_be_suspect(config: PipelineConfig, source: Path
     assert several.suspects == {"set/001": {1: "", 4: ""}, "set/002": {2: ""}}
     assert several.versions == {"set/001": 4, "set/002": 2}
     assert set(find_sources(runs, catalogue, ["set/001"], verify=True).suspects) == {"set/001"}
+
+
+def test_an_archive_is_not_its_own_source(tmp_path: Path) -> None:
+    config = make_config(f"{tmp_path}/", estimator=("disparity", {}), deblurrer=("wiener", {}))
+    with pytest.raises(SettingsError, match="the archive is the source itself"):
+        make_plan(config, str(tmp_path), layout="folders")
