@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from textwrap import shorten
 from threading import Event, Thread
 from typing import Any, Literal
 
@@ -59,6 +60,7 @@ HEARTBEAT_S = 30.0
 SILENCE = timedelta(minutes=5)
 """A run that was silent for ten heartbeats is taken to be lost."""
 _RUNS_NAMED = 5
+_REASON_LETTERS = 200
 _UNREADABLE = (
     *(ValueError, KeyError, TypeError, AttributeError, ValidationError, CatalogueError),
     RecursionError,  # JSON within JSON, a thousand times
@@ -454,7 +456,7 @@ class Run:
             raise ItemDamagedError(
                 "the record of a run cannot be read",
                 where=join(self.url, name),
-                got=f"{type(error).__name__}: {error}",
+                got=shorten(f"{type(error).__name__}: {error}", _REASON_LETTERS, placeholder=" ..."),
                 remedy="run `ldp verify --repair`, or take the record from a copy of the archive",
             ) from error
 

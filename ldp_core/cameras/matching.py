@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
 from ldp_core.cameras.profile import Camera, CameraMatch, CameraProfile, list_cameras, open_camera
+from ldp_core.errors import LdpError
 from ldp_core.images.exif import TakenBy, read_camera
 from ldp_core.storage import shared_url
-from ldp_core.types import GENERIC_CAMERA, Catalogue, Item
+from ldp_core.types import GENERIC_CAMERA, Catalogue, Item, Problem
 
 __all__ = ["AUTO", "assign_cameras", "choose_camera", "shared_camera"]
 
@@ -20,20 +21,27 @@ _THREADS: Final = 16
 
 
 def assign_cameras(catalogue: Catalogue, camera: str) -> Catalogue:
-    """The catalogue with every item's camera.
+    """The catalogue with every item's camera. An item whose own cannot be opened is refused: its row is bad.
 
     Args:
         camera: the name or address of a profile, for all items whose source names none; ``auto`` reads make,
             model and lens from the left pictures, and items that no shipped profile fits stay as they are.
 
     Raises:
-        SettingsError: there is no such profile.
+        SettingsError: there is no such profile, or none of those that the items name.
         ObjectMissingError: there is no file at that address.
     """
     named = {item.camera for item in catalogue.items} - {GENERIC_CAMERA}
     if camera == GENERIC_CAMERA and not named:
         return catalogue
-    known = {name: open_camera(name) for name in named | ({camera} - {AUTO, GENERIC_CAMERA})}
+    known = {name: open_camera(name) for name in {camera} - {AUTO, GENERIC_CAMERA}}
+    refused: dict[str, LdpError] = {}
+    for name in named - known.keys():
+        try:
+            known[name] = open_camera(name)
+        except LdpError as error:
+            refused[name] = error
+    catalogue = _refuse(catalogue, refused)
     if camera != AUTO:
         chosen = ((item, known.get(item.camera) or known.get(camera)) for item in catalogue.items)
         return replace(catalogue, items=tuple(_take_by(i, found) if found else i for i, found in chosen))
@@ -47,6 +55,21 @@ def assign_cameras(catalogue: Catalogue, camera: str) -> Catalogue:
 
     with ThreadPoolExecutor(_THREADS) as threads:
         return replace(catalogue, items=tuple(threads.map(assign, catalogue.items)))
+
+
+def _refuse(catalogue: Catalogue, cameras: Mapping[str, LdpError]) -> Catalogue:
+    """The catalogue without the items of some cameras; where there are no others, their error is raised."""
+    if not cameras:
+        return catalogue
+    items = tuple(item for item in catalogue.items if item.camera not in cameras)
+    if not items:
+        raise next(iter(cameras.values()))
+    problems = tuple(
+        Problem(item.id, "bad_row", f"its camera '{item.camera}': {error.what}", error.remedy)
+        for item in catalogue.items
+        if (error := cameras.get(item.camera))
+    )
+    return replace(catalogue, items=items, problems=catalogue.problems + problems)
 
 
 def shared_camera(camera: str) -> str:

@@ -145,6 +145,15 @@ def test_a_corrupt_table_of_scores_is_named(archive: Path, content: bytes, tmp_p
     assert "scores.parquet" in err
 
 
+def test_a_summary_that_lacks_everything_is_told_in_a_few_lines(archive: Path) -> None:
+    (archive / "runs" / SECOND / "summary.json").write_bytes(b"{}")
+    code, _, err = run("compare", archive, SECOND, FIRST)
+    assert code == 1
+    assert err.startswith("ldp: [item_damaged] the record of a run cannot be read\n")
+    assert len(err.splitlines()) == 4
+    assert all(len(line) < 300 for line in err.splitlines())
+
+
 @pytest.mark.parametrize("run_id", ["20250101t000000z-dddddd", THIRD])
 def test_a_report_of_what_is_not_there_starts_nothing(
     archive: Path, run_id: str, monkeypatch: pytest.MonkeyPatch

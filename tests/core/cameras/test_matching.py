@@ -102,6 +102,17 @@ class TestAssignment:
             assert item.dp_axis is DpAxis.Y
             assert (item.left, item.right) == (before.right, before.left)
 
+    def test_an_item_of_an_unknown_camera_is_refused_and_the_others_stay(self, catalogue: Catalogue) -> None:
+        first, *others = catalogue.items
+        assert others
+        listed = replace(catalogue, items=(replace(first, camera="pixel-40"), *others))
+        found = assign_cameras(listed, "generic")
+        assert found.items == tuple(others)
+        [problem] = [one for one in found.problems if one not in catalogue.problems]
+        assert (problem.where, problem.kind, problem.refuses_item) == (first.id, "bad_row", True)
+        assert "'pixel-40'" in problem.message
+        assert "pixel-4" in problem.remedy
+
     def test_a_single_view_stays_one(self, catalogue: Catalogue, tmp_path: Path) -> None:
         single = replace(catalogue, items=tuple(replace(item, right=None) for item in catalogue.items))
         camera = write_profile(tmp_path, views_exchanged=True)
