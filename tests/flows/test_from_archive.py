@@ -151,7 +151,7 @@ def test_items_of_a_run_that_was_killed_are_taken_where_their_frames_name_the_sa
 def test_an_altered_record_is_refused(folder: Path) -> None:
     catalogue = folder / "archive" / "runs" / SECOND / "catalogue.jsonl"
     catalogue.write_bytes(catalogue.read_bytes().replace(b"set/2", b"set/3"))
-    frames = list_completed(str(folder / "archive"), []).frames
+    frames = list_completed(str(folder / "archive"), [], "set").frames
     with pytest.raises(ItemDamagedError, match="record of a run was altered"):
         read_archived(str(folder / "archive"), "set", frames)
 

@@ -30,13 +30,15 @@ def database() -> Iterator[PostgreSQL]:
 @pytest.fixture(scope="module")
 def prefect(database: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> PrefectService:
     service = PrefectService(tmp_path_factory.mktemp("prefect"), free_port())
-    service.environment |= database.environment | {"LDP_PREFECT_TIMEOUT": "10"}
+    service.environment |= database.environment | {
+        "LDP_PREFECT_TIMEOUT": "10",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
     del service.environment["PREFECT_LOGGING_LEVEL"]
     return service
 
 
-def restore(prefect: PrefectService, source: Path, archive: Path) -> subprocess.Popen[str]:
-    command = [LDP, "restore", source, "--archive", archive, "--workers", "1", "--json"]
+def start(prefect: PrefectService, *command: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=prefect.environment, stdout=-1, stderr=-1, text=True)
 
 
@@ -45,7 +47,7 @@ def test_runs_are_recorded_and_a_dead_server_ends_one(
 ) -> None:
     archive = tmp_path / "archive"
     with prefect.serving() as server:
-        run = restore(prefect, dataset, archive)
+        run = start(prefect, sys.executable, "-m", "slow_ingest", dataset, archive, "")
         wait_until(lambda: list(archive.glob("runs/*/run.json")), "the run has begun")
         os.killpg(server.pid, signal.SIGKILL)
         out, err = run.communicate(timeout=120)
@@ -56,7 +58,7 @@ def test_runs_are_recorded_and_a_dead_server_ends_one(
     assert begun.state == "stopped"
 
     with prefect.serving():
-        run = restore(prefect, dataset, archive)
+        run = start(prefect, LDP, "restore", dataset, "--archive", archive, "--workers", "1", "--json")
         out, err = run.communicate(timeout=240)
     assert run.returncode == 0, err
     assert json.loads(out)["items"]["total"] == 3
