@@ -31,7 +31,7 @@ def database() -> Iterator[PostgreSQL]:
 def prefect(database: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> PrefectService:
     service = PrefectService(tmp_path_factory.mktemp("prefect"), free_port())
     service.environment |= database.environment | {
-        "LDP_PREFECT_TIMEOUT": "10",
+        "LDP_PREFECT_TIMEOUT": "4",  # an item takes ten seconds
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     del service.environment["PREFECT_LOGGING_LEVEL"]
