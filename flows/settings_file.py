@@ -74,7 +74,8 @@ _HEAD: Final = f"""\
 # name another file. The command line goes before them. Addresses are relative to this file.
 # Remove `# ` in front of a line to use it."""
 _USED: Final = {("source", "address"), ("source", "layout"), ("archive", "address")}
-_STAGES: Final = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
+METHOD_STAGES: Final = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
+"""What a run has settings of; the `single_` ones serve items whose second view is missing."""
 _COMMENTS: Final = {
     SETTINGS: '"estimator.window_px" = 15   # as --set estimator.window_px=15',
     OTHERS: 'Restormer = "results/restormer"   # folder of another method\'s restorations',
@@ -197,13 +198,13 @@ def _read_method_settings(address: str, content: Mapping[str, Any]) -> dict[str,
         found |= {name: value} if inner is None else {f"{name}.{key}": one for key, one in inner.items()}
     for path in found:
         stage, _, name = path.partition(".")
-        if stage not in _STAGES or not name:
+        if stage not in METHOD_STAGES or not name:
             raise SettingsError(
                 "not a setting of a method",
                 where=f"{address}, [{SETTINGS}]",
-                expected=", ".join(f"{one}.NAME" for one in _STAGES),
+                expected=", ".join(f"{one}.NAME" for one in METHOD_STAGES),
                 got=path,
-                remedy=suggest(stage, _STAGES),
+                remedy=suggest(stage, METHOD_STAGES),
             )
     return found
 

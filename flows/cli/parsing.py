@@ -15,9 +15,6 @@ from ldp_core.types import GENERIC_CAMERA
 if TYPE_CHECKING:
     from ldp_core.types import PixelOptions
 
-METHOD_STAGES = ("estimator", "deblurrer", "single_estimator", "single_deblurrer")
-"""What `--set` sets something of in a run; the `single_` ones serve items whose second view is missing."""
-
 
 def parse_settings(assignments: Sequence[str] | None, stages: Sequence[str]) -> dict[str, dict[str, Any]]:
     """``stage.name=value`` by stage; values are JSON, or text where they are not.

@@ -10,6 +10,7 @@ import typer
 from flows.cli import console, options, parsing
 from flows.cli.run_results import print_plan, print_summary
 from flows.exits import EXIT_BAD_ITEMS, exits
+from flows.settings_file import METHOD_STAGES
 from ldp_core.errors import SettingsError
 from ldp_core.types import GENERIC_CAMERA
 
@@ -60,7 +61,7 @@ def restore(
 ) -> None:
     """Restore every item of a dataset and write a report. What the archive has is not computed again."""
     with exits():
-        chosen = parsing.parse_settings(settings, parsing.METHOD_STAGES)
+        chosen = parsing.parse_settings(settings, METHOD_STAGES)
         asked = _ask_for(pair_by, method, limit, sample, seed, ids, where, since)
         arguments = {
             "source": source,
@@ -185,7 +186,7 @@ def plan(
     from flows.source_options import make_source_options
 
     with exits():
-        chosen = parsing.parse_settings(settings, parsing.METHOD_STAGES)
+        chosen = parsing.parse_settings(settings, METHOD_STAGES)
         place: dict[str, Any] = {"source": source, "layout": layout}
         if from_archive is not None:
             archive = _take_archive(context, from_archive, archive)

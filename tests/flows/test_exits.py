@@ -79,17 +79,22 @@ with flows.exits.exits():
 """
 
 
-def test_what_goes_on_after_a_signal_is_ended() -> None:
-    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=-1, stderr=-1, text=True) as started:
+def terminate(program: str) -> tuple[int, str]:
+    """Exit code and standard error of a program that gets SIGTERM once it is ready."""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=-1, stderr=-1, text=True) as started:
         assert started.stdout is not None
         assert started.stdout.readline() == "ready\n"
         started.terminate()
         _, err = started.communicate(timeout=50)
-    assert (started.returncode, err) == (143, "ldp: terminated; give the same command again to continue\n")
+    return started.returncode, err
+
+
+def test_what_goes_on_after_a_signal_is_ended() -> None:
+    assert terminate(PROGRAM) == (143, "ldp: terminated; give the same command again to continue\n")
 
 
 BOTH = """
-import os, subprocess, time
+import os, time
 import flows.exits
 flows.exits.PATIENCE_S = 0.5
 end = os._exit
@@ -105,11 +110,7 @@ with flows.exits.exits():
 
 
 def test_a_command_that_ends_as_its_patience_ends_says_so_once() -> None:
-    with subprocess.Popen([sys.executable, "-c", BOTH], stdout=-1, stderr=-1, text=True) as started:
-        assert started.stdout is not None
-        assert started.stdout.readline() == "ready\n"
-        started.terminate()
-        _, err = started.communicate(timeout=50)
+    _, err = terminate(BOTH)
     assert err.count("ldp: terminated") == 1
 
 
