@@ -11,11 +11,11 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 from uuid import UUID
 
-from flows.exits import Cancelled, interrupt, server_lost
+from flows.exits import Cancelled, interrupt, patience_s, server_lost
 from ldp_core.errors import LdpError, RunCancelledError
 from ldp_core.settings import seconds_from_environment
 
@@ -92,12 +92,21 @@ class _Watch:
                     seen = time.monotonic()
                 if self.found and not self.over.is_set():
                     interrupt(self.found)
+                    self._confirm_late()
                     return
 
     def _note_state(self, state: str) -> None:
         if state in _CANCELLED and _BY_WORKER not in os.environ:
             again = "give the same command again to continue"
             self.found = RunCancelledError("the run was cancelled in Prefect", remedy=again)
+
+    def _confirm_late(self) -> None:
+        """Say in Prefect what was cancelled, where this process does not come to it: Prefect waits for the
+        threads of its tasks first, and a process is ended when its patience ends."""
+        if isinstance(self.found, RunCancelledError):
+            time.sleep(patience_s() / 2)
+            with suppress(Exception):  # the server may have ended with its run
+                confirm_cancelled(self.run_id)
 
     def _note_silence(self, seconds: float, error: Exception) -> None:
         if seconds >= self._silence_s:

@@ -1,6 +1,12 @@
-"""Archive a dataset as a command does, ten seconds an item: a program, for its end may end the process."""
+"""Archive a dataset as a command does, ten seconds an item: a program, for its end may end the process.
+
+Where STUCK is set, its batches never come to submit anything.
+"""
 
 from __future__ import annotations
+
+import os
+import time
 
 import typer
 from dask_programs import slowly
@@ -24,6 +30,8 @@ def main(source: str, archive: str, cluster: str) -> None:
     from tasks import batches
 
     batches.choose_ingest = make_slow_call
+    if "STUCK" in os.environ:
+        batches.share_credentials = lambda client: time.sleep(1000)
     with exits(), prefect_engine():
         ingest_dataset(source, "folders", archive, cluster=cluster, max_bad=1)
 

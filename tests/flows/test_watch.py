@@ -92,7 +92,6 @@ class End:
 
     code: int
     err: str
-    seconds: float
 
 
 @pytest.fixture
@@ -107,11 +106,10 @@ def slow_ingest(server: Server, cluster: LocalCluster, dataset: Path, archive: P
         "LDP_PATIENCE": "60",
     }
 
-    def run(address: str = cluster.scheduler_address) -> End:
+    def run(address: str = cluster.scheduler_address, **more: str) -> End:
         command = [sys.executable, "-m", "slow_ingest", str(dataset), str(archive), address]
-        begin = time.monotonic()
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-        return End(ended.returncode, ended.stderr, time.monotonic() - begin)
+        ended = subprocess.run(command, env=environment | more, capture_output=True, text=True, timeout=240)
+        return End(ended.returncode, ended.stderr)
 
     return run
 
@@ -182,6 +180,16 @@ def test_a_run_that_is_cancelled_in_prefect_ends_with_one_line(
         "ldp: [cancelled] the run was cancelled in Prefect\n  do: give the same command again to continue\n"
     )
     assert state_of(archive) == "cancelled"
+    assert server.newest_run()["state"]["type"] == "CANCELLED"
+
+
+def test_a_cancelled_run_whose_batch_does_not_end_is_ended_and_prefect_knows(
+    server: Server, slow_ingest: Callable[..., End], archive: Path
+) -> None:
+    soon(server.cancel, archive)
+    end = slow_ingest(STUCK="1", LDP_PATIENCE="16")
+    assert end.code == 143
+    assert end.err.count("ldp: [cancelled]") == 1
     assert server.newest_run()["state"]["type"] == "CANCELLED"
 
 
