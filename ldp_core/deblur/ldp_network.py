@@ -46,6 +46,10 @@ class NetworkSettings(Settings):
     """
     knows_kernel: bool = False
     """Whether numbers of the kernel at each place follow the planes of the map."""
+    correction: float = Field(default=1.0, gt=0, le=1, exclude_if=lambda value: value == 1)
+    """Share of its correction that is added to a guess. Guess and corrected guess err independently in part:
+    on photographs their mean errs less than either. Training corrects in full, and so does a network without
+    a guess."""
 
     @model_validator(mode="after")
     def _check(self) -> NetworkSettings:
@@ -126,7 +130,9 @@ class LdpNetwork(nn.Module):
         padded = self._pad(torch.cat(views, dim=1))
         restored = self._restore(padded, None if plane is None else self._pad(plane))
         restored = restored[..., : size[0], : size[1]]
-        return restored if self.settings.residual == "none" else restored + start
+        if self.settings.residual == "none":
+            return restored
+        return start + restored * (1.0 if guess is None else self.settings.correction)
 
     def _restore(self, views: Tensor, plane: Tensor | None) -> Tensor:
         stem = self.settings.stem

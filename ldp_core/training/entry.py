@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -196,15 +197,19 @@ def export(
     network: nn.Module,
     measure: Callable[[nn.Module], Mapping[str, Any]],
     provenance: Callable[[Mapping[str, Any]], Provenance],
+    changed: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """Write the averaged weights of a run, or their mean over several, with their card beside them.
+
+    Args:
+        changed: settings of the network that differ from those of its training.
 
     Raises:
         WeightsError: a run has no checkpoint, the runs are of different networks, or the file is too large.
     """
     states = [RunFolder(each).load() for each in (folder, *options.also)]
     tensors = average_weights(states, half=not options.full)
-    state, settings = states[0], states[0]["network_settings"]
+    state, settings = states[0], {**states[0]["network_settings"], **changed}
     digest = write_weights(weights, tensors, metadata={"network": json.dumps(settings)})
     network.load_state_dict({name: x.float() if x.is_floating_point() else x for name, x in tensors.items()})
     scores, origin = measure(network.eval()), provenance(state)

@@ -128,6 +128,8 @@ class ExportOptions(MeasureOptions, WeightsOptions, CommandOptions):
 
     weights: Annotated[Path, ARGUMENT]
     """File of weights to write."""
+    correction: float = 1.0
+    """Share of the network's correction that is added to the restoration by wiener, above 0 to 1."""
 
 
 def _prepare(options: LdpOptions) -> Iterator[str]:
@@ -216,13 +218,15 @@ def _export(options: ExportOptions) -> Iterator[str]:
     runs = [RunFolder(folder).load() for folder in (options.folder, *options.also)]
     settings, seeds = runs[0]["network_settings"], [run["frames"]["seed"] for run in runs]
     samples = _open_samples(options, options.hold_out, trained_on=seeds)
+    changed = {"correction": options.correction} if options.correction != 1 else {}
     yield export(
         options,
         options.folder,
         options.weights,
-        network=LdpNetwork(NetworkSettings.parse(settings)),
+        network=LdpNetwork(NetworkSettings.parse({**settings, **changed})),
         measure=partial(measure_sets, sets=samples),
         provenance=_describe_weights,
+        changed=changed,
     )
 
 

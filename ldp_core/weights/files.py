@@ -59,7 +59,7 @@ SHIPPED: Final[Mapping[str, ShippedModel]] = MappingProxyType(
             "dbd.safetensors", "306e4cd971107cd514f13ac1502efe074c565d18b784dacac3dc497685d182c1"
         ),
         "ldp": ShippedModel(
-            "ldp.safetensors", "c7be6b0a7e43f853412b21c79b767f665081282a8ab938a22f40375f410ab5d7"
+            "ldp.safetensors", "b5771b26e9a85e782480dca584566b73c2396200824cb382498935b8632c43c8"
         ),
         "ldp-tiny": ShippedModel(
             "ldp-tiny.safetensors", "73a07ac327d4418941a36664da253911a1f20216d8183cea5907b2fc85cc7584"

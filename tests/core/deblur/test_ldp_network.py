@@ -82,6 +82,24 @@ def test_any_size_comes_back_and_an_untrained_network_returns_the_mean_of_the_vi
             torch.testing.assert_close(network(left, right, given), (left + right) / 2)
 
 
+def test_a_share_of_the_correction_is_added_to_a_guess_and_all_of_it_without_one() -> None:
+    full = shake(LdpNetwork(arm("spatial")))
+    half = LdpNetwork(NetworkSettings.parse({**arm("spatial").model_dump(), "correction": 0.5})).eval()
+    half.load_state_dict(full.state_dict())
+    left, right, guess = torch.rand(3, 1, 3, 24, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            half(left, right, guess=guess), (full(left, right, guess=guess) + guess) / 2
+        )
+        assert torch.equal(half(left, right), full(left, right))
+
+
+def test_settings_of_networks_that_correct_in_full_are_written_as_before() -> None:
+    assert "correction" not in NetworkSettings().model_dump()
+    with pytest.raises(SettingsError):
+        NetworkSettings.parse({"correction": 0})
+
+
 def test_the_network_corrects_the_guess_it_is_given_and_sees_it() -> None:
     network = LdpNetwork(arm("spatial")).eval()
     left, right, guess = torch.rand(3, 1, 3, 24, 24)

@@ -63,6 +63,11 @@ def test_the_steps_can_be_taken_one_by_one(tmp_path: Path, cache: FrameCache, ho
     digest = json.loads(weights.with_suffix(".json").read_text())["sha256"]
     opened = open_weights(str(weights), sha256=digest)
     assert all(tensor.dtype == torch.float32 for tensor in opened.tensors.values())
+    half = tmp_path / "half.safetensors"
+    assert main(["export", str(run), str(half), "--threads", "1", "--full", "--correction", "0.5"]) == 0
+    card = json.loads(half.with_suffix(".json").read_text())
+    assert json.loads(open_weights(str(half), sha256=card["sha256"]).metadata["network"])["correction"] == 0.5
+    assert card["network"]["correction"] == 0.5
 
 
 def test_weights_of_two_runs_are_averaged_and_measured(
