@@ -32,6 +32,7 @@ _FACTS = (
 
 @options.command(app, options.ARCHIVES)
 def status(
+    context: typer.Context,
     archive: ArchiveArgument,
     run: Annotated[
         str | None, typer.Argument(metavar="RUN", help="A run, by its name below runs/ in the archive.")
@@ -42,11 +43,12 @@ def status(
     from flows.archives import describe_archive, describe_one_run
 
     with exits():
-        values = describe_archive(archive) if run is None else describe_one_run(archive, run)
+        archive, runs = options.part_archive(context, archive, [run] if run else [])
+        values = describe_one_run(archive, runs[0]) if runs else describe_archive(archive)
     if as_json:
         console.print_json(values)
     else:
-        (_print_archive if run is None else _print_run)(values)
+        (_print_run if runs else _print_archive)(values)
 
 
 @options.command(app, options.ARCHIVES)
@@ -78,6 +80,7 @@ def verify(
 
 @options.command(app, options.ARCHIVES)
 def compare(
+    context: typer.Context,
     archive: ArchiveArgument,
     runs: Annotated[
         list[str],
@@ -106,6 +109,7 @@ def compare(
     from flows.comparison import compare_all, name_runs, write_comparison_page
 
     with exits():
+        archive, runs = options.part_archive(context, archive, runs)
         _require_comparable(runs, page=html or output is not None)
         names = name_runs(archive, runs, parsing.parse_titles(name, option="--name", form="RUN=NAME"))
         if len(runs) > 2:

@@ -17,19 +17,23 @@ app = typer.Typer()
 
 @options.command(app, options.ARCHIVES)
 def quarantine(
-    run_id: options.Run, archive: options.Archive = options.DEFAULT_ARCHIVE, as_json: options.Json = False
+    context: typer.Context,
+    run_id: options.Run,
+    archive: options.Archive = options.DEFAULT_ARCHIVE,
+    as_json: options.Json = False,
 ) -> None:
     """List what a run quarantined, and why; `ldp restore --only-quarantined RUN` takes it up again."""
     from flows.results import describe_quarantine
 
     with exits():
-        archive, run_id = parsing.locate_run(run_id, archive)
+        archive, run_id = parsing.locate_run(context, run_id, archive)
         values = describe_quarantine(archive, run_id)
     console.print_json(values) if as_json else _print_quarantine(values, archive)
 
 
 @options.command(app, options.ARCHIVES)
 def export(
+    context: typer.Context,
     run_id: options.Run,
     archive: options.Archive = options.DEFAULT_ARCHIVE,
     to: Annotated[
@@ -85,7 +89,7 @@ def export(
     with exits(), console.showing_progress():
         if to is None and table is None:
             raise SettingsError("nothing to write", remedy="give --to FOLDER, --table FILE, or both")
-        archive, run_id = parsing.locate_run(run_id, archive)
+        archive, run_id = parsing.locate_run(context, run_id, archive)
         settings = ExportSettings(tuple(filter(None, what.split(","))), format, keep_all_metadata)
         if to is not None:
             chosen = parsing.read_ids(ids)
@@ -111,6 +115,7 @@ def export(
 
 @options.command(app, options.ARCHIVES)
 def figure(
+    context: typer.Context,
     run_id: options.Run,
     items: Annotated[
         list[str] | None,
@@ -146,7 +151,7 @@ def figure(
     with exits():
         if not (items or latex):
             raise SettingsError("nothing to draw", remedy="name items, give --latex, or both")
-        archive, run_id = parsing.locate_run(run_id, archive)
+        archive, run_id = parsing.locate_run(context, run_id, archive)
         if items:
             centre = None if zoom is None else parsing.parse_point(zoom)
             labels = parsing.parse_titles(label, option="--label", form="COLUMN=TITLE, such as restored=Ours")

@@ -262,7 +262,7 @@ def _take_archive(context: typer.Context, address: str, archive: str) -> str:
     """
     from ldp_core.storage import absolute_url
 
-    given = [option for name, option in _OF_SOURCES.items() if _is_given(context, name)]
+    given = [option for name, option in _OF_SOURCES.items() if options.is_given(context, name)]
     if given:
         raise SettingsError(
             "an archive is not read again as a source is",
@@ -270,7 +270,7 @@ def _take_archive(context: typer.Context, address: str, archive: str) -> str:
             expected="--from-archive without it: items are as they were archived, with camera and full scale",
             remedy="leave it out, or give the source instead of --from-archive",
         )
-    if _is_given(context, "archive") and absolute_url(archive) != absolute_url(address):
+    if options.is_given(context, "archive") and absolute_url(archive) != absolute_url(address):
         raise SettingsError(
             "results go into the archive that they are made from",
             where="--archive",
@@ -279,12 +279,6 @@ def _take_archive(context: typer.Context, address: str, archive: str) -> str:
             remedy="leave out --archive",
         )
     return address
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name not in ("DEFAULT", options.FROM_FILE)
 
 
 _ALIASES = {"baselines": "baseline", "methods": "method"}
@@ -305,7 +299,7 @@ def _as_in_run(
             return bool(arguments[name])
         if name in _FROM_ARCHIVE and arguments.get("from_archive"):
             return True
-        return _is_given(context, _ALIASES.get(name, name))
+        return options.is_given(context, _ALIASES.get(name, name))
 
     recorded = find_run_source(absolute_url(archive), run_id) | {"max_bad": _KNOWN_BAD}
     taken = {name: value for name, value in recorded.items() if not is_given(name)}
