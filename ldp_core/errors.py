@@ -88,6 +88,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"did you mean '{found[0]}'?" if found else ""
 
 
+def count_of(count: int, noun: str, plural: str = "") -> str:
+    """``1 item``, ``1,200 items``; ``plural`` where it is more than an ``s``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 class SettingsError(LdpError):
     kind = "settings"
 

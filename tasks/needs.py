@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ldp_core.errors import MemoryShortError
+from ldp_core.errors import MemoryShortError, count_of
 from ldp_core.types import GENERIC_CAMERA, Item
 from tasks.capacity import THREADS_PER_WORKER, usable_bytes
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of
@@ -100,7 +100,7 @@ def require_memory(needs: Iterable[MemoryNeed], workers: Workers) -> None:
     if too_large:
         named = [f"{need.item_id} ({need.width}x{need.height})" for need in too_large[:_NAMED]]
         raise MemoryShortError(
-            f"{len(too_large)} of the items need more memory than a worker has",
+            f"too large for the memory of a worker: {count_of(len(too_large), 'item')}",
             where=", ".join(named) + (" ..." if too_large[_NAMED:] else ""),
             expected=f"at most {_show(allowed)}, of {_show(workers.memory_bytes)} of a worker",
             got=_show(too_large[0].bytes),

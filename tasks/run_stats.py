@@ -10,9 +10,10 @@ from ldp_core.catalogue.problems import CATALOGUE, group_problems, group_quarant
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.metrics import summarise
 from ldp_core.types import Catalogue, ItemCounts, Problem, QuarantineRecord, RunSummary, SourceChanges
+from tasks.heartbeat import RunState
 from tasks.items import ItemResult
 from tasks.pipeline import Pipeline
-from tasks.run import RunItem, RunState
+from tasks.run import RunItem
 from tasks.stage import PAIR, SINGLE
 from tasks.stored_run import environment
 from tasks.work import BatchResult

@@ -10,7 +10,7 @@ import typer
 from flows.cli import console, options, parsing
 from flows.exits import EXIT_BAD_ITEMS, exits
 from ldp_core.catalogue.since import parse_age
-from ldp_core.errors import SettingsError
+from ldp_core.errors import SettingsError, count_of
 
 app = typer.Typer()
 
@@ -170,9 +170,11 @@ def _print_archive(values: Mapping[str, Any]) -> None:
         rows.append((run["run_id"], run["state"], *counts, dataset, methods))
     console.show_table(("run", "state", "computed", "skipped", "quarantined", "dataset", "methods"), rows)
     _show_sections(values["sections"])
-    earlier = f" and {n} earlier versions" if (n := values["earlier_versions"]) else ""
+    earlier = f" and {count_of(n, 'earlier version')}" if (n := values["earlier_versions"]) else ""
     size = console.format_size(values["size_bytes"])
-    console.show(f"{len(values['runs'])} runs, {values['items']} items{earlier}, {size}")
+    console.show(
+        f"{count_of(len(values['runs']), 'run')}, {count_of(values['items'], 'item')}{earlier}, {size}"
+    )
 
 
 def _print_run(values: Mapping[str, Any]) -> None:
@@ -216,7 +218,9 @@ def _print_verification(found: Mapping[str, Any]) -> None:
     for name, meaning in _LEFTOVERS.items():
         console.show_list(found[name], meaning)
     if found["unchecked"]:
-        console.show(f"{len(found['unchecked'])} runs without digests; their records can be read")
+        console.show(
+            f"{count_of(len(found['unchecked']), 'run')} without digests, but with records that can be read"
+        )
     count, unrepaired = len(found["corrupt"]), found["not_repaired"]
     verdict = f"{count} corrupt, {count - unrepaired} repaired" if count else "nothing is corrupt"
     console.show(f"{console.format_size(found['size_bytes'])} hashed: {verdict}")
@@ -270,7 +274,7 @@ def _print_comparison(values: Mapping[str, Any]) -> None:
     console.show_parts(("metric", "subject", *values["names"], "change", "95 % interval", "n", "note"), parts)
     _print_groups(values)
     for row in values["refused"]:
-        where = f"{row['metric']} of {row['subject']}, {row['items']} items"
+        where = f"{row['metric']} of {row['subject']}, {count_of(row['items'], 'item')}"
         console.show(f"not compared: {where}: '{row['first']}' is not '{row['second']}'")
     for title, name in (("largest_gains", "gain"), ("largest_losses", "loss")):
         for row in values[title]:
@@ -281,7 +285,7 @@ def _print_comparison(values: Mapping[str, Any]) -> None:
     console.show_list(others, "items not compared, their sources changed between the runs")
     counts = values["items"]
     console.show(
-        f"{counts['common']} items in both, {counts['only_first']} only in {values['names'][0]}, "
+        f"{count_of(counts['common'], 'item')} in both, {counts['only_first']} only in {values['names'][0]}, "
         f"{counts['only_second']} only in {values['names'][1]}"
     )
     if "page" in values:

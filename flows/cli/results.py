@@ -10,7 +10,7 @@ import typer
 
 from flows.cli import console, options, parsing
 from flows.exits import EXIT_BAD_ITEMS, exits
-from ldp_core.errors import SettingsError
+from ldp_core.errors import SettingsError, count_of
 
 app = typer.Typer()
 
@@ -170,7 +170,9 @@ def _print_export(values: Mapping[str, Any]) -> None:
         console.show(f"  {record['item']}: {record['message']}. {record['remedy']}", style="red")
     if "to" in values:
         failed = f", {len(values['failed'])} failed" if values["failed"] else ""
-        console.show(f"{values['written']} items written, {values['skipped']} were there{failed}")
+        console.show(
+            f"{count_of(values['written'], 'item')} written, {values['skipped']} there already{failed}"
+        )
         if values["without_metadata"]:
             console.show(f"{values['without_metadata']} without metadata: their sources tell none")
         console.show(f"pictures: {values['to']}")
@@ -185,7 +187,9 @@ def _print_quarantine(values: Mapping[str, Any], archive: str) -> None:
         console.show_problems([{**group, "examples": listed[: console.MOST_LISTED]}], style="red")
         console.show_rest(len(listed))
     total = values["quarantined"]
-    console.show(f"{total} of {values['items']} items quarantined" if total else "nothing was quarantined")
+    console.show(
+        f"{total} of {count_of(values['items'], 'item')} quarantined" if total else "nothing was quarantined"
+    )
     if total:
         place = "" if archive == options.DEFAULT_ARCHIVE else f" --archive {shlex.quote(archive)}"
         console.show(f"again: ldp restore --only-quarantined {values['run_id']}{place}")

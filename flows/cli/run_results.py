@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from flows.cli import console
+from ldp_core.errors import count_of
 from ldp_core.types import GENERIC_CAMERA
 
 _ITEMS_NAMED = 5
@@ -21,7 +22,7 @@ def print_summary(summary: Mapping[str, Any]) -> None:
         console.show_means(summary["metrics"])
     counts = summary["items"]
     console.show(
-        f"{counts['total']} items: {counts['computed']} computed, {counts['skipped']} skipped, "
+        f"{count_of(counts['total'], 'item')}: {counts['computed']} computed, {counts['skipped']} skipped, "
         f"{counts['quarantined']} quarantined, in {console.format_duration(summary['seconds']['total'])}"
     )
     _print_sources(summary["sources"])
@@ -43,8 +44,8 @@ def _print_sources(sources: Mapping[str, Any]) -> None:
 def print_plan(preview: Mapping[str, Any]) -> None:
     """A plan: what there is, what is archived, what a run would read, write and take."""
     memory = preview["memory"]
-    kinds = {"pairs": preview["pairs"], "single views": preview["single_views"]}
-    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "none"
+    kinds = {"pair": preview["pairs"], "single view": preview["single_views"]}
+    listed = ", ".join(count_of(count, kind) for kind, count in kinds.items() if count) or "none"
     console.show_facts(
         [
             ("dataset", preview["dataset"]),
@@ -64,12 +65,14 @@ def print_plan(preview: Mapping[str, Any]) -> None:
     sources = preview["sources"]
     console.show_list(sources["suspects"], "sources that may have changed, to be compared with the archive")
     console.show_list(
-        sources["vanished"], "items of the run before are no longer there; their results are kept"
+        sources["vanished"], "items of the run before that are no longer there (their results are kept)"
     )
     if sources["refusal"]:
         console.show(f"[source_shrunk] a run would stop: {sources['refusal']}", style="red")
     if too_large := memory["too_large"]:
-        console.show(f"[memory_short] {len(too_large)} items need more memory than a worker has")
+        console.show(
+            f"[memory_short] too large for the memory of a worker: {count_of(len(too_large), 'item')}"
+        )
     console.show_problems(preview["problem_kinds"])
     if preview["stops"]:
         console.show(f"`ldp restore` stops here: {', '.join(preview['stops'])}", style="red")

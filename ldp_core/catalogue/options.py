@@ -10,7 +10,7 @@ from typing import Final
 
 from ldp_core.catalogue.since import parse_since
 from ldp_core.catalogue.where import Condition, facts_of, require_known
-from ldp_core.errors import CatalogueError, SettingsError, suggest
+from ldp_core.errors import CatalogueError, SettingsError, count_of, suggest
 from ldp_core.item_ids import slug
 from ldp_core.types import Item
 
@@ -78,7 +78,7 @@ class Selection:
             raise CatalogueError(
                 "this condition holds for no item",
                 where=f"--where {self.where}",
-                got=f"{len(items)} items",
+                got=count_of(len(items), "item"),
                 remedy="`ldp catalogue SOURCE` shows what is known of each",
             )
         rest = Selection(limit=self.limit, sample=self.sample, seed=self.seed)
@@ -124,7 +124,7 @@ class Selection:
         raise CatalogueError(
             "no item has changed since",
             where=f"--since {moment:%F %H:%M} UTC",
-            got=f"{len(ids)} items, all older",
+            got=f"{count_of(len(ids), 'item')}, too old",
             remedy="leave it out for all items: what is archived is not computed again",
         )
 
@@ -171,7 +171,7 @@ def _refuse_ids(unknown: list[str], ids: Collection[str]) -> CatalogueError:
     return CatalogueError(
         "these items are not in the source" if unknown else "none of the chosen items is in the source",
         where="--ids",
-        expected=f"ids or names of its {len(ids)} items, such as {some}",
+        expected=f"ids or names of its items ({len(ids)}), such as {some}",
         got=", ".join(map(_shorten, unknown[:_NAMED]))
         + (f" and {len(unknown) - _NAMED} more" if unknown[_NAMED:] else ""),
         remedy=(suggest(unknown[0], ids) if unknown else "") or "`ldp catalogue SOURCE` lists all ids",

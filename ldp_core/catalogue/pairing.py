@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
+from ldp_core.errors import count_of
 from ldp_core.images.unread import find_unread_extension
 from ldp_core.item_ids import is_unicode, readable
 from ldp_core.storage import Entry, absolute_url, is_partial, join, list_entries, read_link
@@ -315,7 +316,7 @@ def _system_files(paths: Collection[str], *, root: str) -> Problem:
     return Problem(
         join(root, first),
         "system_files",
-        f"{len(paths)} files of a storage device or system are ignored, such as {first}",
+        f"of a storage device or system, and ignored: {count_of(len(paths), 'file')}, such as {first}",
         "nothing has to be done",
         refuses_item=False,
     )
