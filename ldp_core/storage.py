@@ -22,7 +22,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from ldp_core.credentials import VARIABLE, hide, plain_of, redact_error, reveal
-from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError
+from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError, suggest
 from ldp_core.item_ids import is_unicode
 from ldp_core.s3 import is_s3, list_s3, list_s3_folder, list_s3_folders_from, open_s3, read_s3, write_s3
 from ldp_core.walking import is_folder, walk_local, walk_remote
@@ -50,6 +50,8 @@ _CHECK_ACCESS = (
 _CHECK_ENDPOINT = "check the network and the endpoint (for S3 AWS_ENDPOINT_URL), then give the command again"
 _GIVE_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, here and on the workers"
 _LATER = "give the same command again later; what is archived is not lost"
+_UNKNOWN_PROTOCOL = "Protocol not known"
+_USUAL = ("s3", "gs", "abfs", "http", "sftp")
 _MAKE_BUCKET = "make the bucket, or check its name and the endpoint (AWS_ENDPOINT_URL)"
 
 
@@ -412,6 +414,8 @@ def _explain_fault(error: Exception, *, url: str) -> StorageError:
     error = _find_reason(error)
     if isinstance(error, FileNotFoundError) or _is_dangling(error, url=url):
         return _explain_absence(error, url=url)
+    if isinstance(error, ImportError) or str(error).startswith(_UNKNOWN_PROTOCOL):
+        return _explain_protocol(error, url=url)
     if isinstance(error, PermissionError) or getattr(error, "status", 0) in (401, 403):
         return _refuse("the store refused access", error, url=url, remedy=_CHECK_ACCESS)
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -424,6 +428,23 @@ def _explain_fault(error: Exception, *, url: str) -> StorageError:
     if names & _NO_ANSWER:
         return _refuse("the store does not answer", error, url=url, remedy=_CHECK_ENDPOINT)
     return _refuse("the store cannot be used", error, url=url, remedy=_CHECK_ADDRESS)
+
+
+def _explain_protocol(error: Exception, *, url: str) -> StorageError:
+    """The error of an address of a kind that fsspec does not know, or that it needs another package for."""
+    protocol, known = url.partition("://")[0], fsspec.available_protocols()
+    if not isinstance(error, ImportError):
+        remedy = suggest(protocol, known) or "check the address"
+        what, some = "this kind of address is not known", ", ".join(f"{one}://" for one in _USUAL)
+        return StorageError(
+            what, where=url, expected=f"a path, {some} ...", got=f"{protocol}://", remedy=remedy
+        )
+    return StorageError(
+        f"addresses of {protocol}:// need a package that is not installed",
+        where=url,
+        got=str(error),
+        remedy="install that package with pip, here and where workers run",
+    )
 
 
 def _find_reason(error: Exception) -> Exception:

@@ -18,7 +18,7 @@ from flows.exits import exits
 from flows.logs import show_json
 from flows.settings_file import read_settings
 from ldp_core.credentials import hide
-from ldp_core.errors import suggest
+from ldp_core.errors import cut, suggest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -191,6 +191,7 @@ def _saying_what_was_meant() -> Iterator[None]:
         yield
     except TyperException as error:
         explained: Any = error
+        explained.message = cut(explained.message)
         if near := getattr(error, "possibilities", None):
             explained.message = f"{explained.message}. Did you mean {' or '.join(map(repr, near))}?"
             explained.possibilities = ()

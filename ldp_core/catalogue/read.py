@@ -31,7 +31,7 @@ from ldp_core.credentials import hide
 from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, SettingsError, StorageError
 from ldp_core.images import PictureTraits, probe_picture
 from ldp_core.images.colour import name_colours
-from ldp_core.item_ids import is_segment, slug
+from ldp_core.item_ids import is_segment, make_segment, slug
 from ldp_core.storage import absolute_url
 from ldp_core.types import AS_STORED, Catalogue, ImageRef, Item, PixelOptions, Problem
 
@@ -232,7 +232,7 @@ def _name_items(specs: Iterable[ItemSpec], *, dataset: str) -> tuple[dict[str, I
     """Items by id. Names that give no id, or the same one as another, are left out."""
     named: dict[str, ItemSpec] = {}
     problems: list[Problem] = []
-    for segment, alike in groupby(lambda spec: slug(spec.name), specs).items():
+    for segment, alike in groupby(lambda spec: make_segment(spec.name), specs).items():
         if not is_segment(segment):
             problems += map(_unusable_name, alike)
         elif len(alike) > 1:
@@ -246,7 +246,7 @@ def _unusable_name(spec: ItemSpec) -> Problem:
     return Problem(
         spec.where,
         "unusable_name",
-        f"the name '{spec.name}' gives no item id: it holds no letter a-z or digit, or is too long",
+        f"the name '{spec.name}' gives no item id: it is too long",
         "rename the pictures of this item",
     )
 
