@@ -15,6 +15,7 @@ from flows.exits import ending_soon, raise_lost_interrupt
 from flows.logs import ITEMS, RUN
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.storage import join
+from ldp_core.traffic import process_traffic
 from ldp_core.types import Catalogue, QuarantineRecord, RunSummary
 from tasks.heartbeat import RunState
 from tasks.items import ItemResult
@@ -169,6 +170,7 @@ def record_run(
             seconds=perf_counter() - begin,
             report="" if draw is None else join(report_url_of(run.archive, run.run_id), "index.html"),
             state=RunState.FINISHED if stopped is None else RunState.STOPPED,
+            traffic=process_traffic() - plan.begun,
         )
         if draw is not None:
             publish_report(current.summary, current.stats.items, drawn, catalogue=plan.catalogue)

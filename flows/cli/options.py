@@ -299,6 +299,14 @@ Run = Annotated[
 ReportItems = Annotated[
     int, output_option("--report-items", min=0, metavar="N", help="Items with pictures in the report.")
 ]
+Prices = Annotated[
+    str | None,
+    output_option(
+        "--prices",
+        metavar="FILE",
+        help="What requests and computing cost. Default: list prices of S3.",
+    ),
+]
 Json = Annotated[bool, output_option("--json", help="Print the result as JSON on standard output.")]
 LogJson = Annotated[
     bool,

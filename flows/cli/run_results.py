@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.cli import console
 from ldp_core.errors import count_of
+from ldp_core.traffic import Traffic
 from ldp_core.types import GENERIC_CAMERA
+
+if TYPE_CHECKING:
+    from tasks.costs import Prices
 
 _ITEMS_NAMED = 5
 """Changed, and vanished, items named in a terminal; `--json` has more, `items.jsonl` the version of each."""
@@ -16,8 +21,8 @@ _SIZES_SHOWN = 3
 """Picture sizes of a plan whose memory is shown, largest first: these decide whether a run fits."""
 
 
-def print_summary(summary: Mapping[str, Any]) -> None:
-    """A finished run: means with intervals, counts, what was quarantined, where the report is."""
+def print_summary(summary: Mapping[str, Any], prices: Prices) -> None:
+    """A finished run: means with intervals, counts, what was quarantined, its cost, where the report is."""
     if summary["metrics"]:
         console.show_means(summary["metrics"])
     counts = summary["items"]
@@ -28,6 +33,7 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     _print_sources(summary["sources"])
     console.show_problems(summary["problem_kinds"])
     console.show_problems(summary["quarantine_kinds"], style="red")
+    _print_traffic(summary, prices)
     if summary["report"]:
         console.show(f"report: {summary['report']}")
 
@@ -39,6 +45,31 @@ def _print_sources(sources: Mapping[str, Any]) -> None:
     for what in ("changed", "vanished"):
         for item in sources[f"{what}_items"][:_ITEMS_NAMED]:
             console.show(f"  {what}: {item}")
+
+
+def _print_traffic(summary: Mapping[str, Any], prices: Prices) -> None:
+    """Requests, bytes, and what these and the seconds of workers cost."""
+    from tasks.costs import price
+
+    traffic = Traffic(**summary["traffic"])
+    worked = sum(seconds for stage, seconds in summary["seconds"].items() if stage != "total")
+    cost = price(traffic, prices, core_seconds=worked)
+    read, written = (console.format_size(size) for size in (traffic.bytes_in, traffic.bytes_out))
+    console.show(f"requests: {_list_requests(summary['traffic'])}; {read} read, {written} written")
+    console.show(f"cost: {_describe_cost(asdict(cost) | {'once': cost.once})}")
+
+
+def _list_requests(traffic: Mapping[str, int]) -> str:
+    named = {kind.upper()[:-1]: traffic[kind] for kind in ("puts", "gets", "heads", "lists", "deletes")}
+    return ", ".join(f"{count:,} {kind}" for kind, count in named.items() if count) or "none"
+
+
+def _describe_cost(cost: Mapping[str, Any], *, at_most: bool = False) -> str:
+    """Money to two digits that count: of few items it is less than a cent."""
+    names = ("once", "requests", "computing", "storage_a_month")
+    once, requests, computing, kept = (f"{cost['currency']} {cost[name]:.2g}" for name in names)
+    most = "at most " if at_most else ""
+    return f"about {once} (requests {requests}, computing {computing}), then {most}{kept} a month"
 
 
 def print_plan(preview: Mapping[str, Any]) -> None:
@@ -60,6 +91,11 @@ def print_plan(preview: Mapping[str, Any]) -> None:
             ),
             ("", f"each worker may take {console.format_size(memory['worker_bytes'])}"),
             ("time", f"about {console.format_duration(preview['seconds_estimated'])}"),
+            (
+                "requests",
+                f"about {_list_requests(preview['traffic'])}; {preview['traffic']['objects']:,} objects",
+            ),
+            ("cost", _describe_cost(preview["cost"], at_most=True)),
         ]
     )
     sources = preview["sources"]
