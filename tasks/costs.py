@@ -141,7 +141,10 @@ def _probed(plan: Plan) -> Iterable[Item]:
     """Items whose headers are read: none of those that the last run recorded, and that are unchanged."""
     if plan.config.from_archive:
         return ()
-    return plan.catalogue.items if plan.recorded is None else plan.to_do
+    if plan.recorded is None:
+        return plan.catalogue.items
+    known = plan.recorded.found.keys() - plan.sources.suspects.keys()
+    return (item for item in plan.catalogue.items if item.id not in known)
 
 
 def _item_traffic(plan: Plan, item: Item) -> Traffic:
