@@ -43,8 +43,8 @@ def preview_run(
 ) -> dict[str, Any]:
     """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time.
 
-    ``prices`` is the address of a file of prices, by default those of `tasks.costs`; ``report_items`` is how many
-    items the report shows. ``from_archive``: of the archived items; ``source`` and ``layout`` are not looked at.
+    ``prices`` is the address of a file of prices, by default those of `tasks.costs`; ``report_items`` is how
+    many items the report shows. ``from_archive``: of the archived items; no source is looked at.
     ``stops`` are the kinds of problems on which a run would stop before it computes.
     """
     prices_there = read_prices(prices)
