@@ -221,7 +221,7 @@ def test_a_run_is_named_without_its_archive_where_the_file_has_it(
     write(f'[archive]\naddress = "{project}/archive"\n')
     assert json.loads(run("status", FIRST, "--json").stdout)["run_id"] == FIRST
     listed = json.loads(run("status", "--json").stdout)
-    assert [one["run_id"] for one in listed["runs"]] == [FIRST]
+    assert FIRST in [one["run_id"] for one in listed["runs"]]
     named = run("compare", FIRST, "20270101t000000z-000000")
     assert "no such run\n  where: 20270101t000000z-000000" in named.stderr
     monkeypatch.chdir(project)
