@@ -7,13 +7,13 @@ compared with the record when they are read (`tasks.items.confirm_item`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from ldp_core.archive.layout import FRAME_SECTION, list_whole_and_changed
+from ldp_core.archive.layout import FRAME_SECTION, list_whole, list_whole_and_changed
 from ldp_core.archive.run_files import DIGESTS, list_runs
 from ldp_core.catalogue import Selection
 from ldp_core.errors import (
@@ -94,11 +94,13 @@ def read_again(run: Run, selection: Selection) -> Catalogue:
         selection: the part of the items that it was over.
 
     Raises:
-        ItemMissingError: these records are gone.
+        ItemMissingError: these records are gone, or know no more of its items.
         ItemDamagedError: one of them was altered.
     """
     summary = run.summary
-    keys = {*run.completed, *(record.item for record in summary.quarantine)}
+    keys: Collection[str] = {*run.completed, *(record.item for record in summary.quarantine)}
+    if len(keys) < summary.items.total:  # it was stopped
+        keys = list_whole(run.archive, FRAME_SECTION)
     try:
         found = read_archived(run.archive, summary.dataset, keys, before=run.run_id).catalogue
         chosen = choose_archived(found, selection, run.archive)
@@ -113,7 +115,7 @@ def read_again(run: Run, selection: Selection) -> Catalogue:
 
 def _explain_loss(run: Run, left: int) -> ItemMissingError:
     return ItemMissingError(
-        "the records of earlier runs that told what its items are, are gone",
+        "the records of earlier runs do not tell any more what its items are",
         where=run.run_id,
         expected=count_of(run.summary.items.total, "item"),
         got=f"{left} in the records of earlier runs",

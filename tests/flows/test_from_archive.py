@@ -248,7 +248,7 @@ class TestRepair:
             shutil.rmtree(folder / "archive" / "runs" / run_id)
         [repair] = self.repair(folder / "archive")
         assert repair.outcome is RepairOutcome.NOT_REPAIRED
-        assert repair.reason.startswith("ItemMissingError: the records of earlier runs that told what")
+        assert repair.reason.startswith("ItemMissingError: the records of earlier runs do not tell any more")
 
     @staticmethod
     def repair(archive: Path) -> list[Any]:
