@@ -15,7 +15,7 @@ from ldp_core.storage import absolute_url
 from ldp_core.types import AS_STORED, GENERIC_CAMERA, PixelOptions
 from tasks.capacity import embedded_memory_bytes, usable_bytes
 from tasks.costs import estimate_traffic, price, read_prices
-from tasks.needs import declare_memory, estimate_seconds
+from tasks.needs import crowding, declare_memory, estimate_seconds
 from tasks.pipeline import Choice, make_config
 from tasks.plan import Plan, make_plan
 from tasks.sources import find_shrinkage
@@ -47,7 +47,7 @@ def preview_run(
     many items the report shows. ``from_archive``: of the archived items; no source is looked at.
     ``stops`` are the kinds of problems on which a run would stop before it computes.
     """
-    prices_there = read_prices(prices)
+    priced = read_prices(prices)
     config = make_config(
         absolute_url(archive),
         estimator=estimator,
@@ -73,7 +73,8 @@ def preview_run(
     cores = processes or os.cpu_count() or 1
     seconds = estimate_seconds(plan, processes=cores)
     asked = estimate_traffic(plan, report_items=report_items, seconds=seconds)
-    cost = price(asked.traffic, prices_there, core_seconds=seconds * cores)
+    worked = seconds / crowding(cores) * cores  # what others take of the cores is not paid
+    cost = price(asked.traffic, priced, core_seconds=worked)
     return {
         "dataset": plan.catalogue.dataset,
         "pairs": pairs,

@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from typing import Final, Literal
 
 Kind = Literal["puts", "gets", "heads", "lists", "deletes"]
@@ -37,14 +37,18 @@ class Traffic:
         return self.puts + self.gets + self.heads + self.lists + self.deletes
 
     def __add__(self, other: Traffic) -> Traffic:
-        return self._join(other, 1)
+        return Traffic(
+            self.puts + other.puts,
+            self.gets + other.gets,
+            self.heads + other.heads,
+            self.lists + other.lists,
+            self.deletes + other.deletes,
+            self.bytes_in + other.bytes_in,
+            self.bytes_out + other.bytes_out,
+        )
 
     def __sub__(self, other: Traffic) -> Traffic:
-        return self._join(other, -1)
-
-    def _join(self, other: Traffic, sign: int) -> Traffic:
-        theirs = asdict(other)
-        return Traffic(**{name: value + sign * theirs[name] for name, value in asdict(self).items()})
+        return self + Traffic(*(-count for count in astuple(other)))
 
 
 NO_TRAFFIC: Final = Traffic()

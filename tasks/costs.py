@@ -7,9 +7,10 @@ them with the requests that an S3 server gets. Bytes are an upper bound, before 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from heapq import nlargest
 from importlib.resources import files
 from typing import Final
 
@@ -116,7 +117,7 @@ def price(traffic: Traffic, prices: Prices, *, core_seconds: float = 0.0) -> Cos
 def estimate_traffic(plan: Plan, *, report_items: int = 200, seconds: float = 0.0) -> Estimate:
     """What a run asks for from its plan to its end, of which ``seconds`` are the wall clock of the run."""
     items, to_do = plan.catalogue.items, plan.to_do
-    drawn = sorted(items, key=view_bytes)[-report_items:] if report_items else []
+    drawn = nlargest(report_items, items, key=view_bytes)
     asked = _plan_traffic(plan) + sum((_item_traffic(plan, item) for item in to_do), NO_TRAFFIC)
     done = len(items) - len(to_do)
     asked += Traffic(gets=2 * done if plan.recorded is None else 0)
@@ -186,7 +187,7 @@ def _drawing(plan: Plan, item: Item) -> Traffic:
     return _PAGE + _read_frames(item) + read + drawn
 
 
-def _count_pictures(item: Item, stages: Iterable[Stage]) -> int:
+def _count_pictures(item: Item, stages: Sequence[Stage]) -> int:
     labels = [stage.label for stage in stages]
     baselines = sum(map(is_baseline, labels))
     photographs = (2 if item.has_both_views else 0) + 2 + (item.target is not None) + len(item.external)
