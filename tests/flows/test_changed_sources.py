@@ -51,7 +51,7 @@ def test_a_changed_source_is_restored_beside_the_old_one(dataset: Path, tmp_path
     os.utime(dataset / "right" / "Scene 1.png", ns=(1, 1))
     code, out, _ = run("plan", dataset, archive, "--deblurrer", "wiener")
     assert code == 0
-    assert "2 sources that may have changed" in out
+    assert "sources that may have changed, to be compared with the archive: 2" in out
 
     second = restore(dataset, archive)
     assert second["items"] == {"total": 3, "computed": 1, "skipped": 2, "quarantined": 0}

@@ -232,7 +232,7 @@ def test_scores_become_a_table(made: Path, tmp_path: Path) -> None:
         (("--to", "x", "--what", "restord"), "there is no such product"),
         (("--to", "x", "--format", "exr"), "there is no 'exr'"),
         (("--table", "x.docx"), "a name that ends in .csv or .tsv"),
-        (("--to", "x", "--ids", "ids.txt"), "these items are not in the source"),
+        (("--to", "x", "--ids", "ids.txt"), "these items are not among those that came through"),
     ],
 )
 def test_what_cannot_be_exported_is_told(

@@ -117,7 +117,7 @@ def test_a_source_that_shrank_is_refused_with_counts_and_folders(
         require_no_shrinkage(plan.catalogue, plan.sources)
     error = caught.value
     assert (error.kind, error.where) == ("source_shrunk", str(source))
-    assert "the 20 items" in error.expected
+    assert "20 items" in error.expected
     assert FIRST in error.expected
     assert "15 items; gone: 5, without their truths now: 0" in error.got
     assert "4 in left/late, 4 in right/late, 1 in left" in error.got
