@@ -15,12 +15,14 @@ from flows.exits import ending_soon, raise_lost_interrupt
 from flows.logs import ITEMS, RUN
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.storage import join
+from ldp_core.traffic import process_traffic
 from ldp_core.types import Catalogue, QuarantineRecord, RunSummary
+from tasks.heartbeat import RunState
 from tasks.items import ItemResult
 from tasks.pipeline import Pipeline
 from tasks.plan import Plan
 from tasks.reports import publish_report, report_url_of
-from tasks.run import Run, RunState
+from tasks.run import Run
 from tasks.run_stats import RunStats
 from tasks.sources import apply_versions
 from tasks.stored_run import describe_request
@@ -151,7 +153,7 @@ def record_run(
     stats = RunStats(plan.catalogue, max_bad=max_bad, vanished=plan.sources.vanished)
     current = DatasetRun(plan, run, stats, artifacts(run.run_id, verb=verb))
     stopped: TooManyBadItemsError | None = None
-    with ending_soon(), run.heartbeat(), current.artifacts.following():
+    with ending_soon(), run.heartbeat.beating(), current.artifacts.following():
         begun = {"run": run.run_id, "dataset": plan.catalogue.dataset, "items": stats.total}
         _RUN.info("%s of %d items begins", verb, stats.total, extra=begun)
         _log_quarantine(stats.quarantine)
@@ -168,6 +170,7 @@ def record_run(
             seconds=perf_counter() - begin,
             report="" if draw is None else join(report_url_of(run.archive, run.run_id), "index.html"),
             state=RunState.FINISHED if stopped is None else RunState.STOPPED,
+            traffic=process_traffic() - plan.begun,
         )
         if draw is not None:
             publish_report(current.summary, current.stats.items, drawn, catalogue=plan.catalogue)

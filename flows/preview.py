@@ -14,7 +14,8 @@ from ldp_core.catalogue.problems import STOPPING, group_problems
 from ldp_core.storage import absolute_url
 from ldp_core.types import AS_STORED, GENERIC_CAMERA, PixelOptions
 from tasks.capacity import embedded_memory_bytes, usable_bytes
-from tasks.needs import declare_memory, estimate_seconds
+from tasks.costs import estimate_traffic, price, read_prices
+from tasks.needs import crowding, declare_memory, estimate_seconds
 from tasks.pipeline import Choice, make_config
 from tasks.plan import Plan, make_plan
 from tasks.sources import find_shrinkage
@@ -37,12 +38,16 @@ def preview_run(
     camera: str = GENERIC_CAMERA,
     options: SourceOptions = WHOLE_SOURCE,
     from_archive: bool = False,
+    report_items: int = 200,
+    prices: str | None = None,
 ) -> dict[str, Any]:
     """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time.
 
-    ``from_archive``: of the archived items; ``source`` and ``layout`` are not looked at then.
+    ``prices`` is the address of a file of prices, by default those of `tasks.costs`; ``report_items`` is how
+    many items the report shows. ``from_archive``: of the archived items; no source is looked at.
     ``stops`` are the kinds of problems on which a run would stop before it computes.
     """
+    priced = read_prices(prices)
     config = make_config(
         absolute_url(archive),
         estimator=estimator,
@@ -65,6 +70,11 @@ def preview_run(
     stopping = (UNNAMED,) if allow_single else (UNNAMED, *STOPPING)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)
     shrinkage = find_shrinkage(plan.catalogue, plan.sources)
+    cores = processes or os.cpu_count() or 1
+    seconds = estimate_seconds(plan, processes=cores)
+    asked = estimate_traffic(plan, report_items=report_items, seconds=seconds)
+    worked = seconds / crowding(cores) * cores  # what others take of the cores is not paid
+    cost = price(asked.traffic, priced, core_seconds=worked)
     return {
         "dataset": plan.catalogue.dataset,
         "pairs": pairs,
@@ -76,7 +86,9 @@ def preview_run(
         "bytes_in": plan.bytes_in,
         "bytes_out_at_most": plan.bytes_out,
         "memory": _preview_memory(plan, processes),
-        "seconds_estimated": round(estimate_seconds(plan, processes=processes or os.cpu_count() or 1), 1),
+        "seconds_estimated": round(seconds, 1),
+        "traffic": asdict(asked.traffic) | {"objects": asked.objects},
+        "cost": asdict(cost) | {"once": cost.once},
         "sources": {
             "suspects": sorted(plan.sources.suspects),
             "vanished": list(plan.sources.vanished),

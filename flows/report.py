@@ -7,6 +7,7 @@ from dataclasses import replace
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.deployed import read_deployed
 from flows.drawing import draw_pictures
 from ldp_core.storage import join, shared_url
 from ldp_core.types import RunSummary
@@ -27,12 +28,19 @@ def report_dataset(
     processes: int | None = None,
     report_items: int = 200,
     insecure_cluster: bool = False,
+    settings: str = "",
 ) -> str:
     """Draw the pictures and the page of a run again; returns the address of the page.
+
+    Args:
+        settings: of a deployment: a settings file (`flows.settings_file`) that has what its parameters do not
+            name, or name as empty.
 
     Raises:
         ItemMissingError: the archive holds no such run, it did not come to its end, or it only archived.
     """
+    if settings:
+        return report_dataset.fn(**read_deployed(settings, of=report_dataset))
     archive = shared_url(archive)
     summary = require_reportable(archive, run_id)
     run = Run(archive, run_id)

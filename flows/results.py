@@ -74,6 +74,7 @@ def export_pictures(
         names,
         dataset=run.summary.dataset,
         changed=lambda ids, moment: list_restored_since(run, [through[i] for i in ids], moment),
+        of_run=True,
     )
     named = [through[item_id] for item_id in ids]
     items = chosen.choose_known(named)
@@ -140,9 +141,8 @@ def make_figure(
     require_restored(run.summary)
     through = {item.id: item for item in run.catalogue.items if item.id in run.found}
     names = {item_id: item.title for item_id, item in through.items()}
-    chosen = (
-        Selection(ids=frozenset([text])).choose(names, dataset=run.summary.dataset)[0] for text in items
-    )
+    place: dict[str, Any] = {"dataset": run.summary.dataset, "option": "ITEMS", "of_run": True}
+    chosen = [Selection(ids=frozenset([text])).choose(names, **place)[0] for text in items]
     found = [read_row(run, through[item_id], labels or {}, centre) for item_id in dict.fromkeys(chosen)]
     format = os.path.splitext(output)[1].lower().removeprefix(".")  # noqa: A001, PTH122
     write_bytes(output, draw_figure([row for row, _ in found], format))

@@ -54,6 +54,7 @@ KEYS: Final = (
     Key("cluster", "insecure", bool, "insecure_cluster", "insecure_cluster", "false", "allow it without TLS"),
     Key("cluster", "workers", int, "workers", "processes", "4", "worker processes on this machine"),
     Key("thresholds", "max_bad", float, "max_bad", "max_bad", "0.05", "share of bad items that stops a run"),
+    Key("cost", "prices", str, "prices", "prices", '"prices.toml"', "what requests and computing cost", True),
     Key("thresholds", "report_items", int, "report_items", "report_items", "200", "items with pictures"),
 )
 """All keys but those of the two tables whose keys are names of the user's."""

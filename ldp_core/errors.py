@@ -44,9 +44,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from ldp_core.credentials import redact
+
+_LONGEST: Final = 2_000
+"""Letters of a fact of an error: ten lists of all methods, and less than two screens."""
 
 
 class LdpError(Exception):
@@ -57,8 +60,8 @@ class LdpError(Exception):
     def __init__(
         self, what: str, *, where: str = "", expected: str = "", got: str = "", remedy: str = ""
     ) -> None:
-        super().__init__(_escape(what))
         self.what = _escape(what)
+        super().__init__(self.what)
         self.where = _escape(where)
         self.expected = _escape(expected)
         self.got = _escape(got)
@@ -74,8 +77,16 @@ class LdpError(Exception):
 
 def _escape(text: str) -> str:
     """What is no Unicode as escapes, for names of files may be raw bytes and texts of errors become JSON;
-    no passwords, keys and signatures of addresses."""
-    return redact(text.encode("utf-8", "backslashreplace").decode())
+    no passwords, keys and signatures of addresses; long ones cut."""
+    return cut(redact(text.encode("utf-8", "backslashreplace").decode()))
+
+
+def cut(text: str) -> str:
+    """A text that people can read: of one longer than 2,000 letters, such as a file given for a number, the
+    beginning, the end, and how long it is."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST // 2]} ... ({len(text):,} letters) ... {text[-_LONGEST // 4 :]}"
 
 
 def _rebuild(cls: type[LdpError], what: str, where: str, expected: str, got: str, remedy: str) -> LdpError:
@@ -86,6 +97,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """A remedy for a misspelt name, such as ``did you mean 'wiener'?``; empty where nothing is near."""
     found = get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
     return f"did you mean '{found[0]}'?" if found else ""
+
+
+def count_of(count: int, noun: str, plural: str = "") -> str:
+    """``1 item``, ``1,200 items``; ``plural`` where it is more than an ``s``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 class SettingsError(LdpError):

@@ -6,6 +6,7 @@ An item key is an item id, or ``<item id>@<version>`` from version 2 on: with a 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 
@@ -18,6 +19,8 @@ _RESERVED = re.compile(r"c(\.0)+|.*\.json")
 _LATER_VERSION = re.compile(r"(?P<id>.+)@(?P<version>[2-9]|[1-9][0-9]{1,5})")
 _LONGEST_ID = 600
 """With the folders above it and the names of its objects, an id stays below the 1024 bytes of an S3 key."""
+_DIGITS = 16
+"""Of the hash of a name: of ten million names two have the same one in three of a million cases."""
 _NOT_ALLOWED = re.compile(r"[^a-z0-9._-]+")
 
 
@@ -94,6 +97,18 @@ def is_unicode(text: str) -> bool:
 def readable(text: str) -> str:
     """The text with what cannot be written as UTF-8 as escapes, such as ``\\udcff``."""
     return text if is_unicode(text) else text.encode("utf-8", "backslashreplace").decode()
+
+
+def make_segment(name: str) -> str:
+    """The segment of an item id that a name gives: its slug, or where that is empty, as of a name in Chinese
+    letters, ``n-`` and a hash of it. Letter case, and accents as one or two code points, do not matter.
+
+    It may be too long for a segment (`is_segment`). Different names may give the same one.
+    """
+    if segment := slug(name):
+        return segment
+    plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return f"n-{hashlib.sha256(readable(plain).encode()).hexdigest()[:_DIGITS]}"
 
 
 def slug(name: str) -> str:

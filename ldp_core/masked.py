@@ -16,7 +16,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ldp_core.errors import CatalogueError
+from ldp_core.errors import CatalogueError, count_of
 from ldp_core.storage import join, list_folder
 from ldp_core.types import Pixels
 
@@ -83,7 +83,9 @@ def list_masked(
             "masked photographs are not complete",
             where=root,
             expected="image/NAME.jpg or .png, and for each in_focus/NAME.png or gt/NAME.png",
-            got=f"{len(lacking)} pictures without a mask, such as {lacking[0]}" if lacking else "no picture",
+            got=f"{count_of(len(lacking), 'picture')} without a mask, such as {lacking[0]}"
+            if lacking
+            else "no picture",
             remedy="add the missing masks, or name the folder that holds image/ and in_focus/ or gt/",
         )
     meaning = white or _MASKS[masks_name] or _require_meaning(root, masks_name)

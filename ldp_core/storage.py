@@ -6,7 +6,6 @@ under a temporary name, flushed and renamed. What is special to S3 is in `ldp_co
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -25,6 +24,8 @@ from ldp_core.credentials import VARIABLE, hide, plain_of, redact_error, reveal
 from ldp_core.errors import LdpError, ObjectMissingError, SettingsError, StorageError
 from ldp_core.item_ids import is_unicode
 from ldp_core.s3 import is_s3, list_s3, list_s3_folder, list_s3_folders_from, open_s3, read_s3, write_s3
+from ldp_core.store_faults import explain_fault
+from ldp_core.traffic import count, count_pages
 from ldp_core.walking import is_folder, walk_local, walk_remote
 
 _PARTIAL = ".partial"
@@ -33,24 +34,8 @@ _TAGS = ("ETag", "etag")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 """Where the listings of fsspec's stores say when an object was written."""
 
-# By name, so that botocore and aiohttp are imported only where an archive lies on S3.
-_NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError"}
-_NO_ANSWER = {"ConnectionError", "HTTPClientError", "ClientError", "TimeoutError"}
 _WALKING = {"fsspec.spec", "fsspec.asyn", "fsspec.implementations.http"}
 """Where fsspec lists what is below a folder by walking through it."""
-_GONE = {404, 410}
-_BUSY = {errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO)}
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_MAKE_ROOM = "make room, then give the same command again; what is archived is kept"
-_CHECK_ADDRESS = "check the address, and for a local one the disk"
-_CHECK_ACCESS = (
-    "check the credentials (for S3 AWS_ACCESS_KEY_ID ...; else whole addresses in the file that "
-    "LDP_CREDENTIALS names) and what they may do at this address"
-)
-_CHECK_ENDPOINT = "check the network and the endpoint (for S3 AWS_ENDPOINT_URL), then give the command again"
-_GIVE_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, here and on the workers"
-_LATER = "give the same command again later; what is archived is not lost"
-_MAKE_BUCKET = "make the bucket, or check its name and the endpoint (AWS_ENDPOINT_URL)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +128,12 @@ def read_bytes(url: str, *, start: int | None = None, end: int | None = None) ->
         ObjectMissingError: there is no such object.
         StorageError: the store refused or could not be reached.
     """
-    with _translated(url):
-        if url.startswith("/") and "::" not in url:
-            return _read_local(url, start or 0, end)
-        fs, path = _open(url)
-        if is_s3(url):
-            return read_s3(fs, path, start=start, end=end)
-        content = bytes(fs.cat_file(path, start=start, end=end))
+    content = b""
+    try:
+        with _translated(url):
+            content = _read(url, start, end)
+    finally:
+        count("gets", bytes_in=len(content))
     if start is not None and end is not None and 0 <= start <= end and len(content) > end - start:
         return content[start:end]  # HTTP servers may ignore a range and send the whole object
     return content
@@ -161,6 +145,7 @@ def write_bytes(url: str, content: bytes) -> None:
     Raises:
         StorageError: the store refused or could not be reached.
     """
+    count("puts", bytes_out=len(content))
     with _translated(url):
         fs, path = _open(url)
         if isinstance(fs, LocalFileSystem):
@@ -180,6 +165,7 @@ def holds(url: str, content: bytes) -> bool:
         with _translated(url):
             if is_s3(url):
                 fs, path = _open(url)
+                count("heads")
                 tag = str(fs.info(path).get("ETag", "")).strip('"')
                 if _MD5.fullmatch(tag) and tag == hashlib.md5(content, usedforsecurity=False).hexdigest():
                     return True
@@ -192,7 +178,9 @@ def delete(url: str) -> None:
     """Remove an object; nothing happens when there is none."""
     with _translated(url):
         fs, path = _open(url)
+        count("heads")
         if fs.exists(path):
+            count("deletes")
             fs.rm_file(path)
 
 
@@ -200,6 +188,7 @@ def exists(url: str) -> bool:
     """Whether there is an object or a folder at the URL."""
     with _translated(url):
         fs, path = _open(url)
+        count("heads")
         return bool(fs.exists(path))
 
 
@@ -211,6 +200,7 @@ def size_of(url: str) -> int:
     """
     with _translated(url):
         fs, path = _open(url)
+        count("heads")
         fs.invalidate_cache(fs._parent(path))
         return int(fs.size(path) or 0)
 
@@ -223,6 +213,7 @@ def entry_of(url: str) -> Entry:
     """
     with _translated(url):
         fs, path = _open(url)
+        count("heads")
         if isinstance(fs, LocalFileSystem):
             found = Path(path).stat()
             return _entry({"size": found.st_size, "mtime": found.st_mtime})
@@ -275,12 +266,15 @@ def list_folder(url: str) -> Folder:
             fs, root = _open(url)
             if is_s3(url):
                 names, rows = list_s3_folder(fs, root)
+                count_pages(len(names) + len(rows))
                 return Folder(tuple(sorted(names)), {name: _entry(rows[name]) for name in sorted(rows)})
             fs.invalidate_cache()
             found = {row["name"].rstrip("/").rpartition("/")[2]: row for row in fs.ls(root, detail=True)}
             folders = sorted(name for name, row in found.items() if is_folder(row))
     except ObjectMissingError:
+        count_pages(0)
         return Folder((), {})
+    count_pages(len(found))
     objects = {name: _entry(found[name]) for name in sorted(set(found) - set(folders))}
     return Folder(tuple(folders), objects)
 
@@ -294,7 +288,9 @@ def list_folders_from(url: str) -> tuple[str, ...]:
     if not is_s3(url):
         return tuple(name for name in list_folder(above).folders if name.startswith(beginning))
     with _translated(url):
-        return tuple(sorted(list_s3_folders_from(*_open(above), beginning)))
+        found = list_s3_folders_from(*_open(above), beginning)
+    count_pages(len(found))
+    return tuple(sorted(found))
 
 
 def is_partial(path: str) -> bool:
@@ -308,8 +304,11 @@ def _find(url: str) -> dict[str, Mapping[str, Any]]:
         fs, root = _open(url)
         fs.invalidate_cache()
         if isinstance(fs, LocalFileSystem):
-            return dict(sorted(walk_local(root)))
+            local = dict(sorted(walk_local(root)))
+            count_pages(len(local))
+            return local
         found = _find_remote(fs, root, url=url)
+        count_pages(len(found))
     prefix = root.rstrip("/") + "/"
     return {path.removeprefix(prefix): found[path] for path in sorted(found) if path.startswith(prefix)}
 
@@ -342,6 +341,15 @@ def _entry(row: Mapping[str, Any]) -> Entry:
     tag = next((str(row[name]).strip('"') for name in _TAGS if row.get(name)), "")
     revision = tag or (moment.isoformat() if moment else "")
     return Entry(int(row["size"] or 0), moment, revision, size_known=row["size"] is not None)
+
+
+def _read(url: str, start: int | None, end: int | None) -> bytes:
+    if url.startswith("/") and "::" not in url:
+        return _read_local(url, start or 0, end)
+    fs, path = _open(url)
+    if is_s3(url):
+        return read_s3(fs, path, start=start, end=end)
+    return bytes(fs.cat_file(path, start=start, end=end))
 
 
 def _read_local(path: str, start: int, end: int | None) -> bytes:
@@ -398,56 +406,10 @@ def _translated(url: str) -> Iterator[None]:
     except (LdpError, MemoryError):
         raise
     except Exception as error:
-        fault = _explain_fault(error, url=url)
+        fault = explain_fault(error, url=url, read_link=read_link)
         if reveal(url) == plain_of(url):
             raise fault from error
         redact_error(error)  # it may hold the address in other ways, so it does not go on
     else:
         return
     raise fault from None
-
-
-def _explain_fault(error: Exception, *, url: str) -> StorageError:
-    """The error to raise for whatever fsspec, botocore or aiohttp raised at an address."""
-    error = _find_reason(error)
-    if isinstance(error, FileNotFoundError) or _is_dangling(error, url=url):
-        return _explain_absence(error, url=url)
-    if isinstance(error, PermissionError) or getattr(error, "status", 0) in (401, 403):
-        return _refuse("the store refused access", error, url=url, remedy=_CHECK_ACCESS)
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return _refuse("the disk is full", error, url=url, remedy=_MAKE_ROOM)
-    if isinstance(error, OSError) and error.errno in _BUSY:
-        return _refuse("the store is busy or failing", error, url=url, remedy=_LATER)
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & _NO_CREDENTIALS:
-        return _refuse("no credentials were found", error, url=url, remedy=_GIVE_CREDENTIALS)
-    if names & _NO_ANSWER:
-        return _refuse("the store does not answer", error, url=url, remedy=_CHECK_ENDPOINT)
-    return _refuse("the store cannot be used", error, url=url, remedy=_CHECK_ADDRESS)
-
-
-def _find_reason(error: Exception) -> Exception:
-    """What happened: asking for a size over HTTP, fsspec reports every fault as absence."""
-    cause = error.__cause__
-    if not isinstance(error, FileNotFoundError) or not isinstance(cause, Exception):
-        return error
-    is_http = type(cause).__module__.startswith("aiohttp") or isinstance(cause, TimeoutError)
-    return cause if is_http and getattr(cause, "status", 0) not in _GONE else error
-
-
-def _is_dangling(error: Exception, *, url: str) -> bool:
-    """Whether the fault is that a symbolic link leads to itself or through a file."""
-    return isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR) and bool(read_link(url))
-
-
-def _explain_absence(error: Exception, *, url: str) -> StorageError:
-    if type(error.__cause__).__name__ == "NoSuchBucket":
-        return _refuse("there is no such bucket", error, url=url, remedy=_MAKE_BUCKET)
-    if target := read_link(url):
-        got, remedy = f"a symbolic link to '{target}', where nothing is", "correct the link, or remove it"
-        return ObjectMissingError("there is no such object", where=url, got=got, remedy=remedy)
-    return ObjectMissingError("there is no such object", where=url, remedy="check the address")
-
-
-def _refuse(what: str, error: Exception, *, url: str, remedy: str) -> StorageError:
-    return StorageError(what, where=url, got=f"{type(error).__name__}: {error}", remedy=remedy)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ldp_core.errors import BlurMapError, PairMismatchError, SecondViewMissingError
 from ldp_core.item_ids import make_item_key
+from ldp_core.traffic import NO_TRAFFIC, Traffic
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 FloatMap = NDArray[np.float32]
@@ -463,6 +464,8 @@ class RunSummary:
     ``state`` is ``stopped`` where too many items were bad, else ``finished``.
     ``problem_kinds`` are the ``problems`` of the source by kind, with three examples of each;
     ``quarantine_kinds`` likewise what came upon items after their source had been read.
+    ``traffic`` is what was asked of stores until the summary was made: less the page of the report and the
+    files of the record.
     """
 
     run_id: str
@@ -483,3 +486,4 @@ class RunSummary:
     problem_kinds: tuple[ProblemGroup, ...] = ()
     quarantine_kinds: tuple[ProblemGroup, ...] = ()
     sources: SourceChanges = SourceChanges()
+    traffic: Traffic = NO_TRAFFIC

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ldp_core.errors import StorageError
+from ldp_core.errors import StorageError, count_of
 
 # A thousand scenes with a link to one folder of calibrations, in which lie some more, are 20 of each: sound.
 _MOST_REPEATS, _MOST_REPEATS_OF_EACH = 1000, 100
@@ -74,7 +74,7 @@ def walk_local(root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 "symbolic links lead to the same folders again and again",
                 where=str(path),
                 expected=f"a folder at most {_MOST_REPEATS_OF_EACH} times on average",
-                got=f"{len(known)} folders, listed {repeats + len(known)} times",
+                got=f"{count_of(len(known), 'folder')}, listed {repeats + len(known)} times",
                 remedy="remove links between folders of the source that lead to each other",
             )
         for entry in entries:

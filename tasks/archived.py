@@ -7,21 +7,30 @@ compared with the record when they are read (`tasks.items.confirm_item`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from ldp_core.archive.layout import FRAME_SECTION, list_whole_and_changed
+from ldp_core.archive.layout import FRAME_SECTION, list_whole, list_whole_and_changed
 from ldp_core.archive.run_files import DIGESTS, list_runs
 from ldp_core.catalogue import Selection
-from ldp_core.errors import CatalogueError, ItemDamagedError, ItemMissingError, SettingsError, suggest
+from ldp_core.errors import (
+    CatalogueError,
+    ItemDamagedError,
+    ItemMissingError,
+    SettingsError,
+    count_of,
+    suggest,
+)
 from ldp_core.item_ids import split_item_key
 from ldp_core.types import Catalogue, Item, Problem
 from tasks.run import Run
 
 _READERS: Final = 16
+UNRECORDED: Final = "unrecorded"
+"""The kind of a problem: frames that no record knows."""
 _RECORDS: Final = ("catalogue.jsonl", "items.jsonl")
 
 
@@ -37,20 +46,23 @@ class ArchivedItems:
     recorded: Run | None
 
 
-def read_archived(archive: str, dataset: str | None, frames: Iterable[str]) -> ArchivedItems:
+def read_archived(
+    archive: str, dataset: str | None, frames: Iterable[str], *, before: str = ""
+) -> ArchivedItems:
     """The archived items of a dataset, in id order.
 
     Args:
         dataset: the first part of their ids; None where the archive has one dataset only.
         frames: keys of all archived frames.
+        before: id of a run that is not looked at, nor any that began after it; empty: all are.
 
     Raises:
-        ItemMissingError: the archive holds no run.
+        ItemMissingError: the archive holds no run, or none that began before.
         SettingsError: it has several datasets and none is named, or not this one.
         ItemDamagedError: the record of a finished run was altered.
         CatalogueError: no frames of the dataset are archived, or no record tells what they are.
     """
-    runs = list(_readable(archive))
+    runs = list(_readable(archive, before))
     name = _choose_dataset(archive, dataset, dict.fromkeys(run.header.dataset for run in runs))
     runs = [run for run in runs if run.header.dataset == name]
     versions: dict[str, set[int]] = {}
@@ -75,6 +87,42 @@ def read_archived(archive: str, dataset: str | None, frames: Iterable[str]) -> A
     return ArchivedItems(catalogue, confirmed, next((run for run in runs if run.is_finished), None))
 
 
+def read_again(run: Run, selection: Selection) -> Catalogue:
+    """The catalogue of a finished run over archived items, from the records that it was made from.
+
+    Args:
+        selection: the part of the items that it was over.
+
+    Raises:
+        ItemMissingError: these records are gone, or know no more of its items.
+        ItemDamagedError: one of them was altered.
+    """
+    summary = run.summary
+    keys: Collection[str] = {*run.completed, *(record.item for record in summary.quarantine)}
+    if len(keys) < summary.items.total:  # it was stopped
+        keys = list_whole(run.archive, FRAME_SECTION)
+    try:
+        found = read_archived(run.archive, summary.dataset, keys, before=run.run_id).catalogue
+        chosen = choose_archived(found, selection, run.archive)
+    except (ItemMissingError, CatalogueError, SettingsError) as error:
+        raise _explain_loss(run, 0) from error
+    if len(chosen.items) != summary.items.total:
+        raise _explain_loss(run, len(chosen.items))
+    items = tuple(replace(item, version=1) for item in chosen.items)
+    unrecorded = tuple(problem for problem in summary.problems if problem.kind == UNRECORDED)
+    return replace(chosen, items=items, problems=unrecorded, source=summary.source, layout=summary.layout)
+
+
+def _explain_loss(run: Run, left: int) -> ItemMissingError:
+    return ItemMissingError(
+        "the records of earlier runs do not tell any more what its items are",
+        where=run.run_id,
+        expected=count_of(run.summary.items.total, "item"),
+        got=f"{left} in the records of earlier runs",
+        remedy="take its catalogue.jsonl from a copy of the archive",
+    )
+
+
 def choose_archived(catalogue: Catalogue, selection: Selection, archive: str) -> Catalogue:
     """The part of the items that is asked for; they change when their frames are archived.
 
@@ -95,7 +143,7 @@ def choose_archived(catalogue: Catalogue, selection: Selection, archive: str) ->
     return replace(catalogue, items=tuple(selection.choose_known([by_id[item_id] for item_id in named])))
 
 
-def _readable(archive: str) -> Iterator[Run]:
+def _readable(archive: str, before: str) -> Iterator[Run]:
     """The runs of an archive, the newest first; one that was stopped early may have no catalogue."""
 
     def has_header(run: Run) -> bool:
@@ -106,7 +154,8 @@ def _readable(archive: str) -> Iterator[Run]:
                 raise
             return False
 
-    runs = [Run(archive, run_id) for run_id in list_runs(archive)]
+    known = list_runs(archive)
+    runs = [Run(archive, run_id) for run_id in known if not before or run_id < before]
     if not runs:
         raise ItemMissingError(
             "the archive holds no run", where=archive, remedy="name the folder that holds runs/ and frames/"
@@ -170,7 +219,7 @@ def _unrecorded(archive: str, ids: Iterable[str]) -> tuple[Problem, ...]:
     return tuple(
         Problem(
             f"{archive}/frames/{item_id}",
-            "unrecorded",
+            UNRECORDED,
             "frames are archived, and no run's record tells what they are",
             "restore this item from its source",
             refuses_item=False,

@@ -24,6 +24,7 @@ from ldp_core.errors import ItemConflictError, ItemDamagedError, ItemMissingErro
 from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.report import picture_paths, render_pictures
 from ldp_core.storage import join, write_bytes
+from ldp_core.traffic import NO_TRAFFIC, Traffic
 from ldp_core.types import Item, Pair, Problem, QuarantineRecord, Score
 from tasks.pipeline import Pipeline, pipeline_for
 from tasks.stage import COMPUTING_THREADS, PipelineConfig, Stage
@@ -38,6 +39,7 @@ class Failed:
     """An item that is quarantined, and why."""
 
     record: QuarantineRecord
+    traffic: Traffic = NO_TRAFFIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class ItemResult:
     """What the coordinator hears of an item: its scores, where its time went, which stages computed.
 
     ``digest`` is that of its archived frames, where they were read; ``version`` that which its source holds;
-    ``problems`` are doubts about it.
+    ``problems`` are doubts about it; ``traffic`` is what a worker asked stores for.
     """
 
     item_id: str
@@ -55,6 +57,7 @@ class ItemResult:
     digest: str = ""
     version: int = 1
     problems: tuple[Problem, ...] = ()
+    traffic: Traffic = NO_TRAFFIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class DrawnItem:
 
     item_id: str
     pictures: dict[str, str]
+    traffic: Traffic = NO_TRAFFIC
 
 
 @dataclass(slots=True)

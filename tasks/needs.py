@@ -8,16 +8,17 @@ items beside it. The memory models of the default methods cover what a pair of 1
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import thread_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ldp_core.errors import MemoryShortError
+from ldp_core.errors import MemoryShortError, count_of
 from ldp_core.types import GENERIC_CAMERA, Item
-from tasks.capacity import THREADS_PER_WORKER, usable_bytes
+from tasks.capacity import THREADS_PER_WORKER, cores, usable_bytes
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of
 from tasks.plan import Plan, pixels_of, view_bytes
 from tasks.stage import COMPUTING_THREADS, PipelineConfig
@@ -31,8 +32,9 @@ _REFERENCE_S = 0.0027
 """`time_machine` of the machine on which methods were timed: one core of a shared Xeon."""
 _ITEM_S = 0.15
 """Reading, writing and handing on an item of any size."""
-_START_S = 6.0
-"""Until the server answers and workers have imported everything."""
+_START_S = 10.0
+"""Until the server answers and workers have imported everything, and from the last item to the report. A
+machine with free cores takes less; others more, for server and workers start beside each other."""
 _PROGRAM_BYTES = 450 * 2**20
 """A worker that has imported everything, 390 MiB measured, and keeps what its allocator freed."""
 _COPIES_OF_FRAMES = 4
@@ -51,7 +53,8 @@ class MemoryNeed:
 
 
 def estimate_seconds(plan: Plan, *, processes: int) -> float:
-    """Expected seconds of a run on this machine, its start, reading, writing and scoring included.
+    """Expected seconds of a run on this machine, its start, reading, writing and scoring included, while
+    others are at work on it as they are now.
 
     Stages whose methods declare what they take count so, others as timed on a small simulated pair.
     """
@@ -63,17 +66,30 @@ def estimate_seconds(plan: Plan, *, processes: int) -> float:
         if items:
             per_item, per_pixel = slowness * _ITEM_S, _seconds_per_pixel(plan.config, pipeline, slowness)
             seconds += per_item * len(items) + per_pixel * sum(map(pixels_of, items))
-    return slowness * _START_S + seconds / processes
+    return crowding(processes) * (slowness * _START_S + seconds / processes)
+
+
+def crowding(processes: int) -> float:
+    """How much longer a program takes because others want the same cores: those of the last minute, and the
+    ``processes`` of a run. On a machine without other work, and with a core for each process, 1."""
+    try:
+        others = os.getloadavg()[0]
+    except OSError:
+        others = 0.0
+    return max(1.0, (others + processes) / cores())
 
 
 def time_machine() -> float:
-    """Seconds that this machine takes for a transform of 512x512 samples; the best of eight."""
+    """CPU seconds that this machine takes for a transform of 512x512 samples; the best of eight.
+
+    The clock of the wall would count whoever else is at work in these few milliseconds, not in a run.
+    """
     samples = np.random.default_rng(0).normal(size=(512, 512))
     taken = []
     for _ in range(8):
-        begin = perf_counter()
+        begin = thread_time()
         np.fft.rfft2(samples)
-        taken.append(perf_counter() - begin)
+        taken.append(thread_time() - begin)
     return min(taken)
 
 
@@ -100,7 +116,7 @@ def require_memory(needs: Iterable[MemoryNeed], workers: Workers) -> None:
     if too_large:
         named = [f"{need.item_id} ({need.width}x{need.height})" for need in too_large[:_NAMED]]
         raise MemoryShortError(
-            f"{len(too_large)} of the items need more memory than a worker has",
+            f"too large for the memory of a worker: {count_of(len(too_large), 'item')}",
             where=", ".join(named) + (" ..." if too_large[_NAMED:] else ""),
             expected=f"at most {_show(allowed)}, of {_show(workers.memory_bytes)} of a worker",
             got=_show(too_large[0].bytes),
@@ -132,9 +148,9 @@ def _time_stages(pipeline: Pipeline) -> float:
     for stage in pipeline.stages:
         if stage.label != SCORE:
             inputs = {label: products[label] for label in stage.inputs}
-            begin = perf_counter()
+            begin = thread_time()
             products[stage.label] = stage.definition.run(stage, pair, inputs)
-            seconds += perf_counter() - begin if stage.definition.seconds(stage) is None else 0
+            seconds += thread_time() - begin if stage.definition.seconds(stage) is None else 0
     return seconds / _PROBE_PX**2
 
 

@@ -20,6 +20,7 @@ from ldp_core.catalogue import (
 )
 from ldp_core.errors import SettingsError
 from ldp_core.storage import absolute_url
+from ldp_core.traffic import NO_TRAFFIC, Traffic, process_traffic
 from ldp_core.types import GENERIC_CAMERA, Catalogue, Item
 from tasks.archived import choose_archived, read_archived
 from tasks.pipeline import Pipeline, pipeline_for, pipeline_of, pipelines_for
@@ -58,7 +59,7 @@ class Plan:
 
     Items have the version that their source held when a run last saw it; ``sources`` says which are to be
     looked at again. ``recorded`` is the newest finished run over the same source. ``options`` and ``camera``
-    are what the source was asked with.
+    are what the source was asked with. ``begun`` is what this process had asked of stores before.
     """
 
     catalogue: Catalogue
@@ -69,6 +70,7 @@ class Plan:
     recorded: Run | None = None
     options: SourceOptions = WHOLE_SOURCE
     camera: str = GENERIC_CAMERA
+    begun: Traffic = NO_TRAFFIC
 
     @property
     def to_do(self) -> tuple[Item, ...]:
@@ -136,8 +138,9 @@ def make_plan(
         CatalogueError: the source cannot be read as a dataset.
         ItemMissingError, ItemDamagedError: as `read_archived`.
     """
+    begun = process_traffic()
     if config.from_archive:
-        return _plan_archived(config, dataset, options)
+        return replace(_plan_archived(config, dataset, options), begun=begun)
     # A method or a profile that is unknown is refused before anything is read.
     pipeline_of(config, ItemTraits(camera=GENERIC_CAMERA if camera == _AUTO else camera))
     if absolute_url(source) == absolute_url(config.archive):
@@ -161,7 +164,7 @@ def make_plan(
     sources = find_sources(runs, catalogue, completed.frames, verify=verify_sources)
     sources = replace(sources, previous=None) if options.selection.is_partial else sources
     catalogue = apply_versions(catalogue, sources.versions)
-    return Plan(catalogue, config, pipelines, completed, sources, recorded, options, camera)
+    return Plan(catalogue, config, pipelines, completed, sources, recorded, options, camera, begun)
 
 
 def _plan_archived(config: PipelineConfig, dataset: str | None, options: SourceOptions) -> Plan:

@@ -33,6 +33,7 @@ from ldp_core.item_ids import split_item_key
 from ldp_core.metrics.summary import scores_table
 from ldp_core.storage import join, write_bytes
 from ldp_core.types import GENERIC_CAMERA, Item, Score
+from tasks.archived import read_again
 from tasks.cluster import RunCalls
 from tasks.items import Failed, provenance_of, restore_item
 from tasks.pipeline import ARCHIVE_KINDS, Pipeline, pipeline_for, pipelines_for
@@ -317,6 +318,9 @@ def _repair_run_file(archive: str, corrupt: Corruption, when: str) -> Repair:
 def _make_catalogue(run: Run) -> Iterator[bytes]:
     """As written now, and as earlier versions wrote it, which recorded no EXIF and no revisions."""
     summary, asked = run.summary, run.asked
+    if asked.get("from_archive"):
+        yield catalogue_to_jsonl(read_again(run, _choose_again(run))).encode()
+        return
     found = read_catalogue(
         summary.source,
         layout=summary.layout,

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from ldp_core.catalogue.problems import CATALOGUE, group_problems, group_quarantine
 from ldp_core.errors import TooManyBadItemsError
 from ldp_core.metrics import summarise
+from ldp_core.traffic import NO_TRAFFIC, Traffic
 from ldp_core.types import Catalogue, ItemCounts, Problem, QuarantineRecord, RunSummary, SourceChanges
+from tasks.heartbeat import RunState
 from tasks.items import ItemResult
 from tasks.pipeline import Pipeline
-from tasks.run import RunItem, RunState
+from tasks.run import RunItem
 from tasks.stage import PAIR, SINGLE
 from tasks.stored_run import environment
 from tasks.work import BatchResult
@@ -35,6 +37,7 @@ class RunStats:
         self._doubts: dict[Problem, None] = {}
         self._computed: set[str] = set()
         self._seconds: Counter[str] = Counter()
+        self._traffic = NO_TRAFFIC
         self.quarantine = [
             QuarantineRecord(problem.where, CATALOGUE, problem.kind, problem.message, problem.remedy)
             for problem in catalogue.problems
@@ -45,6 +48,7 @@ class RunStats:
 
     def add(self, batch: BatchResult) -> None:
         """Count the results of a batch; an item counts once, however many stages report it."""
+        self._traffic += batch.traffic
         for result in batch.results:
             self._results[result.item_id] = result
             self._doubts.update(dict.fromkeys(result.problems))
@@ -113,8 +117,9 @@ class RunStats:
         seconds: float,
         report: str = "",
         state: RunState = RunState.FINISHED,
+        traffic: Traffic = NO_TRAFFIC,
     ) -> RunSummary:
-        """The run in a record, after ``seconds`` of wall clock."""
+        """The run in a record, after ``seconds`` of wall clock and ``traffic`` besides that of workers."""
         specs = {name: pipeline.specs for name, pipeline in pipelines.items()}
         return RunSummary(
             run_id=run_id,
@@ -135,4 +140,5 @@ class RunStats:
             problem_kinds=group_problems((*self.catalogue.problems, *self._doubts)),
             quarantine_kinds=group_quarantine(self.quarantine),
             sources=self.sources,
+            traffic=self._traffic + traffic,
         )

@@ -18,7 +18,7 @@ from toolz import partition_all
 from ldp_core.archive.run_files import list_runs
 from ldp_core.catalogue.pairing import LEFT, RIGHT
 from ldp_core.credentials import plain_of
-from ldp_core.errors import ItemDamagedError, ItemMissingError, SourceShrunkError
+from ldp_core.errors import ItemDamagedError, ItemMissingError, SourceShrunkError, count_of
 from ldp_core.images.scale import peak_below_full_scale
 from ldp_core.item_ids import split_item_key
 from ldp_core.types import Catalogue, ImageRef, Item
@@ -189,10 +189,10 @@ def find_shrinkage(catalogue: Catalogue, sources: Sources) -> SourceShrunkError 
     return SourceShrunkError(
         "many pictures of the run before are gone from the source",
         where=catalogue.source,
-        expected=f"most of the {previous.items} items of run {previous.run_id}, "
+        expected=f"most of what run {previous.run_id} found, {count_of(previous.items, 'item')}, "
         f"of which at most {MOST_GONE:.0%} may be gone",
-        got=f"{len(catalogue.items)} items; {len(previous.vanished)} are gone, "
-        f"{len(previous.poorer)} have lost truths; pictures: {folders}",
+        got=f"{count_of(len(catalogue.items), 'item')}; gone: {len(previous.vanished)}, "
+        f"without their truths now: {len(previous.poorer)}; pictures: {folders}",
         remedy="if a folder or disk is not there, give the command again when it is; "
         "if they were removed on purpose, add --allow-shrink (allow_shrink of a flow)",
     )

@@ -10,13 +10,14 @@ from typing import Any
 
 from ldp_core.archive.layout import list_sections, read_listing
 from ldp_core.archive.run_files import list_runs
-from ldp_core.errors import ItemDamagedError, ItemMissingError
+from ldp_core.errors import ItemDamagedError, ItemMissingError, count_of
 from ldp_core.item_ids import make_item_key, split_item_key
 from ldp_core.metrics.summary import PairedScores, pair_scores
 from ldp_core.report.comparison import StageChange
 from ldp_core.types import BASELINE, RunSummary
+from tasks.heartbeat import RunState
 from tasks.pipeline import ARCHIVE_KINDS
-from tasks.run import Run, RunState, require_restored, started_at
+from tasks.run import Run, require_restored, started_at
 from tasks.stage import PAIR, Stage
 from tasks.stages import BLUR, DEBLUR
 
@@ -171,7 +172,7 @@ def compare_runs(archive: str, first: str, second: str) -> ComparedRuns:
     scores = ([s for item in run.items if item.id not in left_out for s in item.scores] for run in runs)
     paired = pair_scores(*scores)
     if not paired.common:
-        changed = f"{len(others)} items whose source has changed between them" if others else ""
+        changed = f"{count_of(len(others), 'item')} whose source changed between them" if others else ""
         raise ItemMissingError(
             "these runs have no item in common",
             where=f"{first}, {second}",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from ldp_core.traffic import NO_TRAFFIC, counting
 from ldp_core.types import Item, QuarantineRecord
 from tasks.items import DrawnItem, Failed, ItemResult, confirm_item, ingest_item, load_archived, restore_item
 from tasks.pipeline import pipeline_for
 from tasks.plan import Plan, pixels_of
 from tasks.stage import PipelineConfig
 
+Outcome = ItemResult | DrawnItem | Failed
 Call = tuple[Any, ...]
 """A function of `tasks.items`, and its arguments."""
 
@@ -38,8 +41,9 @@ class Batch:
 class BatchResult:
     """What became of a batch: for each item a result or its pictures, or the reason why it is quarantined."""
 
-    def __init__(self, outcomes: Iterable[ItemResult | DrawnItem | Failed]) -> None:
+    def __init__(self, outcomes: Iterable[Outcome]) -> None:
         found = tuple(outcomes)
+        self.traffic = sum((one.traffic for one in found), NO_TRAFFIC)
         self.results = tuple(one for one in found if isinstance(one, ItemResult))
         self.drawn = tuple(one for one in found if isinstance(one, DrawnItem))
         self.quarantine: tuple[QuarantineRecord, ...] = tuple(
@@ -99,7 +103,13 @@ def make_chunks(calls: Iterable[Call], *, most: int) -> Iterator[tuple[Call, ...
 
 def make_calls(calls: Sequence[Call]) -> list[Any]:
     """What a worker does with a chunk: the results of its calls, none of which raises."""
-    return [function(*arguments) for function, *arguments in calls]
+    return [_make(*call) for call in calls]
+
+
+def _make(function: Callable[..., Any], *arguments: Any) -> Any:
+    with counting() as asked:
+        outcome = function(*arguments)
+    return replace(outcome, traffic=asked.total) if isinstance(outcome, Outcome) else outcome
 
 
 def make_batches(items: Iterable[Item], *, at_once: int = 1) -> list[tuple[Item, ...]]:

@@ -19,7 +19,7 @@ from tasks.run import Run, RunItem
 from tasks.run_stats import RunStats
 from tasks.sources import apply_versions
 from tasks.stage import PAIR, SINGLE, PipelineConfig
-from tasks.stored_run import environment
+from tasks.stored_run import describe_request, environment
 from tasks.work import BatchResult, choose_ingest, choose_restore
 
 FIRST, SECOND = "20260101t000000z-aaaaaa", "20260102t000000z-bbbbbb"
@@ -78,7 +78,8 @@ def run_planned(
 
 def start_planned(plan: Plan, run_id: str) -> tuple[Run, RunStats]:
     """The record of a planned run at its start, and its counts."""
-    run = Run.start(plan.config, plan.catalogue, plan.pipelines, run_id=run_id)
+    asked = describe_request(plan.options, plan.camera, from_archive=plan.config.from_archive)
+    run = Run.start(plan.config, plan.catalogue, plan.pipelines, run_id=run_id, asked=asked)
     return run, RunStats(plan.catalogue, max_bad=1.0, vanished=plan.sources.vanished)
 
 

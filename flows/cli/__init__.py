@@ -11,11 +11,10 @@ from typing import Annotated
 
 import typer
 
-from flows import train
-from flows.cli import archives, cameras, console, datasets, measure, models, options, results, runs
-from flows.exits import EXIT_CODES, exits
+from flows.cli import archives, cameras, console, datasets, measure, models, options, results, runs, train
+from flows.exits import EXIT_CODES
 from flows.logs import show_warnings
-from flows.settings_file import DEFAULT_FILE, VARIABLE, read_settings
+from flows.settings_file import DEFAULT_FILE, VARIABLE
 from ldp_core import __version__
 from ldp_core.credentials import hide
 
@@ -42,13 +41,6 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-READS_SETTINGS = (
-    *("plan", "restore", "ingest", "catalogue", "report"),
-    *("status", "verify", "gc", "quarantine", "export", "figure"),
-)
-"""Commands that take what is not given to them from a settings file."""
-
-
 @app.callback()
 def main(
     context: typer.Context,
@@ -71,16 +63,5 @@ def main(
 
     show_warnings()
     keep_quiet()
-    if context.invoked_subcommand in READS_SETTINGS:
-        with exits():
-            _take_settings(context, settings)
-
-
-def _take_settings(context: typer.Context, named: str | None) -> None:
-    """Let commands take values from a settings file, where there is one."""
-    address = named or hide(os.environ.get(VARIABLE, ""))
-    if not address and not Path(DEFAULT_FILE).is_file():
-        return
-    found = read_settings(address or DEFAULT_FILE)
-    context.default_map = dict.fromkeys(READS_SETTINGS, found.options)
-    context.meta[options.SETTINGS_FILE] = found.address
+    named = settings or hide(os.environ.get(VARIABLE, ""))
+    context.meta[options.SETTINGS_FILE] = named or (DEFAULT_FILE if Path(DEFAULT_FILE).is_file() else "")

@@ -10,7 +10,7 @@ import typer
 from flows.cli import console, options, parsing
 from flows.exits import EXIT_BAD_ITEMS, exits
 from ldp_core.catalogue.since import parse_age
-from ldp_core.errors import SettingsError
+from ldp_core.errors import SettingsError, count_of
 
 app = typer.Typer()
 
@@ -32,6 +32,7 @@ _FACTS = (
 
 @options.command(app, options.ARCHIVES)
 def status(
+    context: typer.Context,
     archive: ArchiveArgument,
     run: Annotated[
         str | None, typer.Argument(metavar="RUN", help="A run, by its name below runs/ in the archive.")
@@ -42,11 +43,12 @@ def status(
     from flows.archives import describe_archive, describe_one_run
 
     with exits():
-        values = describe_archive(archive) if run is None else describe_one_run(archive, run)
+        archive, runs = options.part_archive(context, archive, [run] if run else [])
+        values = describe_one_run(archive, runs[0]) if runs else describe_archive(archive)
     if as_json:
         console.print_json(values)
     else:
-        (_print_archive if run is None else _print_run)(values)
+        (_print_run if runs else _print_archive)(values)
 
 
 @options.command(app, options.ARCHIVES)
@@ -78,6 +80,7 @@ def verify(
 
 @options.command(app, options.ARCHIVES)
 def compare(
+    context: typer.Context,
     archive: ArchiveArgument,
     runs: Annotated[
         list[str],
@@ -106,6 +109,7 @@ def compare(
     from flows.comparison import compare_all, name_runs, write_comparison_page
 
     with exits():
+        archive, runs = options.part_archive(context, archive, runs)
         _require_comparable(runs, page=html or output is not None)
         names = name_runs(archive, runs, parsing.parse_titles(name, option="--name", form="RUN=NAME"))
         if len(runs) > 2:
@@ -166,9 +170,11 @@ def _print_archive(values: Mapping[str, Any]) -> None:
         rows.append((run["run_id"], run["state"], *counts, dataset, methods))
     console.show_table(("run", "state", "computed", "skipped", "quarantined", "dataset", "methods"), rows)
     _show_sections(values["sections"])
-    earlier = f" and {n} earlier versions" if (n := values["earlier_versions"]) else ""
+    earlier = f" and {count_of(n, 'earlier version')}" if (n := values["earlier_versions"]) else ""
     size = console.format_size(values["size_bytes"])
-    console.show(f"{len(values['runs'])} runs, {values['items']} items{earlier}, {size}")
+    console.show(
+        f"{count_of(len(values['runs']), 'run')}, {count_of(values['items'], 'item')}{earlier}, {size}"
+    )
 
 
 def _print_run(values: Mapping[str, Any]) -> None:
@@ -212,7 +218,9 @@ def _print_verification(found: Mapping[str, Any]) -> None:
     for name, meaning in _LEFTOVERS.items():
         console.show_list(found[name], meaning)
     if found["unchecked"]:
-        console.show(f"{len(found['unchecked'])} runs without digests; their records can be read")
+        console.show(
+            f"{count_of(len(found['unchecked']), 'run')} without digests, but with records that can be read"
+        )
     count, unrepaired = len(found["corrupt"]), found["not_repaired"]
     verdict = f"{count} corrupt, {count - unrepaired} repaired" if count else "nothing is corrupt"
     console.show(f"{console.format_size(found['size_bytes'])} hashed: {verdict}")
@@ -266,7 +274,7 @@ def _print_comparison(values: Mapping[str, Any]) -> None:
     console.show_parts(("metric", "subject", *values["names"], "change", "95 % interval", "n", "note"), parts)
     _print_groups(values)
     for row in values["refused"]:
-        where = f"{row['metric']} of {row['subject']}, {row['items']} items"
+        where = f"{row['metric']} of {row['subject']}, {count_of(row['items'], 'item')}"
         console.show(f"not compared: {where}: '{row['first']}' is not '{row['second']}'")
     for title, name in (("largest_gains", "gain"), ("largest_losses", "loss")):
         for row in values[title]:
@@ -277,7 +285,7 @@ def _print_comparison(values: Mapping[str, Any]) -> None:
     console.show_list(others, "items not compared, their sources changed between the runs")
     counts = values["items"]
     console.show(
-        f"{counts['common']} items in both, {counts['only_first']} only in {values['names'][0]}, "
+        f"{count_of(counts['common'], 'item')} in both, {counts['only_first']} only in {values['names'][0]}, "
         f"{counts['only_second']} only in {values['names'][1]}"
     )
     if "page" in values:

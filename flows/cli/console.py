@@ -59,7 +59,7 @@ def show_facts(facts: Iterable[tuple[str, object]], *, indent: str = "") -> None
 def show_list(paths: Sequence[str], meaning: str) -> None:
     """How many there are, what they are, and the first `MOST_LISTED` of them; nothing of an empty list."""
     if paths:
-        show(f"{len(paths)} {meaning}:")
+        show(f"{meaning}: {len(paths):,}")
     for path in paths[:MOST_LISTED]:
         show(f"  {path}")
     show_rest(len(paths))

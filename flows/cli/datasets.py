@@ -45,7 +45,7 @@ def catalogue(
         raise typer.Exit(EXIT_BAD_ITEMS)
 
 
-@options.command(app, options.DATASETS)
+@options.command(app, options.DATASETS, kind=options.WithoutSettings)
 def init(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="Folder or manifest of the dataset.", show_default=False)
@@ -79,7 +79,7 @@ def simulate(
         int,
         typer.Option("--seed", metavar="N", help="The same seed gives the same pairs, another one others."),
     ] = 0,
-    settings: Annotated[
+    assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SETTING", help="simulate.NAME=VALUE; may be repeated."),
     ] = None,
@@ -92,7 +92,7 @@ def simulate(
 
     with exits():
         width, height = parsing.parse_size(size)
-        chosen = parsing.parse_settings(settings, ["simulate"])["simulate"]
+        chosen = parsing.parse_settings(assignments, ["simulate"])["simulate"]
         _refuse_own_options(chosen)
         chosen |= {"width": width, "height": height}
         SimulationSettings.parse({**chosen, "seed": seed})  # a mistake is told before a server starts
@@ -131,6 +131,7 @@ def demo(
 
 @options.command(app, options.DATASETS)
 def report(
+    context: typer.Context,
     run_id: options.Run,
     cluster: options.Cluster = None,
     insecure_cluster: options.InsecureCluster = False,
@@ -157,7 +158,7 @@ def report(
     from ldp_core.storage import absolute_url, write_bytes
 
     with exits():
-        archive, run_id = parsing.locate_run(run_id, archive)
+        archive, run_id = parsing.locate_run(context, run_id, archive)
         require_reportable(absolute_url(archive), run_id)
         with prefect_engine(), console.showing_progress():
             address = report_dataset(archive, run_id, cluster, workers, report_items, insecure_cluster)

@@ -10,6 +10,7 @@ import typer
 
 from flows.cli import console, options, parsing
 from flows.exits import exits
+from ldp_core.errors import count_of
 from ldp_core.types import GENERIC_CAMERA
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def maps(
     with exits():
         sets = {measured.name: read_measured(measured)} if measured else {}
         if simulated:
-            sets[f"{simulated} simulated pairs"] = simulate_pairs(simulated, seed=MAPS_SEED)
+            sets[count_of(simulated, "simulated pair")] = simulate_pairs(simulated, seed=MAPS_SEED)
         asked = {"weights": weights, "sha256": sha256}
         tables = {
             name: tabulate(pairs, clip=asked, estimators=estimator or ()) for name, pairs in sets.items()
@@ -328,7 +329,7 @@ def print_detection(report: DetectionReport) -> None:
     )
     _print_rules(report)
     _print_gate(report.gate)
-    console.show(f"{report.images} photographs, {report.images_per_second:.2f} images per second")
+    console.show(f"{count_of(report.images, 'photograph')}, {report.images_per_second:.2f} images per second")
 
 
 def _counts(report: DetectionReport, measure: str) -> list[int]:

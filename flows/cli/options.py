@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -14,16 +14,19 @@ from typer.exceptions import TyperException
 
 import ldp_core
 from flows.cli import console
+from flows.exits import exits
 from flows.logs import show_json
+from flows.settings_file import read_settings
 from ldp_core.credentials import hide
-from ldp_core.errors import suggest
+from ldp_core.errors import cut, suggest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 FROM_FILE: Final = "DEFAULT_MAP"
 """How Typer calls where a value comes from that a settings file has."""
 SETTINGS_FILE: Final = "ldp.settings_file"
-"""Under which name a command finds the address of the settings file."""
+"""Under which name a command finds the address of the settings file; it is empty where there is none."""
+_HELP: Final = {"--help", "-h"}
 DATASETS, ARCHIVES, MEASURING, MODELS = "Datasets", "Archives", "Measuring", "Models and training"
 """Groups of commands in `ldp --help`."""
 
@@ -103,9 +106,14 @@ def one_of(option: str, *values: str) -> dict[str, Any]:
 
 
 class Command(TyperCommand):
-    """A command that names in its help what there is to choose from, and what a misspelt option was to be."""
+    """A command that takes what is not given from a settings file, names in its help what there is to choose
+    from, and says what a misspelt option was to be."""
+
+    reads_settings: ClassVar[bool] = True
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if self.reads_settings and not ctx.resilient_parsing and _HELP.isdisjoint(args):
+            ctx.default_map = _read_defaults(ctx, self.get_params(ctx))
         with _saying_what_was_meant():
             rest = super().parse_args(ctx, args)
         _take_from_file(ctx)
@@ -120,6 +128,12 @@ class Command(TyperCommand):
         super().format_help(ctx, formatter)
 
 
+class WithoutSettings(Command):
+    """A command that writes the settings file, so that a faulty one does not hinder it."""
+
+    reads_settings = False
+
+
 class Group(TyperGroup):
     """Commands below one name; a misspelt option of it is explained as well.
 
@@ -129,6 +143,27 @@ class Group(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         with _saying_what_was_meant():
             return super().parse_args(ctx, [hide(text) for text in args])
+
+
+def _read_defaults(ctx: Any, parameters: Iterable[Any]) -> dict[str, Any]:
+    """What the settings file has of a command's parameters.
+
+    A key of one value is not taken where several may be given: `--deblurrer` of `ldp evaluate` names what to
+    measure, all methods by default, not what a run restores with.
+    """
+    if not (address := ctx.meta.get(SETTINGS_FILE)):
+        return {}
+    with exits():
+        found = read_settings(address).options
+    return {
+        parameter.name: found[parameter.name]
+        for parameter in parameters
+        if parameter.name in found and isinstance(found[parameter.name], list) == _is_repeated(parameter)
+    }
+
+
+def _is_repeated(parameter: Any) -> bool:
+    return bool(parameter.multiple if parameter.param_type_name == "option" else parameter.nargs != 1)
 
 
 def _take_from_file(ctx: Any) -> None:
@@ -156,15 +191,36 @@ def _saying_what_was_meant() -> Iterator[None]:
         yield
     except TyperException as error:
         explained: Any = error
+        explained.message = cut(explained.message)
         if near := getattr(error, "possibilities", None):
             explained.message = f"{explained.message}. Did you mean {' or '.join(map(repr, near))}?"
             explained.possibilities = ()
         raise
 
 
-def command(app: typer.Typer, panel: str) -> Callable[[F], F]:
+def command(app: typer.Typer, panel: str, *, kind: type[Command] = Command) -> Callable[[F], F]:
     """Register a function as a command, in a group of `ldp --help`."""
-    return app.command(cls=Command, rich_help_panel=panel)
+    return app.command(cls=kind, rich_help_panel=panel)
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option or argument stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name not in ("DEFAULT", FROM_FILE)
+
+
+def part_archive(context: typer.Context, archive: str, runs: Sequence[str]) -> tuple[str, list[str]]:
+    """The archive and the runs of a command whose arguments are ARCHIVE RUN...
+
+    The first may be left out where a settings file names the archive: a run of that archive is taken for one.
+    """
+    named = (context.default_map or {}).get("archive", archive)
+    if not is_given(context, "archive") or named == archive:
+        return archive, [*runs]
+    from ldp_core.archive.run_files import list_runs
+    from ldp_core.storage import absolute_url
+
+    return (named, [archive, *runs]) if archive in list_runs(absolute_url(named)) else (archive, [*runs])
 
 
 def _log_as_json(asked: bool) -> bool:
@@ -242,6 +298,14 @@ Run = Annotated[
 ]
 ReportItems = Annotated[
     int, output_option("--report-items", min=0, metavar="N", help="Items with pictures in the report.")
+]
+Prices = Annotated[
+    str | None,
+    output_option(
+        "--prices",
+        metavar="FILE",
+        help="What requests and computing cost. Default: list prices of S3.",
+    ),
 ]
 Json = Annotated[bool, output_option("--json", help="Print the result as JSON on standard output.")]
 LogJson = Annotated[

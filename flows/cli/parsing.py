@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from flows.cli.options import DEFAULT_ARCHIVE
+import typer
+
+from flows.cli.options import is_given
 from ldp_core.errors import SettingsError, suggest
 from ldp_core.item_ids import is_unicode
 from ldp_core.types import GENERIC_CAMERA
@@ -133,16 +135,18 @@ def parse_point(text: str) -> tuple[int, int]:
     return int(x), int(y)
 
 
-def locate_run(run: str, archive: str) -> tuple[str, str]:
+def locate_run(context: typer.Context, run: str, archive: str) -> tuple[str, str]:
     """The archive and the id of a run, which may be given as the address of something in its folder.
 
+    Such an address goes before the archive that a settings file names.
+
     Raises:
-        SettingsError: that address lies in another archive than the named one.
+        SettingsError: it lies in another archive than ``--archive`` says.
     """
     found = re.fullmatch(r"(.+)/runs/([^/]+)(?:/.*)?", run)
     if found is None:
         return archive, run
-    if archive not in (DEFAULT_ARCHIVE, found[1]):
+    if is_given(context, "archive") and archive.rstrip("/") != found[1].rstrip("/"):
         raise SettingsError(
             "the run lies in another archive", where="--archive", expected=found[1], got=archive
         )

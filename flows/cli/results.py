@@ -10,26 +10,30 @@ import typer
 
 from flows.cli import console, options, parsing
 from flows.exits import EXIT_BAD_ITEMS, exits
-from ldp_core.errors import SettingsError
+from ldp_core.errors import SettingsError, count_of
 
 app = typer.Typer()
 
 
 @options.command(app, options.ARCHIVES)
 def quarantine(
-    run_id: options.Run, archive: options.Archive = options.DEFAULT_ARCHIVE, as_json: options.Json = False
+    context: typer.Context,
+    run_id: options.Run,
+    archive: options.Archive = options.DEFAULT_ARCHIVE,
+    as_json: options.Json = False,
 ) -> None:
     """List what a run quarantined, and why; `ldp restore --only-quarantined RUN` takes it up again."""
     from flows.results import describe_quarantine
 
     with exits():
-        archive, run_id = parsing.locate_run(run_id, archive)
+        archive, run_id = parsing.locate_run(context, run_id, archive)
         values = describe_quarantine(archive, run_id)
     console.print_json(values) if as_json else _print_quarantine(values, archive)
 
 
 @options.command(app, options.ARCHIVES)
 def export(
+    context: typer.Context,
     run_id: options.Run,
     archive: options.Archive = options.DEFAULT_ARCHIVE,
     to: Annotated[
@@ -85,7 +89,7 @@ def export(
     with exits(), console.showing_progress():
         if to is None and table is None:
             raise SettingsError("nothing to write", remedy="give --to FOLDER, --table FILE, or both")
-        archive, run_id = parsing.locate_run(run_id, archive)
+        archive, run_id = parsing.locate_run(context, run_id, archive)
         settings = ExportSettings(tuple(filter(None, what.split(","))), format, keep_all_metadata)
         if to is not None:
             chosen = parsing.read_ids(ids)
@@ -111,6 +115,7 @@ def export(
 
 @options.command(app, options.ARCHIVES)
 def figure(
+    context: typer.Context,
     run_id: options.Run,
     items: Annotated[
         list[str] | None,
@@ -146,7 +151,7 @@ def figure(
     with exits():
         if not (items or latex):
             raise SettingsError("nothing to draw", remedy="name items, give --latex, or both")
-        archive, run_id = parsing.locate_run(run_id, archive)
+        archive, run_id = parsing.locate_run(context, run_id, archive)
         if items:
             centre = None if zoom is None else parsing.parse_point(zoom)
             labels = parsing.parse_titles(label, option="--label", form="COLUMN=TITLE, such as restored=Ours")
@@ -165,7 +170,9 @@ def _print_export(values: Mapping[str, Any]) -> None:
         console.show(f"  {record['item']}: {record['message']}. {record['remedy']}", style="red")
     if "to" in values:
         failed = f", {len(values['failed'])} failed" if values["failed"] else ""
-        console.show(f"{values['written']} items written, {values['skipped']} were there{failed}")
+        console.show(
+            f"{count_of(values['written'], 'item')} written, {values['skipped']} there already{failed}"
+        )
         if values["without_metadata"]:
             console.show(f"{values['without_metadata']} without metadata: their sources tell none")
         console.show(f"pictures: {values['to']}")
@@ -180,7 +187,9 @@ def _print_quarantine(values: Mapping[str, Any], archive: str) -> None:
         console.show_problems([{**group, "examples": listed[: console.MOST_LISTED]}], style="red")
         console.show_rest(len(listed))
     total = values["quarantined"]
-    console.show(f"{total} of {values['items']} items quarantined" if total else "nothing was quarantined")
+    console.show(
+        f"{total} of {count_of(values['items'], 'item')} quarantined" if total else "nothing was quarantined"
+    )
     if total:
         place = "" if archive == options.DEFAULT_ARCHIVE else f" --archive {shlex.quote(archive)}"
         console.show(f"again: ldp restore --only-quarantined {values['run_id']}{place}")

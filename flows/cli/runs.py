@@ -56,6 +56,7 @@ def restore(
     allow_shrink: options.AllowShrink = False,
     archive: options.Archive = options.DEFAULT_ARCHIVE,
     report_items: options.ReportItems = 200,
+    prices: options.Prices = None,
     as_json: options.Json = False,
     log_json: options.LogJson = False,
 ) -> None:
@@ -86,6 +87,7 @@ def restore(
         parsing.require_camera(arguments["camera"])  # a mistake is told before a server starts
         summary = show_restore(
             as_json=as_json,
+            prices=prices,
             archive=archive,
             cluster=cluster,
             insecure_cluster=insecure_cluster,
@@ -123,13 +125,16 @@ def ingest(
     verify_sources: options.VerifySources = False,
     allow_shrink: options.AllowShrink = False,
     archive: options.Archive = options.DEFAULT_ARCHIVE,
+    prices: options.Prices = None,
     as_json: options.Json = False,
     log_json: options.LogJson = False,
 ) -> None:
     """Archive the frames of a dataset and restore nothing; a later `ldp restore` finds them there."""
     from flows.launch import run_ingest
+    from tasks.costs import read_prices
 
     with exits():
+        priced = read_prices(prices)
         parsing.require_camera(camera)  # a mistake is told before a server starts
         asked = _ask_for(pair_by, method, limit, sample, seed, ids, where, since)
         with console.showing_progress():
@@ -150,7 +155,7 @@ def ingest(
                 insecure_cluster=insecure_cluster,
                 **asked,
             )
-    console.print_json(summary) if as_json else print_summary(summary)
+    console.print_json(summary) if as_json else print_summary(summary, priced)
     _exit_for(summary)
 
 
@@ -179,6 +184,8 @@ def plan(
     workers: options.Workers = None,
     allow_single: options.AllowSingle = False,
     archive: options.Archive = options.DEFAULT_ARCHIVE,
+    report_items: options.ReportItems = 200,
+    prices: options.Prices = None,
     as_json: options.Json = False,
 ) -> None:
     """Show what `ldp restore` would do: items, problems, bytes, memory, time, what is archived already."""
@@ -204,6 +211,8 @@ def plan(
             camera=camera,
             pixels=parsing.parse_pixels(peak, to_srgb),
             allow_single=allow_single,
+            report_items=report_items,
+            prices=prices,
             options=make_source_options(**_ask_for(pair_by, method, limit, sample, seed, ids, where, since)),
         )
     console.print_json(preview) if as_json else print_plan(preview)
@@ -262,7 +271,7 @@ def _take_archive(context: typer.Context, address: str, archive: str) -> str:
     """
     from ldp_core.storage import absolute_url
 
-    given = [option for name, option in _OF_SOURCES.items() if _is_given(context, name)]
+    given = [option for name, option in _OF_SOURCES.items() if options.is_given(context, name)]
     if given:
         raise SettingsError(
             "an archive is not read again as a source is",
@@ -270,7 +279,7 @@ def _take_archive(context: typer.Context, address: str, archive: str) -> str:
             expected="--from-archive without it: items are as they were archived, with camera and full scale",
             remedy="leave it out, or give the source instead of --from-archive",
         )
-    if _is_given(context, "archive") and absolute_url(archive) != absolute_url(address):
+    if options.is_given(context, "archive") and absolute_url(archive) != absolute_url(address):
         raise SettingsError(
             "results go into the archive that they are made from",
             where="--archive",
@@ -279,12 +288,6 @@ def _take_archive(context: typer.Context, address: str, archive: str) -> str:
             remedy="leave out --archive",
         )
     return address
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name not in ("DEFAULT", options.FROM_FILE)
 
 
 _ALIASES = {"baselines": "baseline", "methods": "method"}
@@ -305,19 +308,21 @@ def _as_in_run(
             return bool(arguments[name])
         if name in _FROM_ARCHIVE and arguments.get("from_archive"):
             return True
-        return _is_given(context, _ALIASES.get(name, name))
+        return options.is_given(context, _ALIASES.get(name, name))
 
     recorded = find_run_source(absolute_url(archive), run_id) | {"max_bad": _KNOWN_BAD}
     taken = {name: value for name, value in recorded.items() if not is_given(name)}
     return {**taken, "only_quarantined": run_id}
 
 
-def show_restore(*, as_json: bool, **arguments: Any) -> dict[str, Any]:
+def show_restore(*, as_json: bool, prices: str | None = None, **arguments: Any) -> dict[str, Any]:
     from flows.launch import run_restore
+    from tasks.costs import read_prices
 
+    priced = read_prices(prices)
     with console.showing_progress():
         summary = run_restore(**arguments)
-    console.print_json(summary) if as_json else print_summary(summary)
+    console.print_json(summary) if as_json else print_summary(summary, priced)
     return summary
 
 

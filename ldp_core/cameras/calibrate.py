@@ -23,7 +23,7 @@ from ldp_core.cameras.pair_fit import PairFit, fit_pairs
 from ldp_core.cameras.profile import CameraProfile, SensorFrame
 from ldp_core.cameras.windows import Windows, cut_windows
 from ldp_core.catalogue import load_pair
-from ldp_core.errors import ImageError, SettingsError
+from ldp_core.errors import ImageError, SettingsError, count_of
 from ldp_core.storage import exists, join, read_bytes, write_bytes
 from ldp_core.tensors import to_grey
 from ldp_core.types import Item, Pair
@@ -147,14 +147,14 @@ def calibrate_from_pairs(
             "there is nothing to fit a camera to",
             where="SOURCE",
             expected="pairs of views" + (" with a truth" if use == "truths" else ""),
-            got=f"{len(items)} items without",
+            got=f"{count_of(len(items), 'item')} without",
             remedy="name another dataset or --layout" + (", or use --fit views" if use == "truths" else ""),
         )
     kept = np.linspace(0, len(chosen) - 1, min(len(chosen), _MOST_PAIRS)).astype(int)
     cut, unread = _cut_all([chosen[index] for index in kept], frame, use)
     fit = fit_pairs(Windows.join(cut)) if cut else None
     if fit is None:
-        raise SettingsError("no pair can be read", where="SOURCE", got=f"{unread} pairs")
+        raise SettingsError("no pair can be read", where="SOURCE", got=count_of(unread, "pair"))
     profile = {"kernels": PupilKernels(pupil=fit.model), "frame": frame, "card": _describe(fit, use, unread)}
     return Calibration(CameraProfile.parse({"name": name, **profile}), {})
 
@@ -184,8 +184,9 @@ def _describe(fit: PairFit, use: str, unread: int) -> dict[str, Any]:
     source = {"views": "views alone", "truths": "views and truths"}[use]
     limits = "A blur common to both views cannot be seen in them: the rim is that of the generic lens. "
     return {
-        "summary": f"A lens model over the frame, from the {source} of {fit.pictures} pairs.",
-        "data": f"{fit.windows} windows of {fit.pictures} pairs" + (f", {unread} not read" if unread else ""),
+        "summary": f"A lens model over the frame, from the {source} of {count_of(fit.pictures, 'pair')}.",
+        "data": f"{count_of(fit.windows, 'window')} of {count_of(fit.pictures, 'pair')}"
+        + (f", {unread} not read" if unread else ""),
         "method": "least share of the views that no sharp picture explains"
         if use == "views"
         else "least share of the views that the blurred truth does not explain",

@@ -17,7 +17,7 @@ from ldp_core.catalogue.pairing import (
     normalise,
 )
 from ldp_core.catalogue.role_words import RESERVED, split_mark, strip_method
-from ldp_core.errors import CatalogueError, SettingsError
+from ldp_core.errors import CatalogueError, SettingsError, count_of
 from ldp_core.item_ids import is_unicode
 from ldp_core.storage import absolute_url, join
 from ldp_core.types import Problem
@@ -138,7 +138,7 @@ def _tell(method: str, folder: str, strays: list[str], *, lacking: int) -> Itera
         yield Problem(
             join(folder, strays[0]),
             "method_without_item",
-            f"{len(strays)} pictures of '{method}' belong to no item, or to one that has another one",
+            f"no item, or one that has another picture: {count_of(len(strays), 'picture')} of '{method}'",
             "name them as the items, or leave them",
             refuses_item=False,
         )
@@ -146,7 +146,7 @@ def _tell(method: str, folder: str, strays: list[str], *, lacking: int) -> Itera
         yield Problem(
             folder,
             "method_incomplete",
-            f"{lacking} items have no picture of '{method}'; means over items compare others with it",
+            f"no picture of '{method}': {count_of(lacking, 'item')}; means over items compare others with it",
             "add the missing pictures",
             refuses_item=False,
         )

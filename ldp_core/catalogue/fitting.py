@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from ldp_core.catalogue.pairing import PICTURE_EXTENSIONS, ItemSpecs
-from ldp_core.errors import LdpError
+from ldp_core.errors import LdpError, count_of
 from ldp_core.types import Problem
 
 LAYOUT_FITS_BETTER: Final = "layout_fits_better"
@@ -37,7 +37,7 @@ def find_fitting_layout(root: str, paths: Collection[str], *, used: int, than: s
     counts = {name: _count_placed(name, root) for name in names}
     best = max(names, key=lambda name: counts[name], default="")
     if best and counts[best] > used:
-        message = f"{counts[best]} files fit the layout '{best}', {used} fit '{than}'"
+        message = f"of the files, {counts[best]} fit the layout '{best}', {used} fit '{than}'"
         return _suggest(root, message, f"give --layout {best}")
     tables = [path for path in paths if "/" not in path and path.lower().endswith(_MANIFESTS)]
     if tables and not used:
@@ -45,7 +45,7 @@ def find_fitting_layout(root: str, paths: Collection[str], *, used: int, than: s
         return _suggest(root, message, "give its path as the source, and --layout manifest")
     pictures = sum(PurePosixPath(path).suffix.lower() in PICTURE_EXTENSIONS for path in paths)
     if pictures and not used and than != "folders":
-        return _suggest(root, f"{pictures} pictures have no place in '{than}'", _OTHERS)
+        return _suggest(root, f"no place in '{than}' for {count_of(pictures, 'picture')}", _OTHERS)
     return None
 
 

@@ -14,18 +14,21 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from ldp_core.errors import CatalogueError
+from ldp_core.errors import CatalogueError, count_of
 from ldp_core.types import GENERIC_CAMERA, Catalogue, Item, Problem
 
 SCHEMA = "ldp-catalogue"
 VERSION = 1
+WRITTEN_LATER = "a later version of ldp wrote this catalogue"
 
 
 class _Line(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class _Header(_Line):
+class CatalogueHeader(_Line):
+    """What its first line says: how many items and problems follow."""
+
     schema_name: str = Field(alias="schema")
     version: int
     dataset: str
@@ -86,15 +89,48 @@ def items_from_jsonl(text: str) -> Iterator[Item]:
     return _parse_items(_split(text)[1])
 
 
-def _split(text: str) -> tuple[_Header, list[str], list[str]]:
+def rows_from_jsonl(text: str) -> Iterator[dict[str, Any]]:
+    """The items of a catalogue as they stand there, unparsed.
+
+    Raises:
+        CatalogueError: as `catalogue_from_jsonl`, but for what a line says of its item.
+        ValueError: a line is no JSON.
+    """
+    return (json.loads(line)["item"] for line in _split(text)[1])
+
+
+def header_from_jsonl(line: str) -> CatalogueHeader:
+    """What the first line of a catalogue says.
+
+    Raises:
+        CatalogueError: it is of another schema or version, or not valid.
+    """
+    try:
+        found = json.loads(line)
+        got = (found["schema"], found["version"])
+    except (ValueError, RecursionError, TypeError, KeyError):
+        got = ("no header", 0)
+    if got == (SCHEMA, VERSION):
+        return _parse_line(CatalogueHeader, line, number=1)
+    is_later = got[0] == SCHEMA and isinstance(got[1], int) and got[1] > VERSION
+    raise CatalogueError(
+        WRITTEN_LATER if is_later else "this is not a catalogue that can be read",
+        expected=f"{SCHEMA} version {VERSION}",
+        got=" version ".join(map(str, got)),
+        remedy="install that version, or a later one" if is_later else "make it again from its source",
+    )
+
+
+def _split(text: str) -> tuple[CatalogueHeader, list[str], list[str]]:
     """The header, the lines of the items, and those of the problems."""
     head, *lines = text.split("\n")
-    header = _parse_header(head)
+    header = header_from_jsonl(head)
     if len(lines) != header.items + header.problems + 1 or lines[-1]:
+        items, problems = count_of(header.items, "item"), count_of(header.problems, "problem")
         raise CatalogueError(
             "the catalogue is cut short or has been added to",
-            expected=f"{header.items} items and {header.problems} problems, each on a line of its own",
-            got=f"{len(lines) - 1} lines after the header",
+            expected=f"{items} and {problems}, each on a line of its own",
+            got=f"{count_of(len(lines) - 1, 'line')} after the header",
             remedy="make it again from its source",
         )
     return header, lines[: header.items], lines[header.items : -1]
@@ -105,7 +141,7 @@ def _parse_items(lines: Iterable[str]) -> Iterator[Item]:
 
 
 def _list_records(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
-    yield _Header(
+    yield CatalogueHeader(
         schema=SCHEMA,
         version=VERSION,
         dataset=catalogue.dataset,
@@ -144,22 +180,6 @@ def _from_stored(line: str) -> str:
 
 def _dump(record: dict[str, Any]) -> str:
     return json.dumps(record, sort_keys=True, separators=(",", ":"))
-
-
-def _parse_header(line: str) -> _Header:
-    try:
-        found = json.loads(line)
-        got = (found["schema"], found["version"])
-    except (ValueError, RecursionError, TypeError, KeyError):
-        got = ("no header", 0)
-    if got != (SCHEMA, VERSION):
-        raise CatalogueError(
-            "this is not a catalogue that can be read",
-            expected=f"{SCHEMA} version {VERSION}",
-            got=" version ".join(map(str, got)),
-            remedy="make it again from its source",
-        )
-    return _parse_line(_Header, line, number=1)
 
 
 def _parse_all(kind: type[_LineType], lines: Iterable[str], *, first: int) -> Iterator[_LineType]:

@@ -10,8 +10,8 @@ from typing import Final
 
 from ldp_core.catalogue.since import parse_since
 from ldp_core.catalogue.where import Condition, facts_of, require_known
-from ldp_core.errors import CatalogueError, SettingsError, suggest
-from ldp_core.item_ids import slug
+from ldp_core.errors import CatalogueError, SettingsError, count_of, suggest
+from ldp_core.item_ids import make_segment
 from ldp_core.types import Item
 
 _NAMED: Final = 3
@@ -78,7 +78,7 @@ class Selection:
             raise CatalogueError(
                 "this condition holds for no item",
                 where=f"--where {self.where}",
-                got=f"{len(items)} items",
+                got=count_of(len(items), "item"),
                 remedy="`ldp catalogue SOURCE` shows what is known of each",
             )
         rest = Selection(limit=self.limit, sample=self.sample, seed=self.seed)
@@ -91,6 +91,8 @@ class Selection:
         dataset: str,
         addresses: Callable[[str], Collection[str]] = lambda item_id: (),
         changed: Callable[[list[str], datetime], Iterable[str]] = lambda ids, since: ids,
+        option: str = "--ids",
+        of_run: bool = False,
     ) -> list[str]:
         """The ids of the chosen items, sorted.
 
@@ -100,15 +102,18 @@ class Selection:
             names: what the source calls its items, by id.
             addresses: of the pictures of an item, by its id.
             changed: which of some ids have changed since a moment, or may have.
+            option: where ids are given, for errors.
+            of_run: the items are those that came through a run, not those of a source.
 
         Raises:
             CatalogueError: an id is none of them, or nothing is left.
         """
         kept = sorted(names)
         if self.ids is not None or self.places:
-            kept = sorted({*self._find(names, dataset), *self._find_placed(names, addresses)})
-            if not kept:
-                raise _refuse_ids([], names)
+            found, unknown = self._find(names, dataset)
+            kept = sorted({*found, *self._find_placed(names, addresses)})
+            if unknown or not kept:
+                raise _refuse_ids(unknown, names, option=option, of_run=of_run)
         if self.since:
             kept = self._keep_changed(kept, changed)
         if self.sample is not None and self.sample < len(kept):
@@ -124,23 +129,27 @@ class Selection:
         raise CatalogueError(
             "no item has changed since",
             where=f"--since {moment:%F %H:%M} UTC",
-            got=f"{len(ids)} items, all older",
+            got=f"{count_of(len(ids), 'item')}, too old",
             remedy="leave it out for all items: what is archived is not computed again",
         )
 
-    def _find(self, names: Mapping[str, str], dataset: str) -> set[str]:
+    def _find(self, names: Mapping[str, str], dataset: str) -> tuple[set[str], list[str]]:
+        """The ids that are named, and what names no item."""
         by_name = {name: item_id for item_id, name in names.items()}
         found: set[str] = set()
         unknown = []
         for text in sorted(self.ids or ()):
             plain = text.partition("@")[0]
-            candidates = (plain, by_name.get(plain, ""), f"{dataset}/{plain}", f"{dataset}/{slug(plain)}")
+            candidates = (
+                plain,
+                by_name.get(plain, ""),
+                f"{dataset}/{plain}",
+                f"{dataset}/{make_segment(plain)}",
+            )
             match = next((item_id for item_id in candidates if item_id in names), None)
             found |= {match} if match else set()
             unknown += [] if match else [text]
-        if unknown:
-            raise _refuse_ids(unknown, names)
-        return found
+        return found, unknown
 
     def _find_placed(
         self, names: Iterable[str], addresses: Callable[[str], Collection[str]]
@@ -166,15 +175,17 @@ WHOLE_SOURCE: Final = SourceOptions()
 """All items, by the names that the layout asks for."""
 
 
-def _refuse_ids(unknown: list[str], ids: Collection[str]) -> CatalogueError:
+def _refuse_ids(unknown: list[str], ids: Collection[str], *, option: str, of_run: bool) -> CatalogueError:
     some = ", ".join(sorted(ids)[:_NAMED])
+    place = "among those that came through the run" if of_run else "in the source"
+    listed = "items.jsonl of the run lists all ids" if of_run else "`ldp catalogue SOURCE` lists all ids"
     return CatalogueError(
-        "these items are not in the source" if unknown else "none of the chosen items is in the source",
-        where="--ids",
-        expected=f"ids or names of its {len(ids)} items, such as {some}",
+        f"these items are not {place}" if unknown else f"none of the chosen items is {place}",
+        where=option,
+        expected=f"ids or names of its items ({len(ids)}), such as {some}",
         got=", ".join(map(_shorten, unknown[:_NAMED]))
         + (f" and {len(unknown) - _NAMED} more" if unknown[_NAMED:] else ""),
-        remedy=(suggest(unknown[0], ids) if unknown else "") or "`ldp catalogue SOURCE` lists all ids",
+        remedy=(suggest(unknown[0], ids) if unknown else "") or listed,
     )
 
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
+from ldp_core.errors import count_of
 from ldp_core.images.unread import find_unread_extension
 from ldp_core.item_ids import is_unicode, readable
 from ldp_core.storage import Entry, absolute_url, is_partial, join, list_entries, read_link
@@ -206,20 +207,36 @@ def _explain_links(
     problems: Iterable[Problem], listing: Mapping[str, Entry], rule: Rule, *, root: str
 ) -> list[Problem]:
     """The problems, where those of symbolic links that lead nowhere say so: a link may have been a folder."""
-    explained = []
+    explained, tails = [], None
     for problem in problems:
         path = problem.where.removeprefix(root).lstrip("/")
         if path in listing and not listing[path].size_known and (target := read_link(problem.where)):
-            role = _find_role_below(path, listing, rule)
+            tails = _list_tails(listing, rule) if tails is None else tails
+            role = _find_role_below(path, tails, rule)
             problem = _dangling_link(problem.where, target, role=role)
         explained.append(problem)
     return explained
 
 
-def _find_role_below(path: str, paths: Iterable[str], rule: Rule) -> str:
+def _list_tails(paths: Iterable[str], rule: Rule) -> list[str]:
+    """Paths below the folders of a source, sorted: one of each role, depth and extension.
+
+    Pictures that are alike in these have one role below another folder too; without this choice every link
+    that leads nowhere would be tried with every picture.
+    """
+    first: dict[tuple[str, int, str], str] = {}
+    for known in paths:
+        _, role = rule(known) or ("", "")
+        for depth in range(1, known.count("/") + 1):
+            tail = known.split("/", depth)[depth]
+            kind = role, tail.count("/"), PurePosixPath(tail).suffix.lower()
+            first[kind] = min(first.get(kind, tail), tail)
+    return sorted({*first.values()})
+
+
+def _find_role_below(path: str, tails: Iterable[str], rule: Rule) -> str:
     """The role of pictures below the path if it were a folder like those of the source; empty if none."""
-    tails = {known.split("/", depth)[depth] for known in paths for depth in range(1, known.count("/") + 1)}
-    roles = (rule(f"{path}/{tail}") for tail in sorted(tails))
+    roles = (rule(f"{path}/{tail}") for tail in tails)
     return next((role for _, role in filter(None, roles) if role != SIDECAR), "")
 
 
@@ -315,7 +332,7 @@ def _system_files(paths: Collection[str], *, root: str) -> Problem:
     return Problem(
         join(root, first),
         "system_files",
-        f"{len(paths)} files of a storage device or system are ignored, such as {first}",
+        f"{count_of(len(paths), 'file')} of a storage device or system, ignored, such as {first}",
         "nothing has to be done",
         refuses_item=False,
     )

@@ -26,7 +26,7 @@ from ldp_core.catalogue.pairing import (
     pair_files,
 )
 from ldp_core.catalogue.role_words import RESERVED, role_of
-from ldp_core.errors import CatalogueError, SettingsError
+from ldp_core.errors import CatalogueError, SettingsError, count_of
 from ldp_core.item_ids import is_unicode
 from ldp_core.storage import absolute_url
 from ldp_core.types import BlurTruthKind
@@ -102,6 +102,8 @@ def _require_views(rule: Rule, paths: Iterable[str], pattern: str) -> None:
             "the expression finds no left and no right views",
             where=_WHERE,
             expected="a role of left, right, l or r, in any letter case",
-            got=", ".join(f"'{role}' ({count} files)" for role, count in roles.most_common(_NAMED)),
+            got=", ".join(
+                f"'{role}' ({count_of(count, 'file')})" for role, count in roles.most_common(_NAMED)
+            ),
             remedy=r"say which is which, such as '(?P<scene>.+)_((?P<left>A)|(?P<right>B))\.png'",
         )

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldp_core.catalogue.pairing import LEFT, RIGHT, TARGET
-from ldp_core.errors import CatalogueError, ImageError, PeakUnnamedError, StorageError
+from ldp_core.errors import CatalogueError, ImageError, PeakUnnamedError, StorageError, count_of
 from ldp_core.images import PictureTraits, read_picture
 from ldp_core.images.scale import FULL_SCALE
 from ldp_core.types import Catalogue, ImageRef, Item, Pixels, Problem
@@ -155,7 +155,7 @@ def apply_named_peak(catalogue: Catalogue, peak: int) -> tuple[Catalogue, frozen
             "no item of this dataset has a peak to be named",
             where=catalogue.source,
             expected="pictures of 16 bit that are not developed by their layout",
-            got=f"{len(catalogue.items)} items without",
+            got=f"{count_of(len(catalogue.items), 'item')} without",
             remedy="leave --peak out",
         )
     items = (replace(item, peak=peak) if item.id in concerned else item for item in catalogue.items)
@@ -217,7 +217,7 @@ def _judge(sample: _Sample, *, source: str, count: int) -> Iterator[Problem]:
     told = [(role, find_ceiling(counts)) for role, counts in sample.histograms.items()]
     for role, ceiling in told:
         if ceiling is not None:
-            message = f"in {count} items looked at, {role}: {describe_ceiling(ceiling)}"
+            message = f"in {count_of(count, 'item')} looked at, {role}: {describe_ceiling(ceiling)}"
             yield Problem(source, UNNAMED, message, ceiling_remedy(ceiling), refuses_item=False)
             return
     brightest = max(map(_percentile, sample.histograms.values()), default=0)
@@ -225,8 +225,8 @@ def _judge(sample: _Sample, *, source: str, count: int) -> Iterator[Problem]:
         yield Problem(
             source,
             LOW_VALUES,
-            f"in {count} items looked at, no value is above {brightest} of {FULL_SCALE}: dark scenes, or "
-            "fewer than 16 bit",
+            f"in {count_of(count, 'item')} looked at, no value is above {brightest} of {FULL_SCALE}: "
+            "dark scenes, or fewer than 16 bit",
             f"where {_round_up(brightest)} or another value is full scale, name it: --peak "
             f"{_round_up(brightest)}",
             refuses_item=False,

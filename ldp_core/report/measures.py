@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from ldp_core.errors import count_of
+
 Family = Literal["fidelity", "reblur", "blur_map", "agreement", "other"]
 FAMILIES: Final[tuple[Family, ...]] = ("fidelity", "reblur", "blur_map", "agreement", "other")
 SUBJECTS: Final = {"input": "Input", "restored": "Restored", "blur_map": "Blur map"}
@@ -103,4 +105,4 @@ def name_subject(subject: str) -> str:
 
 def count_items(n: int) -> str:
     """``1 item``, ``6 items``."""
-    return "1 item" if n == 1 else f"{n:,} items"
+    return count_of(n, "item")

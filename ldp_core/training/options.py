@@ -1,7 +1,7 @@
 """Options of the training commands, declared once, as settings.
 
-`flows/train.py` makes typer commands of them; `python -m ldp_core.training` reads the same ones where typer
-is absent.
+`flows/cli/train.py` makes typer commands of them; `python -m ldp_core.training` reads the same ones where
+typer is absent.
 """
 
 from __future__ import annotations

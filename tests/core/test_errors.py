@@ -45,5 +45,13 @@ def test_an_error_survives_pickling(cls: type[LdpError]) -> None:
     assert vars(again) == vars(error)
 
 
+def test_a_long_text_is_cut_with_its_length_and_a_short_one_is_not() -> None:
+    error = LdpError("not a size", got="8" * 10_000, expected="x" * 2_000)
+    assert len(str(error)) < 4_000
+    assert "8 ... (10,000 letters) ... 8" in str(error)
+    assert error.expected == "x" * 2_000
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
 def test_the_text_names_what_is_known_and_nothing_else() -> None:
     assert str(ItemDamagedError("cut", where="a/b")) == "cut\n  where: a/b"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
 import uuid
 from collections.abc import Iterator
@@ -317,3 +318,19 @@ def test_ranges_of_a_file_are_those_of_other_stores(
         storage.write_bytes(place, content)
     assert storage.read_bytes(url, start=start, end=end) == content[slice(start, end)]
     assert storage.read_bytes(other, start=start, end=end) == content[slice(start, end)]
+
+
+class TestKindsOfAddresses:
+    @pytest.mark.parametrize(("url", "package"), [("gs://b/x", "gcsfs"), ("sftp://h/x", "paramiko")])
+    def test_one_whose_package_is_not_installed_names_it(self, url: str, package: str) -> None:
+        if importlib.util.find_spec(package):
+            pytest.skip(f"{package} is installed")
+        with pytest.raises(StorageError, match="need a package that is not installed") as caught:
+            storage.exists(url)
+        assert package in caught.value.got
+
+    def test_one_that_is_not_known_is_told_with_what_was_meant(self) -> None:
+        with pytest.raises(StorageError, match="this kind of address is not known") as caught:
+            storage.read_bytes("sfpt://h/x")
+        assert (caught.value.got, caught.value.remedy) == ("sfpt://", "did you mean 'sftp'?")
+        assert storage.list_sizes("memory://nothing/here") == {}

@@ -84,7 +84,7 @@ def test_results_of_a_forgotten_run_are_listed_and_only_deleted_when_asked(archi
 def test_frames_go_last_and_only_with_all_their_results(archive: Path) -> None:
     for run_id in (FIRST, SECOND):
         catalogue = archive / "runs" / run_id / "catalogue.jsonl"
-        lines = catalogue.read_text().splitlines()
+        lines = catalogue.read_text().replace('"items":2', '"items":1').splitlines()
         catalogue.write_text("\n".join(line for line in lines if '"id":"set/1"' not in line) + "\n")
     young = next((archive / "scores").rglob("1.json"))
     os.utime(young)
@@ -178,6 +178,24 @@ def test_a_record_that_cannot_be_read_stops_everything(archive: Path) -> None:
     shutil.rmtree(archive / "runs")
     with pytest.raises(ArchiveError, match="no run has left a record"):
         find_garbage(str(archive))
+
+
+def test_a_catalogue_that_is_cut_short_stops_everything(archive: Path) -> None:
+    catalogue = archive / "runs" / FIRST / "catalogue.jsonl"
+    catalogue.write_text("".join(catalogue.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(ItemDamagedError, match="the record of a run cannot be read"):
+        find_garbage(str(archive))
+
+
+def test_a_catalogue_of_a_later_version_stops_everything(archive: Path) -> None:
+    catalogue = archive / "runs" / FIRST / "catalogue.jsonl"
+    head, _, rest = catalogue.read_text().partition("\n")
+    catalogue.write_text(
+        json.dumps(json.loads(head) | {"version": 2}) + "\n" + rest.replace('"item":', '"row":')
+    )
+    with pytest.raises(ItemDamagedError, match="a later version of ldp wrote this catalogue") as caught:
+        find_garbage(str(archive))
+    assert "install that version" in caught.value.remedy
 
 
 def test_a_run_that_is_starting_is_waited_for_and_one_that_never_began_is_not(archive: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_changed_source_is_restored_beside_the_old_one(dataset: Path, tmp_path
     os.utime(dataset / "right" / "Scene 1.png", ns=(1, 1))
     code, out, _ = run("plan", dataset, archive, "--deblurrer", "wiener")
     assert code == 0
-    assert "2 sources that may have changed" in out
+    assert "sources that may have changed, to be compared with the archive: 2" in out
 
     second = restore(dataset, archive)
     assert second["items"] == {"total": 3, "computed": 1, "skipped": 2, "quarantined": 0}
@@ -79,7 +79,7 @@ def test_a_vanished_source_is_listed_and_its_results_stay(dataset: Path, tmp_pat
         (dataset / view / "Scene 1.png").unlink()
     code, out, _ = run("plan", dataset, archive)
     assert code == 0
-    assert "1 items of the run before are no longer there" in out
+    assert "items of the run before that are no longer there (their results are kept): 1" in out
     assert "[source_shrunk]" not in out
     code, out, _ = run("ingest", dataset, archive)
     assert code == 0
@@ -102,7 +102,7 @@ def test_a_shrunken_source_stops_before_anything_is_recorded(dataset: Path, tmp_
     code, _, err = run("ingest", dataset, archive)
     assert code == 1
     assert "[source_shrunk]" in err
-    assert "1 items; 2 are gone, 0 have lost truths; pictures: 2 in left, 2 in right" in err
+    assert "1 item; gone: 2, without their truths now: 0; pictures: 2 in left, 2 in right" in err
     assert list((archive / "runs").iterdir()) == runs
     code, out, _ = run("plan", dataset, archive)
     assert code == 0

@@ -130,7 +130,7 @@ def test_of_a_long_list_the_first_are_shown_and_the_rest_is_counted(
 ) -> None:
     show_list([f"path/{n}" for n in range(25)], "temporary files")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["25 temporary files:", "  path/0"]
+    assert lines[:2] == ["temporary files: 25", "  path/0"]
     assert lines[-2:] == ["  path/19", "  and 5 more (--json lists all)"]
     show_list([], "temporary files")
     assert capsys.readouterr().out == ""

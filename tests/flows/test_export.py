@@ -88,7 +88,7 @@ EIGHT, SIXTEEN = ("Day 1/IMG_0001", "set/day-1-img_0001"), ("IMG_0002", "set/img
 @pytest.mark.parametrize(("kind", "ending"), [("png", "png"), ("tiff", "tif"), ("npy", "npy")])
 def test_depth_and_names_are_kept(kind: str, ending: str, made: Path, tmp_path: Path) -> None:
     out = export(made, tmp_path / "to", "--format", kind)
-    assert "2 items written, 0 were there" in out
+    assert "2 items written, 0 there already" in out
     for name, item in (EIGHT, SIXTEEN):
         file = tmp_path / "to" / "restored" / f"{name}.{ending}"
         found = np.load(file) if kind == "npy" else read_image(str(file))
@@ -171,7 +171,7 @@ def test_a_bar_tells_the_scale_of_its_picture() -> None:
 
 def test_an_export_goes_on_and_is_never_mixed(made: Path, tmp_path: Path) -> None:
     export(made, tmp_path / "to", "--limit", 1)
-    assert "1 items written, 1 were there" in export(made, tmp_path / "to")
+    assert "1 item written, 1 there already" in export(made, tmp_path / "to")
     assert "2 items written" in export(made, tmp_path / "to", "--what", "input")
     assert "this folder holds another export" in export(made, tmp_path / "to", "--format", "tiff", code=1)
     assert not [path for path in (tmp_path / "to").rglob("*") if path.name.endswith(".partial")]
@@ -194,7 +194,7 @@ def test_what_is_damaged_is_named_and_the_rest_is_written(made: Path, tmp_path: 
     archive.rename(moved / "archive")
     out = export(moved, tmp_path / "to", code=3)
     assert "set/img_0002: " in out
-    assert "1 items written, 0 were there, 1 failed" in out
+    assert "1 item written, 0 there already, 1 failed" in out
 
 
 def test_an_export_without_its_source_says_that_metadata_are_missing(made: Path, tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_scores_become_a_table(made: Path, tmp_path: Path) -> None:
         (("--to", "x", "--what", "restord"), "there is no such product"),
         (("--to", "x", "--format", "exr"), "there is no 'exr'"),
         (("--table", "x.docx"), "a name that ends in .csv or .tsv"),
-        (("--to", "x", "--ids", "ids.txt"), "these items are not in the source"),
+        (("--to", "x", "--ids", "ids.txt"), "these items are not among those that came through"),
     ],
 )
 def test_what_cannot_be_exported_is_told(

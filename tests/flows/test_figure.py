@@ -139,7 +139,7 @@ def test_the_table_of_a_run_is_printed_alone(archive: Path) -> None:
     ("arguments", "told"),
     [
         ((), "nothing to draw"),
-        (("7",), "these items are not in the source"),
+        (("7",), "these items are not among those that came through the run"),
         (("0", "-o", "f.docx"), "pdf, png, svg"),
         (("0", "--zoom", "12"), "X,Y in px"),
         (("0", "--label", "Ours"), "COLUMN=TITLE"),
@@ -156,3 +156,15 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SettingsError, match="figures need matplotlib") as caught:
         paper.draw_figure([], "pdf")
     assert "figures" in caught.value.remedy
+
+
+def test_an_unknown_item_is_told_as_one_of_the_run(archive: Path, tmp_path: Path) -> None:
+    code, _, err = run(archive, 0, "sett/1", "-o", tmp_path / "f.svg")
+    assert code == 1
+    assert "these items are not among those that came through the run\n  where: ITEMS" in err
+    assert "did you mean 'set/1'?" in err
+    words = ["export", FIRST, "--archive", str(archive), "--to", str(tmp_path / "to"), "--ids"]
+    (tmp_path / "ids.txt").write_text("nothing-like-it")
+    result = CliRunner().invoke(app, [*words, str(tmp_path / "ids.txt")])
+    assert "where: --ids" in result.stderr
+    assert "items.jsonl of the run lists all ids" in result.stderr

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from ldp_core.archive.run_files import audit_run, list_runs
-from tasks.run import Run, RunState
+from tasks.heartbeat import RunState
+from tasks.run import Run
 
 METHODS = ("--dataset", "set", "--estimator", "disparity", "--deblurrer", "wiener")
 

@@ -23,14 +23,17 @@ from typer.testing import CliRunner
 from flows.cli import app
 from ldp_core.archive import Archive
 from ldp_core.archive.run_files import audit_run
+from ldp_core.catalogue import Selection, SourceOptions
 from ldp_core.errors import ItemDamagedError, LdpError
 from ldp_core.images import encode_image, read_image
 from tasks.archived import read_archived
+from tasks.cluster import in_process
 from tasks.pipeline import make_config
 from tasks.plan import Plan, list_completed, make_checked_plan, make_plan
+from tasks.repair import RepairOutcome, repair_archive
 from tasks.run import Run
 from tasks.sources import read_known
-from tasks.stored_run import describe_request
+from tasks.verify import verify_archive
 from tasks.work import choose_ingest, choose_restore
 
 OTHER = {"noise_signal": 0.05}
@@ -94,9 +97,6 @@ def test_a_later_run_over_the_source_reads_it_as_if_nothing_had_been_between(
 ) -> None:
     plan = plan_archived(folder / "archive")
     work_on(plan)
-    run_json = folder / "archive" / "runs" / THIRD / "run.json"
-    asked = describe_request(plan.options, from_archive=plan.config.from_archive)
-    run_json.write_text(json.dumps(json.loads(run_json.read_text()) | {"asked": asked}))
     config = make_config(str(folder / "archive"), estimator=("disparity", {}), deblurrer=("wiener", OTHER))
     plan = make_plan(config, str(made / "dataset"), layout="folders", dataset="set")
     assert plan.recorded is not None
@@ -217,3 +217,41 @@ def test_an_archive_of_several_datasets_asks_which_one(folder: Path) -> None:
 def test_a_folder_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     result = run("restore", "--from-archive", tmp_path)
     assert (result.exit_code, "the archive holds no run" in result.stderr) == (1, True)
+
+
+class TestRepair:
+    """The catalogue of a run over an archive is made again from the records that it was made from."""
+
+    @staticmethod
+    def record(folder: Path, **asked: Any) -> Path:
+        """A recorded run over the archive; its catalogue."""
+        work_on(plan_archived(folder / "archive", **asked))
+        return folder / "archive" / "runs" / THIRD / "catalogue.jsonl"
+
+    @pytest.mark.parametrize("asked", [{}, {"options": SourceOptions(selection=Selection(limit=2))}], ids=str)
+    @pytest.mark.parametrize("lost", [False, True])
+    def test_byte_for_byte_without_the_source(self, folder: Path, asked: Any, lost: bool) -> None:
+        shutil.rmtree(folder / "dataset")
+        if lost:
+            shutil.rmtree(folder / "archive" / "frames" / "set" / "0")
+        catalogue = self.record(folder, **asked)
+        before = catalogue.read_bytes()
+        catalogue.write_bytes(before[:-9])
+        [repair] = self.repair(folder / "archive")
+        assert (repair.outcome, repair.reason) == (RepairOutcome.IDENTICAL, "")
+        assert catalogue.read_bytes() == before
+
+    def test_says_that_the_records_are_gone_that_told_what_its_items_are(self, folder: Path) -> None:
+        catalogue = self.record(folder)
+        catalogue.unlink()
+        for run_id in (FIRST, SECOND):
+            shutil.rmtree(folder / "archive" / "runs" / run_id)
+        [repair] = self.repair(folder / "archive")
+        assert repair.outcome is RepairOutcome.NOT_REPAIRED
+        assert repair.reason.startswith("ItemMissingError: the records of earlier runs do not tell any more")
+
+    @staticmethod
+    def repair(archive: Path) -> list[Any]:
+        found = verify_archive(str(archive), in_process).corrupt.values()
+        repairs = repair_archive(str(archive), found, in_process, when="now")
+        return [repair for path, repair in repairs.items() if path.startswith("runs/")]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+import yaml
 from run_samples import FIRST, make_dataset, run_planned
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.cli.options import FROM_FILE, Command
 from flows.deployed import merge
 from flows.ingest import ingest_dataset
+from flows.report import report_dataset
 from flows.restore import restore_dataset
 from flows.settings_file import KEYS, OTHERS, SETTINGS, read_settings, write_example
 from ldp_core.errors import LdpError, SettingsError
@@ -135,6 +142,114 @@ def test_what_is_wrong_is_refused_with_what_was_meant(text: str, said: str, proj
     assert (result.exit_code, said in result.stderr) == (1, True), result.stderr
 
 
+WRITES_IT = ("init",)
+"""The one command that does not read the file: a faulty one must not hinder writing another."""
+
+
+def verbs() -> Iterator[tuple[str, ...]]:
+    """Every command of `ldp`, those of `ldp train` included."""
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), typer.main.get_command(app))]
+    while waiting:
+        words, command = waiting.pop()
+        if not hasattr(command, "commands"):
+            yield words
+            continue
+        context = command.context_class(command, info_name=" ".join(words) or "ldp")
+        found = ((name, command.resolve_command(context, [name])[1]) for name in command.commands)
+        waiting += [((*words, name), one) for name, one in found]
+
+
+ALL_VERBS = sorted(verbs())
+
+
+def test_there_are_verbs_of_each_group() -> None:
+    assert {("plan",), ("evaluate", "restoration"), ("train", "ldp-tiny", "fit"), *[WRITES_IT]} <= {
+        *ALL_VERBS
+    }
+
+
+@pytest.mark.parametrize("verb", [verb for verb in ALL_VERBS if verb != WRITES_IT], ids=" ".join)
+def test_every_verb_reads_the_file_and_its_help_does_not_need_it(verb: tuple[str, ...]) -> None:
+    write("[archive]\nadress = 'a'")
+    result = run(*verb)
+    assert (result.exit_code, "did you mean 'address'?" in result.stderr) == (1, True), result.output
+    assert run(*verb, "--help").exit_code == 0
+
+
+COMPARE = ("compare",)
+NOT_TAKEN = {
+    *((("evaluate", name), "deblurrer") for name in ("restoration", "families", "thin-structures")),
+    (("evaluate", "maps"), "estimator"),
+    (COMPARE, "archive"),
+    (("init",), "source"),
+    (("init",), "layout"),
+    (("init",), "archive"),
+}
+"""Options named as a key that mean something else: which methods to measure, all by default; a new file; and
+the first of several words, which may be a run (`flows.cli.options.part_archive`)."""
+
+
+def test_every_verb_takes_from_the_file_all_that_it_has_options_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("\n".join(line.removeprefix("# ") for line in write_example().splitlines()[3:]))
+    options = read_settings("ldp.toml").options
+    taken: dict[tuple[str, ...], set[str]] = {}
+
+    def note(self: Any, context: Any) -> None:
+        sources = {name: context.get_parameter_source(name) for name in context.params}
+        taken[verb] = {name for name, source in sources.items() if source and source.name == FROM_FILE}
+
+    monkeypatch.setattr(Command, "invoke", note)
+    missing = set()
+    for verb in ALL_VERBS:
+        command: Any = typer.main.get_command(app)
+        for name in verb:
+            command = command.resolve_command(command.context_class(command, info_name="ldp"), [name])[1]
+        required = [p for p in command.params if p.required and (p.name not in options or verb == COMPARE)]
+        flags = [one.opts[:1] if one.param_type_name == "option" else [] for one in required]
+        result = run(*verb, *(word for flag in flags for word in (*flag, "word")))
+        assert verb in taken, (verb, result.output)
+        named = {p.name for p in command.params if p.name in options}
+        missing |= {(verb, name) for name in named - taken[verb]}
+    assert missing == NOT_TAKEN
+    assert taken["evaluate", "restoration"] == {"source", "layout", "camera", "peak", "to_srgb"}
+    assert taken["simulate",] == {"workers"}
+
+
+def test_a_run_is_named_without_its_archive_where_the_file_has_it(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(f'[archive]\naddress = "{project}/archive"\n')
+    assert json.loads(run("status", FIRST, "--json").stdout)["run_id"] == FIRST
+    listed = json.loads(run("status", "--json").stdout)
+    assert FIRST in [one["run_id"] for one in listed["runs"]]
+    named = run("compare", FIRST, "20270101t000000z-000000")
+    assert "no such run\n  where: 20270101t000000z-000000" in named.stderr
+    monkeypatch.chdir(project)
+    assert (
+        json.loads(run("--settings", tmp_path / "ldp.toml", "status", "archive", "--json").stdout) == listed
+    )
+
+
+def test_the_address_of_a_run_goes_before_the_archive_of_the_file(project: Path, tmp_path: Path) -> None:
+    write('[archive]\naddress = "elsewhere"\n')
+    address = f"{project}/archive/runs/{FIRST}"
+    for verb in (("quarantine",), ("export", "--table", "t.csv"), ("figure", "--latex")):
+        found = run(*verb, address)
+        assert found.exit_code == 0, found.output
+    refused = run("quarantine", address, "--archive", "archive")
+    assert (refused.exit_code, "another archive" in refused.stderr) == (1, True)
+    assert run("quarantine", address, "--archive", f"{project}/archive/").exit_code == 0
+
+
+def test_every_deployment_names_a_settings_file() -> None:
+    text = (Path(__file__).parents[2] / "prefect.yaml").read_text()
+    for deployment in yaml.safe_load(text)["deployments"]:
+        path, _, name = deployment["entrypoint"].partition(":")
+        flow = getattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), name)
+        assert "settings" in inspect.signature(flow.fn).parameters, name
+        assert deployment["parameters"]["settings"] == "{{ $LDP_SETTINGS }}", name
+
+
 def test_a_file_that_is_not_there_is_told() -> None:
     result = run("--settings", "nowhere.toml", "plan")
     assert (result.exit_code, "`ldp init` writes one" in result.stderr) == (1, True)
@@ -151,6 +266,10 @@ def test_deployments_take_from_it_what_they_do_not_name(tmp_path: Path) -> None:
         "deblurrer": "ldp",
     }
     assert "deblurrer" not in merge(dict(of_file), {}, of=ingest_dataset)
+    assert merge(dict(of_file), {"run_id": FIRST, "archive": "/a"}, of=report_dataset) == {
+        "run_id": FIRST,
+        "archive": "/a",
+    }
     assert merge(dict(of_file), {"from_archive": True}, of=restore_dataset)["source"] == ""
 
 

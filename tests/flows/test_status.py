@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from flows.cli import app
 from ldp_core.errors import ItemMissingError, StorageError
 from ldp_core.storage import write_bytes
-from tasks.run import SILENCE, Run, RunState
+from tasks.heartbeat import SILENCE, RunState
+from tasks.run import Run
 from tasks.status import describe_run
 
 THIRD = "20260103t000000z-cccccc"
@@ -85,7 +86,7 @@ def state_of(archive: Path, run_id: str = THIRD) -> RunState:
 def test_a_run_without_a_summary_is_running_while_it_shows_life(archive: Path) -> None:
     run = without_summary(archive)
     assert state_of(archive) is RunState.LOST
-    with run.heartbeat(every_s=0.01):
+    with run.heartbeat.beating(every_s=0.01):
         while not (archive / "runs" / THIRD / "alive.json").exists():
             pass
         assert state_of(archive) is RunState.RUNNING
@@ -101,7 +102,7 @@ def test_a_run_without_a_summary_is_running_while_it_shows_life(archive: Path) -
 )
 def test_a_run_says_how_it_ended(archive: Path, error: type[BaseException], state: RunState) -> None:
     run = without_summary(archive)
-    with pytest.raises(error), run.heartbeat():
+    with pytest.raises(error), run.heartbeat.beating():
         raise error("it ends here")
     assert state_of(archive) is state
 
@@ -183,7 +184,10 @@ def test_records_of_earlier_versions_are_read(archive: Path) -> None:
     del summary["state"]
     (folder / "summary.json").write_text(json.dumps(summary))
     assert state_of(archive, FIRST) is RunState.FINISHED
-    assert "1 runs without digests; their records can be read" in run("verify", archive, "--workers", "1")[1]
+    assert (
+        "1 run without digests, but with records that can be read"
+        in run("verify", archive, "--workers", "1")[1]
+    )
 
 
 @pytest.mark.parametrize(

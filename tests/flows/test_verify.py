@@ -14,8 +14,8 @@ from flows.cli import app
 from ldp_core.archive.audit import Damage
 from ldp_core.weights.cards import WeightsState
 from tasks.cluster import in_process
+from tasks.heartbeat import RunState
 from tasks.repair import RepairOutcome
-from tasks.run import RunState
 from tasks.verify import verify_archive
 
 ROOT = Path(__file__).parents[2]

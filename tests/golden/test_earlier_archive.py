@@ -19,11 +19,12 @@ import pytest
 from ldp_core.archive import Archive
 from ldp_core.types import BASELINE, Score
 from tasks.cluster import in_process
+from tasks.heartbeat import RunState
 from tasks.items import ItemResult, confirm_item, restore_item
 from tasks.pipeline import make_config, pipeline_for
 from tasks.plan import Plan, make_plan
 from tasks.repair import Repair, RepairOutcome, repair_archive
-from tasks.run import Run, RunState, new_run_id
+from tasks.run import Run, new_run_id
 from tasks.stage import PAIR
 from tasks.stages import DEBLUR, SCORE
 from tasks.status import describe_run

@@ -88,7 +88,7 @@ def test_what_fits_or_has_no_limit_passes() -> None:
 def test_what_does_not_fit_is_named_with_a_way_out() -> None:
     needs = declare_memory([make_item(f"set/{n}") for n in range(5)], CONFIG)
     half = int(0.7 * needs[0].bytes)
-    with pytest.raises(MemoryShortError, match="5 of the items") as caught:
+    with pytest.raises(MemoryShortError, match="too large for the memory of a worker: 5 items") as caught:
         require_memory(needs, workers(half, processes=2))
     assert caught.value.where == "set/0 (1680x1120), set/1 (1680x1120), set/2 (1680x1120) ..."
     assert f"{needs[0].bytes / 1e9:.1f} GB" in caught.value.got

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import dask
@@ -12,7 +13,7 @@ from ldp_core.methods import MethodDef
 from ldp_core.types import Catalogue, ImageRef, Item
 from tasks import capacity, needs
 from tasks.capacity import cores, embedded_memory_bytes, usable_bytes
-from tasks.needs import estimate_seconds
+from tasks.needs import crowding, estimate_seconds
 from tasks.pipeline import make_config, pipelines_for
 from tasks.plan import Completed, Plan
 
@@ -40,6 +41,7 @@ class TestTime:
     @pytest.fixture(autouse=True)
     def _reference(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(needs, "time_machine", lambda: needs._REFERENCE_S)
+        monkeypatch.setattr(needs, "crowding", lambda processes: 1.0)
 
     def test_it_grows_with_items_and_pixels_and_falls_with_workers(self) -> None:
         start = needs._START_S
@@ -56,6 +58,19 @@ class TestTime:
         before = estimate_seconds(make_plan(10), processes=1)
         monkeypatch.setattr(needs, "time_machine", lambda: 3 * needs._REFERENCE_S)
         assert estimate_seconds(make_plan(10), processes=1) == pytest.approx(3 * before)
+
+    def test_a_machine_that_others_use_takes_longer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr(needs, "cores", lambda: 4)
+        monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 9.0, 9.0))
+        assert [crowding(processes) for processes in (1, 4, 8)] == [1, 1, 2]
+        monkeypatch.setattr(os, "getloadavg", lambda: (8.0, 0.0, 0.0))
+        assert [crowding(processes) for processes in (1, 4)] == [2.25, 3]
+        monkeypatch.setattr(needs, "time_machine", lambda: needs._REFERENCE_S)
+        assert estimate_seconds(make_plan(0), processes=1) == 0
+        once = estimate_seconds(make_plan(10), processes=4)
+        monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+        assert estimate_seconds(make_plan(10), processes=4) == pytest.approx(once / 3)
 
     def test_a_method_that_declares_nothing_is_timed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from ldp_core.deblur import DEBLURRERS

@@ -117,9 +117,9 @@ def test_a_source_that_shrank_is_refused_with_counts_and_folders(
         require_no_shrinkage(plan.catalogue, plan.sources)
     error = caught.value
     assert (error.kind, error.where) == ("source_shrunk", str(source))
-    assert "the 20 items" in error.expected
+    assert "20 items" in error.expected
     assert FIRST in error.expected
-    assert "15 items; 5 are gone, 0 have lost truths" in error.got
+    assert "15 items; gone: 5, without their truths now: 0" in error.got
     assert "4 in left/late, 4 in right/late, 1 in left" in error.got
     assert "--allow-shrink" in error.remedy
 
@@ -138,7 +138,7 @@ def test_truths_that_are_gone_stop_a_run_as_items_do(
     plan = make_plan(config, str(source), layout="folders", dataset="set")
     with pytest.raises(SourceShrunkError) as caught:
         require_no_shrinkage(plan.catalogue, plan.sources)
-    assert f"0 are gone, {lost} have lost truths; pictures: {lost} in target" in caught.value.got
+    assert f"gone: 0, without their truths now: {lost}; pictures: {lost} in target" in caught.value.got
 
 
 def test_a_fall_that_was_allowed_is_not_told_again(config: PipelineConfig, source: Path) -> None:

@@ -333,7 +333,7 @@ class TestReading:
         assert [(one.item, one.first, one.second) for one in found.other_content] == [(NPY, 1, 2)]
         shown = CliRunner().invoke(app, ["compare", archive, FIRST, SECOND])
         assert f"{NPY}: version 1 and 2" in shown.stdout
-        assert f"1 items in both, 0 only in {FIRST}, 0 only in {SECOND}" in shown.stdout
+        assert f"1 item in both, 0 only in {FIRST}, 0 only in {SECOND}" in shown.stdout
         page = json.loads(
             CliRunner().invoke(app, ["compare", archive, FIRST, SECOND, "--html", "--json"]).stdout
         )["page"]

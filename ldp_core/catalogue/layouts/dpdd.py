@@ -24,7 +24,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ldp_core.catalogue.checking import SAME_SCENE, Thumbnail, thumbnail, thumbnail_correlation
 from ldp_core.catalogue.pairing import LEFT, RIGHT, SIDECAR, TARGET, ItemSpec, ItemSpecs, pair_files
-from ldp_core.errors import ImageError, StorageError
+from ldp_core.errors import ImageError, StorageError, count_of
 from ldp_core.images import read_image
 from ldp_core.storage import absolute_url
 from ldp_core.types import Problem
@@ -208,7 +208,7 @@ def _count_scenes(scenes: Iterable[ItemSpec], *, root: str) -> list[Problem]:
         Problem(
             root,
             "unofficial_split",
-            f"'{split}' holds {count} paired scenes; the official split has {OFFICIAL[split]}",
+            f"'{split}' holds {count_of(count, 'paired scene')}; the official split has {OFFICIAL[split]}",
             "scores over it are not comparable with published ones",
             refuses_item=False,
         )

@@ -19,7 +19,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from numpy.lib import format as npy
 
 from ldp_core import storage
-from ldp_core.catalogue import LAYOUTS, load_pair, read_catalogue
+from ldp_core.catalogue import LAYOUTS, Selection, load_pair, read_catalogue
 from ldp_core.catalogue.layouts import DEVELOPMENTS
 from ldp_core.errors import CatalogueError, ImageMissingError, PairMismatchError, StorageError
 from ldp_core.images import encode_image, read_image
@@ -205,10 +205,25 @@ class TestProblems:
         assert {"Scene 1", "scene-1"} == {p.message.split("'")[1] for p in catalogue.problems}
 
     def test_name_without_a_usable_letter(self, folder: str) -> None:
-        put_canon(folder, "写真", "écran")
+        put_canon(folder, "写真", "écran", "山1")
         catalogue = read_catalogue(folder, layout="canon-dpdd")
-        assert ids(catalogue) == ["set/ecran"]
-        assert kinds(catalogue) == ["unusable_name"]
+        assert ids(catalogue) == ["set/1", "set/ecran", "set/n-9c3250ff63e15e91"]
+        assert not catalogue.problems
+        assert catalogue.items[2].title == "写真"
+        assert Selection(ids=frozenset({"写真"})).choose(
+            {item.id: item.title for item in catalogue.items}, dataset="set"
+        ) == ["set/n-9c3250ff63e15e91"]
+
+    def test_names_without_a_usable_letter_do_not_collide(self, folder: str) -> None:
+        put_canon(folder, "写真", "写", "Фото", "фото")
+        catalogue = read_catalogue(folder, layout="canon-dpdd")
+        assert len(catalogue.items) == 2
+        assert kinds(catalogue) == ["duplicate_id", "duplicate_id"]  # these differ in letter case alone
+
+    def test_a_name_that_is_too_long(self, folder: str) -> None:
+        put_canon(folder, "a" * 201, "b")
+        catalogue = read_catalogue(folder, layout="canon-dpdd")
+        assert (ids(catalogue), kinds(catalogue)) == (["set/b"], ["unusable_name"])
 
     @pytest.mark.parametrize("suffix", ["r", "gt", "dpdnet"])
     @pytest.mark.parametrize("other", [{"size": (8, 6)}, {"channels": 1}, {"bit_depth": 16}], ids=str)

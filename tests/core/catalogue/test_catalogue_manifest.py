@@ -273,7 +273,7 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(url)
         return probe_picture(url, **options)
 
-    monkeypatch.setattr(import_module("ldp_core.catalogue.read"), "probe_picture", probe)
+    monkeypatch.setattr(import_module("ldp_core.catalogue.probing"), "probe_picture", probe)
     return asked
 
 

@@ -220,7 +220,7 @@ class TestSuggestions:
         for layout, used in (("folders", 6), ("dpdd", 0)):
             with pytest.raises(CatalogueError) as caught:
                 read(layout=layout)
-            assert f"10 files fit the layout 'canon-dpdd', {used} fit '{layout}'" in str(caught.value)
+            assert f"of the files, 10 fit the layout 'canon-dpdd', {used} fit '{layout}'" in str(caught.value)
             assert caught.value.remedy == "give --layout canon-dpdd"
 
     def test_a_wrong_layout_over_folders_of_users_is_told_of_folders(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from ldp_core import storage
 from ldp_core.catalogue import check_source, group_problems, read_catalogue, require_whole
+from ldp_core.catalogue.pairing import pair_files
 from ldp_core.catalogue.problems import NO_SECOND_VIEWS, NO_TRUTHS, STOPPING
 from ldp_core.errors import CatalogueError, IncompleteSourceError, SettingsError
 from ldp_core.images import encode_image
@@ -251,6 +253,29 @@ class TestLinks:
         catalogue = read_catalogue(str(tmp_path), layout="folders", dataset="set")
         assert [problem.kind for problem in catalogue.problems] == ["dangling_link"] * 2
         check_source(str(tmp_path), layout="folders")
+
+    @pytest.mark.parametrize("link", ["notes", "right"])
+    def test_twice_as_many_take_twice_the_looks_at_a_name(self, tmp_path: Path, link: str) -> None:
+        looks = {}
+        for count in (20, 40):
+            root = tmp_path / str(count)
+            put(root, names("a", count, roles=["left"]))
+            (root / link).mkdir()
+            for number in range(count):
+                (root / link / f"{number}").symlink_to("nowhere")
+            looked = Counter[str]()
+
+            def rule(path: str, looked: Counter[str] = looked) -> tuple[str, str] | None:
+                looked[path] += 1
+                role, _, name = path.partition("/")
+                known = path.endswith(".png") and role != "notes"
+                return (name.removesuffix(".png"), role) if known else None
+
+            found = pair_files(str(root), rule)
+            assert sum("leads to 'nowhere'" in problem.message for problem in found.problems) == count
+            looks[count] = looked.total()
+        assert looks[40] <= 2.2 * looks[20]
+        assert looks[40] <= 8 * 40
 
 
 class TestNamesThatAreNoUnicode:

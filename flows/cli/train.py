@@ -10,8 +10,9 @@ from inspect import Parameter, Signature
 from typing import Annotated, Any, cast
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
+from flows.cli import options
 from flows.exits import exits
 from ldp_core.training.options import Command, Option, list_options
 from ldp_core.training.registry import NETWORKS, STEPS, Commands, load_command
@@ -19,7 +20,7 @@ from ldp_core.training.registry import NETWORKS, STEPS, Commands, load_command
 _SUMMARIES = {name: entry.summary for name, entry in (NETWORKS | STEPS).items()}
 
 
-class _Networks(TyperGroup):
+class _Networks(options.Group):
     """Lists names and summaries, and makes the command that is asked for."""
 
     def __init__(self, **attributes: Any) -> None:
@@ -47,9 +48,11 @@ def build(name: str, found: Command[Any] | Commands) -> Any:
     if isinstance(found, Mapping):
         made.callback(help=_SUMMARIES[name])(lambda: None)
         for step, command in found.items():
-            made.command(step, help=cast(Command[Any], command).summary)(_callback(command))
+            made.command(step, cls=options.Command, help=cast(Command[Any], command).summary)(
+                _callback(command)
+            )
     else:
-        made.command(name, help=_SUMMARIES[name])(_callback(found))
+        made.command(name, cls=options.Command, help=_SUMMARIES[name])(_callback(found))
     built = typer.main.get_command(made)
     built.name = name
     return built
