@@ -11,6 +11,7 @@ from typing import Any
 from ldp_core.catalogue import WHOLE_SOURCE, SourceOptions
 from ldp_core.catalogue.peaks import UNNAMED
 from ldp_core.catalogue.problems import STOPPING, group_problems
+from ldp_core.protocols import USUAL_SCORES, ScoringOptions
 from ldp_core.storage import absolute_url
 from ldp_core.types import AS_STORED, GENERIC_CAMERA, PixelOptions
 from tasks.capacity import embedded_memory_bytes, usable_bytes
@@ -37,6 +38,7 @@ def preview_run(
     camera: str = GENERIC_CAMERA,
     options: SourceOptions = WHOLE_SOURCE,
     from_archive: bool = False,
+    scoring: ScoringOptions = USUAL_SCORES,
 ) -> dict[str, Any]:
     """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time.
 
@@ -51,6 +53,7 @@ def preview_run(
         baselines=baselines,
         pixels=pixels,
         from_archive=from_archive,
+        scoring=scoring,
     )
     with stored_specs():
         plan = make_plan(

@@ -154,6 +154,7 @@ def without_revisions(item: Item) -> Item:
         right=item.right and plain(item.right),
         target=item.target and plain(item.target),
         blur_truth=item.blur_truth and plain(item.blur_truth),
+        mask=item.mask and plain(item.mask),
         external={name: plain(ref) for name, ref in item.external.items()},
         auxiliary={name: plain(ref) for name, ref in item.auxiliary.items()},
     )

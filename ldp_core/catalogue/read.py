@@ -22,7 +22,16 @@ from ldp_core.catalogue.fitting import LAYOUT_FITS_BETTER, find_fitting_layout
 from ldp_core.catalogue.known import is_known
 from ldp_core.catalogue.layouts import LAYOUTS
 from ldp_core.catalogue.options import WHOLE_SOURCE, Selection, SourceOptions
-from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs, list_visible
+from ldp_core.catalogue.pairing import (
+    BLUR_TRUTH,
+    LEFT,
+    MASK,
+    RIGHT,
+    TARGET,
+    ItemSpec,
+    ItemSpecs,
+    list_visible,
+)
 from ldp_core.catalogue.pattern import pair_by_pattern
 from ldp_core.catalogue.peaks import Ceilings, apply_named_peak, settle_peaks
 from ldp_core.catalogue.problems import find_losses, make_readable, require_whole
@@ -35,6 +44,7 @@ from ldp_core.item_ids import is_segment, slug
 from ldp_core.storage import absolute_url
 from ldp_core.types import AS_STORED, Catalogue, ImageRef, Item, PixelOptions, Problem
 
+_ROLES: Final = (LEFT, RIGHT, TARGET, BLUR_TRUTH, MASK)
 # Half the connections of the S3 client. At 30 ms a request 500 headers a second; one core reads 1,700.
 _THREADS: Final = 16
 _BATCH_ITEMS: Final = 1024  # a pool holds a future for each: batches keep that small for a million items
@@ -395,7 +405,9 @@ def _find_mismatches(spec: ItemSpec, refs: Mapping[str, ImageRef]) -> list[Probl
             ref.uri,
             "size_mismatch",
             f"the {role} picture of item '{spec.name}' is {_describe(ref)}, the left one {_describe(left)}",
-            "give all pictures of an item the same size, channels and bit depth, or remove this one",
+            "give the mask the size of the views"
+            if role == MASK
+            else "give all pictures of an item the same size, channels and bit depth, or remove this one",
         )
         for role, ref in refs.items()
         if not _fits(role, ref, left, spec=spec)
@@ -406,6 +418,8 @@ def _fits(role: str, ref: ImageRef, left: ImageRef, *, spec: ItemSpec) -> bool:
     """A development may cut the views to their truth, so what it makes is compared when it is made."""
     if role in (TARGET, BLUR_TRUTH) and spec.development:
         return True
+    if role == MASK:
+        return spec.development != "" or (ref.height, ref.width) == (left.height, left.width)
     if role == BLUR_TRUTH:
         return _shape(ref) == (left.height, left.width, 1)
     return _shape(ref) == _shape(left) and ref.bit_depth == left.bit_depth
@@ -428,7 +442,7 @@ def _make_item(
     pixels: PixelOptions,
 ) -> Item:
     left = traits[LEFT]
-    profiles = {found.profile for role, found in traits.items() if role != BLUR_TRUTH}
+    profiles = {found.profile for role, found in traits.items() if role not in (BLUR_TRUTH, MASK)}
     coloured = any(name_colours(profile, channels=refs[LEFT].channels) for profile in profiles)
     peak = spec.peak if spec.peak is not None else left.peak
     full = peak == 2 ** refs[LEFT].bit_depth - 1 and spec.peak is None
@@ -438,7 +452,7 @@ def _make_item(
         right=refs.get(RIGHT),
         target=refs.get(TARGET),
         blur_truth=refs.get(BLUR_TRUTH),
-        external={r: refs[r] for r in spec.pictures if r not in (LEFT, RIGHT, TARGET, BLUR_TRUTH)},
+        external={r: refs[r] for r in spec.pictures if r not in _ROLES},
         score_region=spec.score_region,
         aligned=spec.aligned,
         blur_truth_kind=spec.blur_truth_kind,
@@ -449,6 +463,7 @@ def _make_item(
         colour=name_colours(left.profile, channels=refs[LEFT].channels),
         to_srgb=pixels.to_srgb and coloured,
         camera=spec.camera,
+        mask=refs.get(MASK),
         metadata={**left.shot, **spec.metadata},  # what the source says itself goes before EXIF
         name="" if item_id.endswith(f"/{spec.name}") else spec.name,
     )
