@@ -10,6 +10,7 @@ import typer
 
 from flows.cli import console, options, parsing
 from flows.exits import exits
+from ldp_core.errors import SettingsError
 from ldp_core.types import GENERIC_CAMERA
 
 if TYPE_CHECKING:

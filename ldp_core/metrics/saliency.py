@@ -101,7 +101,8 @@ def _f_measure(inside: NDArray[np.int64], outside: NDArray[np.int64], truth: Mas
     """F by threshold; 0 where nothing is found rightly."""
     whole = (inside + outside) + BETA_SQUARED * np.count_nonzero(truth)
     weighed = (1 + BETA_SQUARED) * inside
-    return np.divide(weighed, whole, out=np.zeros(len(inside)), where=inside > 0)
+    found: _Plane = np.divide(weighed, whole, out=np.zeros(len(inside)), where=inside > 0)
+    return found
 
 
 def _e_measure(inside: NDArray[np.int64], outside: NDArray[np.int64], truth: Mask) -> _Plane:
