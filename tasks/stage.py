@@ -65,8 +65,8 @@ class PipelineConfig:
 
     ``single`` serves items whose second view is missing, as far as the methods of ``pair`` need both.
     ``baselines`` restore every item that they can as well, to be scored beside the result. ``pixels`` says
-    how the pixels of the source are read, ``scoring`` which further protocols are scored. ``from_archive``: no
-    source is opened, the archived frames are all there is.
+    how the pixels of the source are read, ``scoring`` which further protocols are scored. ``from_archive``:
+    no source is opened, the archived frames are all there is.
     """
 
     archive: str

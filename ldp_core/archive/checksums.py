@@ -121,7 +121,7 @@ def scoring_facts(pair: Pair) -> dict[str, Any]:
 
 
 def named_views(pair: Pair) -> dict[str, Pixels]:
-    """All pictures of one shape: ``left``, maybe ``right``, ``target``, ``mask``, then ``peer:<name>`` by name.
+    """All pictures of one shape: ``left``, maybe ``right``, ``target``, ``mask``, then ``peer:<name>``.
 
     The mask is white, the largest value in all channels, where pixels are scored, and 0 elsewhere.
     """

@@ -1,7 +1,8 @@
 """A table of pictures: CSV, JSON lines or Parquet, read whole into memory.
 
 The column ``left`` is required. Further pictures: ``right``, ``target``, ``blur_truth``, ``mask`` (white
-where pixels are scored), ``method:<name>`` (also ``peer:<name>``). How an item is read and scored: ``peak`` (the pixel value of full scale, or ``full``),
+where pixels are scored), ``method:<name>`` (also ``peer:<name>``). How an item is read and scored:
+``peak`` (the pixel value of full scale, or ``full``),
 ``score_region`` (``rows 44:, columns 10:600``), ``aligned``, ``dp_axis``, ``camera``. A column of any other
 name is kept as metadata of the items; one that names pictures is told, as it may be a misspelt one, and is
 refused where there is no column ``right``. A row without ``right`` is an item of one view. Paths are relative
