@@ -20,7 +20,7 @@ from tasks.drift import (
     list_history,
     read_signals,
 )
-from tasks.run import Run, started_at
+from tasks.run import Run, RunItem, started_at
 from tasks.status import list_stage_changes
 
 _PAST_ITEMS = 200
@@ -33,6 +33,7 @@ def judge_drift(
     *,
     against: str | None = None,
     by: Sequence[str] = CAMERA_COLUMNS,
+    per: str = "",
     sample: int = 1000,
     history: int = 8,
     false_alarms: float = FALSE_ALARMS,
@@ -46,6 +47,7 @@ def judge_drift(
         run_id: the run that is judged; default: the newest that restored.
         against: the earlier run; default: the one before it of the same dataset.
         by: columns of metadata whose values are groups.
+        per: a column whose items have one value together: photographs of a burst say little more than one.
         sample: how many items of either run are looked at, at most.
         history: how many earlier runs are shown over time.
         page: write a page to the run, or to ``output``.
@@ -57,8 +59,8 @@ def judge_drift(
     archive = absolute_url(archive)
     earlier, judged = choose_runs(archive, run_id, against)
     items, only_new = choose_judged(earlier, judged)
-    before = _sample(earlier, list(earlier.items), by, sample)
-    now = _sample(judged, items, by, sample)
+    before = _sample(earlier, list(earlier.items), by, sample, per=per)
+    now = _sample(judged, items, by, sample, per=per)
     shifts = find_shifts(before, now, false_alarms=false_alarms, least_distance=least_distance)
     past = [
         _describe_past(run, before if run is earlier else None)
@@ -83,9 +85,9 @@ def judge_drift(
     return values
 
 
-def _sample(run: Run, items: list[Any], by: Sequence[str], most: int) -> Samples:
+def _sample(run: Run, items: list[RunItem], by: Sequence[str], most: int, *, per: str = "") -> Samples:
     chosen = draw_sample(items, most)
-    return group_signals(read_signals(run, chosen), run.metadata, by)
+    return group_signals(read_signals(run, chosen), run.metadata, by, per=per)
 
 
 def _describe_past(run: Run, known: Samples | None) -> PastRun:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from statistics import fmean
 from typing import Final
 
 import numpy as np
@@ -120,17 +121,26 @@ def describe_map(blur_map: BlurMap) -> dict[str, float]:
 
 
 def group_signals(
-    signals: Signals, metadata: Mapping[str, Mapping[str, object]], by: Collection[str]
+    signals: Signals,
+    metadata: Mapping[str, Mapping[str, object]],
+    by: Collection[str],
+    *,
+    per: str = "",
 ) -> dict[tuple[str, str], list[float]]:
-    """Values by signal and group: of all items, and of each value of the columns ``by``."""
-    grouped: dict[tuple[str, str], list[float]] = {}
+    """Values by signal and group: of all items, and of each value of the columns ``by``.
+
+    ``per`` names a column whose items, such as those of a scene, have one value together, their mean.
+    """
+    grouped: dict[tuple[str, str], dict[object, list[float]]] = {}
     for signal, values in signals.items():
         for item, value in values.items():
             known = metadata.get(item, {})
             groups = [f"{column}: {known[column]}" for column in by if column in known]
+            unit = ("of", known[per]) if per in known else item
             for group in (ALL, *groups):
-                grouped.setdefault((signal, group), []).append(value)
-    return dict(sorted(grouped.items(), key=lambda one: (one[0][1] != ALL, one[0][1], one[0][0])))
+                grouped.setdefault((signal, group), {}).setdefault(unit, []).append(value)
+    ordered = sorted(grouped.items(), key=lambda one: (one[0][1] != ALL, one[0][1], one[0][0]))
+    return {key: [fmean(one) for one in units.values()] for key, units in ordered}
 
 
 def _from_scores(item: RunItem) -> Iterator[tuple[str, float]]:

@@ -14,7 +14,7 @@ from ldp_core.archive import ArchiveKind, layout, stage_key
 from ldp_core.blur import ESTIMATORS, BlurEstimator
 from ldp_core.deblur import DEBLURRERS, Deblurrer
 from ldp_core.methods import MemoryModel
-from ldp_core.protocols import LPIPS, USUAL_SCORES, ScoringOptions
+from ldp_core.protocols import LPIPS, PROTOCOLS, USUAL_SCORES, ScoringOptions
 from ldp_core.types import BASELINE, GENERIC_CAMERA, BlurMap, Item, Pair, Pixels, Score, StageSpec
 from tasks.stage import MethodConfig, Methods, Stage, StageDef
 from tasks.stored_specs import spec_of
@@ -30,10 +30,10 @@ _SCORE_MEMORY = MemoryModel(70, 40, 500_000)
 """Measured at .47 and 1.9 megapixels: 60 bytes a pixel, and 16 MB for what is blurred again in tiles."""
 _BY_PLACE_BYTES = 200
 """Per pixel, where kernels depend on the place in the frame: counted from views that are blurred whole."""
-_NAMED_BYTES = {LPIPS: 150, "no-reference": 150, "ms-ssim": 80, "one-gain": 80, "basicsr-y": 60}
-"""Per pixel, of protocols that take more than the usual scores do."""
-_NAMED_SECONDS = {"ms-ssim": 1.5, "no-reference": 1.5, LPIPS: 1.0}
-"""Of a megapixel, all subjects together; others take as long as the usual PSNR and SSIM."""
+_NAMED_BYTES = {LPIPS: 100, "no-reference": 60, "one-gain": 80, "basicsr-y": 30, "basicsr-y-border4": 30}
+"""Per pixel, of protocols that take more than the usual scores do; measured at 4 megapixels."""
+_NAMED_SECONDS = {LPIPS: 5.5, "ms-ssim": 3.2, "no-reference": 0.6}
+"""Of a megapixel, of input and restored picture; other protocols take as long as the usual scores."""
 METRICS = "ldp.metrics"
 """Entry points of metrics of other packages, which scores depend on."""
 _SCORE_SECONDS = 1.4
@@ -198,7 +198,11 @@ class ScoreStage(StageDef):
         return replace(_SCORE_MEMORY, per_pixel=_SCORE_MEMORY.per_pixel + max(by_place, shifted, named))
 
     def seconds(self, stage: Stage) -> float | None:
-        return _SCORE_SECONDS + sum(_NAMED_SECONDS.get(name, 0.2) for name in stage.scoring.protocols)
+        scoring = stage.scoring
+        named = sum(_NAMED_SECONDS.get(name, _SCORE_SECONDS) for name in scoring.protocols)
+        with_lpips = sum(LPIPS in PROTOCOLS[name].metrics for name in scoring.protocols if name != LPIPS)
+        further = _NAMED_SECONDS[LPIPS] * with_lpips if scoring.lpips_weights else 0.0
+        return _SCORE_SECONDS + named + further
 
 
 def _named_bytes(scoring: ScoringOptions) -> int:

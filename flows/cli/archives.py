@@ -145,6 +145,15 @@ def drift(
             show_default="camera, model",
         ),
     ] = None,
+    per: Annotated[
+        str,
+        options.output_option(
+            "--per",
+            metavar="COLUMN",
+            help="Items that share a value of this column, such as a scene, count as one.",
+            show_default=False,
+        ),
+    ] = "",
     sample: Annotated[
         int, options.output_option("--sample", min=20, metavar="N", help="Items of either run, at most.")
     ] = 1000,
@@ -185,6 +194,7 @@ def drift(
             run,
             against=against,
             by=by or CAMERA_COLUMNS,
+            per=per,
             sample=sample,
             history=history,
             false_alarms=false_alarms,

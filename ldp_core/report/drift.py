@@ -62,4 +62,4 @@ def _draw_past(row: Mapping[str, Any], past: Sequence[PastRun]) -> list[tuple[Pa
     now = Quartiles(**row["now"])
     bounds = [now, *(quartiles for _, quartiles in known)]
     axis = min(q.low for q in bounds), max(q.high for q in bounds)
-    return [(run, q, draw_interval(tuple(q), axis=axis, mark=now.median)) for run, q in known]
+    return [(run, q, draw_interval(q, axis=axis, mark=now.median)) for run, q in known]

@@ -138,6 +138,13 @@ def test_groups_may_be_chosen(archive: Path) -> None:
     assert {row["group"] for row in values["signals"]} == {"all items"}
 
 
+def test_photographs_of_one_scene_count_once(archive: Path) -> None:
+    """Two values of `model`: of two values nothing can be told."""
+    code, values = judge(archive, SHIFTED, "--per", "model")
+    assert (code, values["signals"]) == (0, [])
+    assert {one["items"] for one in values["not_compared"] if one["group"] == "all items"} == {2}
+
+
 def test_people_see_a_table_and_a_verdict(archive: Path) -> None:
     code, out, _ = run("drift", archive, SHIFTED)
     assert code == EXIT_DRIFT
