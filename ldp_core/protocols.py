@@ -239,6 +239,14 @@ USUAL_SCORES: Final = ScoringOptions()
 """Nothing besides the usual scores."""
 
 
+def is_named(protocol: str) -> bool:
+    """Whether a variant, or a whole name of a `ldp_core.types.ScoringProtocol`, ends in one of these names.
+
+    Reports lead with the usual scores, which every item with a target has.
+    """
+    return protocol.rpartition(" | ")[2] in PROTOCOLS
+
+
 def require_protocol(name: str) -> NamedProtocol:
     """A protocol by its name.
 

@@ -126,7 +126,7 @@ class DetectionReport:
     correlation: float | None
     methods: Mapping[str, MethodScores]
     gate: Mapping[str, GateSet]
-    saliency: Mapping[str, Mapping[str, Interval]] = MappingProxyType({})
+    saliency: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
 
     @property
     def upside_down(self) -> bool:

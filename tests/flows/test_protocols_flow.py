@@ -21,11 +21,14 @@ from ldp_core.errors import SettingsError
 from ldp_core.images import encode_image
 from ldp_core.metrics import psnr_db
 from ldp_core.protocols import ScoringOptions
+from ldp_core.report.comparison import choose_headline
 from ldp_core.single_view import input_image
 from ldp_core.types import Region, RunSummary
 from tasks.pipeline import make_config, pipelines_for
 from tasks.plan import make_plan, require_scorable
+from tasks.reports import worst_first
 from tasks.run import Run
+from tasks.status import compare_runs
 from tasks.work import choose_ingest, choose_restore
 
 THIRD = "20260103t000000z-cccccc"
@@ -80,7 +83,7 @@ def test_protocols_are_scored_without_restoring_again(archive: Path) -> None:
     keys = [Run(str(archive), one).stages["pair"] for one in (FIRST, SECOND)]
     usual, named = ({stage.label: stage.key for stage in stages} for stages in keys)
     assert {label for label in usual if usual[label] != named[label]} == {"score"}
-    assert len(list((archive / "restored").iterdir())) == 1
+    assert len([path for path in (archive / "restored").iterdir() if path.is_dir()]) == 1
 
 
 def test_the_summary_has_a_row_for_each_protocol(archive: Path) -> None:
@@ -102,6 +105,15 @@ def test_runs_with_and_without_protocols_compare_in_what_they_share(archive: Pat
     values = json.loads(out)
     assert values["refused"] == []
     assert {row["mean"] for row in values["differences"]} == {0.0}
+
+
+def test_reports_lead_with_the_usual_scores(archive: Path) -> None:
+    """`basicsr-y` would stand first by its name: a capital Y comes before rgb."""
+    headline = choose_headline(compare_runs(str(archive), SECOND, SECOND).paired)
+    assert headline is not None
+    assert (headline[0], headline[2].variant) == ("psnr_db", "")
+    named, usual = (Run(str(archive), one).items for one in (SECOND, FIRST))
+    assert worst_first(named) == worst_first(usual)
 
 
 def test_a_mask_makes_a_new_version_whose_scores_are_not_compared(source: Path, archive: Path) -> None:
