@@ -212,7 +212,7 @@ class ScoringOptions:
             raise WeightsError(
                 "LPIPS needs weights, which do not come with the package",
                 where=f"--protocol {LPIPS}",
-                expected="--lpips-weights FILE.safetensors",
+                expected="--lpips FILE.safetensors",
                 remedy="write them once, where the package lpips can fetch its AlexNet: see "
                 "'LPIPS' in infra/docs/protocols.md",
             )
@@ -283,5 +283,5 @@ def _with_digest(address: str) -> str:
         return f"{url}#{hashlib.sha256(read_bytes(url)).hexdigest()}"
     except ObjectMissingError as error:
         raise WeightsError(
-            "there are no weights of LPIPS at this address", where=address, remedy="correct --lpips-weights"
+            "there are no weights of LPIPS at this address", where=address, remedy="correct --lpips"
         ) from error

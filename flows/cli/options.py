@@ -241,7 +241,7 @@ Protocols = Annotated[
 LpipsWeights = Annotated[
     str,
     method_option(
-        "--lpips-weights",
+        "--lpips",
         metavar="FILE",
         help="A safetensors file: score LPIPS in the protocols that have it.",
         show_default=False,

@@ -160,8 +160,8 @@ def test_plan_refuses_what_nothing_can_be_scored_by(source: Path, tmp_path: Path
     [
         (("--protocol", "dpd"), "did you mean 'dpdd'"),
         (("--protocol", "pysodmetrics"), "ldp evaluate detection"),
-        (("--protocol", "lpips"), "--lpips-weights"),
-        (("--protocol", "dpdd", "--lpips-weights", "none.safetensors"), "no weights"),
+        (("--protocol", "lpips"), "--lpips"),
+        (("--protocol", "dpdd", "--lpips", "none.safetensors"), "no weights"),
     ],
 )
 def test_a_wrong_protocol_is_told_before_anything_starts(

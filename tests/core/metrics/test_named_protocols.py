@@ -213,7 +213,7 @@ def test_lpips_joins_the_protocols_that_have_it(pair: Pair, lpips_weights: tuple
 
 
 def test_lpips_without_weights_says_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="--lpips-weights") as caught:
+    with pytest.raises(WeightsError, match="--lpips") as caught:
         ScoringOptions.of(["lpips"])
     assert "protocols.md" in caught.value.remedy
     with pytest.raises(WeightsError, match="no weights"):
