@@ -17,7 +17,7 @@ from ldp_core.types import AS_STORED, GENERIC_CAMERA, PixelOptions
 from tasks.capacity import embedded_memory_bytes, usable_bytes
 from tasks.needs import declare_memory, estimate_seconds
 from tasks.pipeline import Choice, make_config
-from tasks.plan import Plan, make_plan
+from tasks.plan import Plan, make_plan, require_scorable
 from tasks.sources import find_shrinkage
 from tasks.stored_specs import stored_specs
 
@@ -64,6 +64,7 @@ def preview_run(
             camera=camera,
             options=options,
         )
+        require_scorable(plan.catalogue.items, scoring)
     groups = group_problems(plan.catalogue.problems)
     stopping = (UNNAMED,) if allow_single else (UNNAMED, *STOPPING)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)

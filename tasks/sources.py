@@ -16,7 +16,7 @@ from typing import Final
 from toolz import partition_all
 
 from ldp_core.archive.run_files import list_runs
-from ldp_core.catalogue.pairing import LEFT, RIGHT
+from ldp_core.catalogue.pairing import LEFT, MASK, RIGHT
 from ldp_core.credentials import plain_of
 from ldp_core.errors import ItemDamagedError, ItemMissingError, SourceShrunkError
 from ldp_core.images.scale import peak_below_full_scale
@@ -316,8 +316,9 @@ def _is_same(recorded: ImageRef, current: ImageRef) -> bool:
 
 
 def _list_lost(recorded: Item, current: Item) -> list[ImageRef]:
-    """Truths and results of others that an item had. A lost second view is a problem of its own."""
-    kept = {*current.refs, LEFT, RIGHT}
+    """Truths and results of others that an item had. A lost second view is a problem of its own, and without
+    its mask an item has more to score."""
+    kept = {*current.refs, LEFT, RIGHT, MASK}
     return [ref for role, ref in recorded.refs.items() if role not in kept]
 
 

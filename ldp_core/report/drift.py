@@ -31,7 +31,7 @@ def write_drift(
     Raises:
         StorageError: the place cannot be written.
     """
-    style = Markup(join_assets(*STYLES, "comparison.css"))
+    style = Markup(join_assets(*STYLES, "comparison.css", "drift.css"))
     rows = sorted(values["signals"], key=lambda row: not row["drifted"])
     page = load_template("drift.html.j2").render(
         values=values,

@@ -24,6 +24,7 @@ from ldp_core.protocols import ScoringOptions
 from ldp_core.report.comparison import choose_headline
 from ldp_core.single_view import input_image
 from ldp_core.types import Region, RunSummary
+from tasks.items import Failed, ItemResult, ingest_item
 from tasks.pipeline import make_config, pipelines_for
 from tasks.plan import make_plan, require_scorable
 from tasks.reports import worst_first
@@ -140,6 +141,18 @@ def test_a_mask_makes_a_new_version_whose_scores_are_not_compared(source: Path, 
     assert score.value == pytest.approx(
         psnr_db(input_image(pair), pair.target, region=Region(16, 18, 48, 54))
     )
+
+
+def test_a_bad_mask_quarantines_its_item_alone(source: Path, tmp_path: Path) -> None:
+    (source / "empty.png").write_bytes(encode_image(np.zeros((64, 72, 1), np.uint8), format="png"))
+    manifest = source / "one-bad.csv"
+    manifest.write_text((source / "masked.csv").read_text().replace("mask.png", "empty.png", 1))
+    bad, good, _ = read_catalogue(str(manifest), layout="manifest", dataset="set").items
+    config = make_config(str(tmp_path), estimator=("disparity", {}), deblurrer=("wiener", {}))
+    refused = ingest_item(config, bad)
+    assert isinstance(refused, Failed)
+    assert (refused.record.kind, "empty.png" in refused.record.message) == ("mask", True)
+    assert isinstance(ingest_item(config, good), ItemResult)
 
 
 def test_plan_refuses_what_nothing_can_be_scored_by(source: Path, tmp_path: Path) -> None:
