@@ -12,12 +12,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import resource_tracker
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import dask
-from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin
 from distributed.client import FutureCancelledError
 from distributed.security import Security
 
@@ -44,6 +45,11 @@ _LOOKS_MS: Final = 5_000
 IMPORTS_FIRST = {"distributed.worker.preload": ["tasks.work"]}
 """A worker gives no sign of life while it reads a call, and so imports what it works with: 5 s, a minute on a
 busy machine. So it does that before it is known to the scheduler."""
+_NEVER_GIVEN_UP: Final = {"distributed.deploy.lost-worker-timeout": "1 day"}
+"""A worker that died is started again. Dask ends it for good where that takes more than 15 s, as it does on a
+busy machine, and work then waits for ever."""
+_WITHOUT_WORKERS: Final = {"distributed.scheduler.no-workers-timeout": "10 minutes"}
+"""Where no worker can be started again, work fails after this time."""
 NO_PROFILES = {"distributed.worker.profile.enabled": False}
 """Dask samples what workers do and keeps an hour of it: .35 MiB for each small item."""
 
@@ -147,39 +153,52 @@ def stream(
     A future that failed yields its exception: a worker that died again and again, for example.
 
     Raises:
-        ClusterError: the scheduler is gone; nothing else ends a future without a result.
+        ClusterError: the scheduler is gone, or another thread has closed the client; nothing else ends a
+            future without a result.
     """
     waiting = iter(items)
-    running = as_completed()
-    item_of: dict[Any, T] = {}
+    finished: SimpleQueue[tuple[Future[Any], Any]] = SimpleQueue()
+    item_of: dict[Future[Any], T] = {}
+
+    async def fetch(future: Future[Any]) -> None:
+        try:
+            result = await future.client.gather(future, asynchronous=True)
+        except Exception as error:
+            result = error
+        finished.put((future, result))
 
     def start(count: int) -> None:
         for item in islice(waiting, count):
             future = submit(item)
-            item_of[future.key] = item
-            running.add(future)
+            item_of[future] = item
+            future.client.loop.add_callback(fetch, future)
 
     start(in_flight)
-    for future in running:
-        with _noticing_loss(future):
-            error = future.exception()
-            result = future.result() if error is None else error
-        yield item_of.pop(future.key), result
+    while item_of:
+        future, result = _next_of(finished, next(iter(item_of)).client)
+        yield item_of.pop(future), result
         start(1)
 
 
-@contextmanager
-def _noticing_loss(future: Future[Any]) -> Iterator[None]:
-    try:
-        yield
-    except FutureCancelledError as error:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Dask would log how it looks for it
-        reason = str(error).partition("cancelled for reason: ")[2].partition(".")[0]
-        raise ClusterError(
-            "the connection to the Dask scheduler is lost",
-            got=reason if reason != "unknown" else "",
-            remedy="see whether the scheduler runs, then give the same command again to continue",
-        ) from None
+def _next_of(finished: SimpleQueue[tuple[Future[Any], Any]], client: Client) -> tuple[Future[Any], Any]:
+    """The next future that ends, and its result. Of a client that is closed, some may never end."""
+    while True:
+        with suppress(Empty):
+            future, result = finished.get(timeout=1)
+            if isinstance(result, FutureCancelledError):
+                raise _lost(str(result).partition("cancelled for reason: ")[2].partition(".")[0])
+            return future, result
+        if client.status == "closed":
+            raise _lost("its client is closed")
+
+
+def _lost(reason: str) -> ClusterError:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Dask would log how it looks for it
+    return ClusterError(
+        "the connection to the Dask scheduler is lost",
+        got=reason if reason != "unknown" else "",
+        remedy="see whether the scheduler runs, then give the same command again to continue",
+    )
 
 
 class _Credentials(WorkerPlugin):
@@ -291,7 +310,8 @@ def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
     _start_quiet_resource_tracker()
     silence = {"distributed.scheduler.worker-ttl": seconds_from_environment("LDP_WORKER_TIMEOUT", _SILENCE_S)}
-    embedding = KEEP_FREED_MEMORY | IMPORTS_FIRST | NO_PROFILES | silence | _show_no_pages()
+    patience = _NEVER_GIVEN_UP | _WITHOUT_WORKERS | silence
+    embedding = KEEP_FREED_MEMORY | IMPORTS_FIRST | NO_PROFILES | patience | _show_no_pages()
     with dask.config.set(embedding):
         cluster = LocalCluster(
             n_workers=processes,

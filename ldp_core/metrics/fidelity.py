@@ -204,7 +204,7 @@ def band_mean(
     if not count:
         raise MetricError(
             "no window of the metric has its centre in the mask",
-            expected=f"a white pixel at least {edge} pixels from the edges",
+            expected=f"a white pixel at least {edge} pixels from the edges of what is compared",
             remedy="score a larger part of the picture",
         )
     return total / count
