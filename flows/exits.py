@@ -22,10 +22,10 @@ import typer
 from flows.logs import tell_end
 from ldp_core.errors import EngineError, LdpError, RunCancelledError, TooManyBadItemsError
 
-EXIT_ERROR, EXIT_BAD_ITEMS, EXIT_STOPPED, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 3, 4, 130, 143
+EXIT_ERROR, EXIT_BAD_ITEMS, EXIT_STOPPED, EXIT_DRIFT, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 3, 4, 5, 130, 143
 EXIT_CODES = (
-    "Exit codes: 0 done, 1 error, 2 usage, 3 done with bad items, 4 too many bad items, 130 interrupted, "
-    "143 terminated."
+    "Exit codes: 0 done, 1 error, 2 usage, 3 done with bad items, 4 too many bad items, 5 drift, "
+    "130 interrupted, 143 terminated."
 )
 PATIENCE_S = 20.0
 """From a signal to the end of its command; Kubernetes kills after 30 s. Closing the workers takes a few.

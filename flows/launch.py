@@ -24,7 +24,8 @@ from tasks.stage import PipelineConfig
 
 _OF_METHODS: Final = (
     *("estimator", "estimator_settings", "deblurrer", "deblurrer_settings", "baselines", "peak", "to_srgb"),
-    *("single_estimator_settings", "single_deblurrer_settings", "from_archive"),
+    *("single_estimator_settings", "single_deblurrer_settings", "from_archive", "protocols"),
+    "lpips_weights",
 )
 _OF_SOURCE: Final = ("allow_single", "verify_sources", "allow_shrink")
 _OF_CHOICE: Final = ("pair_by", "methods", "limit", "sample", "seed", "ids", "where", "since")

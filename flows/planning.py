@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from ldp_core.images.scale import parse_peak
+from ldp_core.protocols import ScoringOptions
 from ldp_core.types import PixelOptions
 from tasks.pipeline import make_config
 from tasks.plan import Plan
@@ -29,11 +30,14 @@ def restore_config(
     peak: int | str | None = None,
     to_srgb: bool = False,
     from_archive: bool = False,
+    protocols: Sequence[str] = (),
+    lpips_weights: str = "",
 ) -> PipelineConfig:
     """The configuration of `flows.restore.restore_dataset`, from its parameters.
 
     Raises:
-        SettingsError: a method or a setting is unknown, or the peak is no value of 16 bit.
+        SettingsError: a method, a setting or a protocol is unknown, or the peak is no value of 16 bit.
+        WeightsError: a protocol needs weights that are not given or not there.
     """
     return make_config(
         archive,
@@ -43,6 +47,7 @@ def restore_config(
         baselines=baselines,
         pixels=PixelOptions(parse_peak(peak), to_srgb),
         from_archive=from_archive,
+        scoring=ScoringOptions.of(protocols, lpips_weights),
     )
 
 

@@ -11,13 +11,14 @@ from typing import Any
 from ldp_core.catalogue import WHOLE_SOURCE, SourceOptions
 from ldp_core.catalogue.peaks import UNNAMED
 from ldp_core.catalogue.problems import STOPPING, group_problems
+from ldp_core.protocols import USUAL_SCORES, ScoringOptions
 from ldp_core.storage import absolute_url
 from ldp_core.types import AS_STORED, GENERIC_CAMERA, PixelOptions
 from tasks.capacity import embedded_memory_bytes, usable_bytes
 from tasks.costs import estimate_traffic, price, read_prices
 from tasks.needs import crowding, declare_memory, estimate_seconds
 from tasks.pipeline import Choice, make_config
-from tasks.plan import Plan, make_plan
+from tasks.plan import Plan, make_plan, require_scorable
 from tasks.sources import find_shrinkage
 from tasks.stored_specs import stored_specs
 
@@ -40,6 +41,7 @@ def preview_run(
     from_archive: bool = False,
     report_items: int = 200,
     prices: str | None = None,
+    scoring: ScoringOptions = USUAL_SCORES,
 ) -> dict[str, Any]:
     """Pairs, single views, problems, bytes in and out, what is done already, and an estimate of the time.
 
@@ -56,6 +58,7 @@ def preview_run(
         baselines=baselines,
         pixels=pixels,
         from_archive=from_archive,
+        scoring=scoring,
     )
     with stored_specs():
         plan = make_plan(
@@ -66,6 +69,7 @@ def preview_run(
             camera=camera,
             options=options,
         )
+        require_scorable(plan.catalogue.items, scoring)
     groups = group_problems(plan.catalogue.problems)
     stopping = (UNNAMED,) if allow_single else (UNNAMED, *STOPPING)
     pairs = sum(item.has_both_views for item in plan.catalogue.items)

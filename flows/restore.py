@@ -47,6 +47,8 @@ def restore_dataset(
     single_estimator_settings: Mapping[str, Any] | None = None,
     single_deblurrer_settings: Mapping[str, Any] | None = None,
     baselines: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    lpips_weights: str = "",
     camera: str = GENERIC_CAMERA,
     cluster: str | None = None,
     processes: int | None = None,
@@ -80,6 +82,8 @@ def restore_dataset(
         layout: how the source is laid out, one of ``ldp_core.catalogue.LAYOUTS``.
         archive: where frames, results and reports are kept, any fsspec URL.
         baselines: deblurrers that restore every item as well, to be scored beside the result.
+        protocols: further protocols to score by, such as ``dpdd-8bit`` (`ldp_core.protocols.PROTOCOLS`).
+        lpips_weights: a safetensors file; where protocols have LPIPS, it is scored with these weights.
         camera: profile of the camera, by name or address; ``auto`` chooses by what pictures tell (EXIF).
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         insecure_cluster: allow a scheduler on another host that is reached without TLS.
@@ -134,6 +138,8 @@ def restore_dataset(
         peak=peak,
         to_srgb=to_srgb,
         from_archive=from_archive,
+        protocols=protocols,
+        lpips_weights=lpips_weights,
     )
     plan = prepared_plan(config)
     if plan is None:

@@ -73,6 +73,8 @@ def find_run_source(archive: str, run_id: str) -> dict[str, object]:
         "single_estimator_settings": config.single.estimator.values,
         "single_deblurrer_settings": config.single.deblurrer.values,
         "baselines": tuple(method.name for method in config.baselines),
+        "protocols": config.scoring.protocols,
+        "lpips_weights": config.scoring.lpips_weights,
         "peak": config.pixels.peak,
         "to_srgb": config.pixels.to_srgb,
         **{n: asked[n] for n in ("camera", "pair_by", "methods", "from_archive") if n in asked},

@@ -126,7 +126,8 @@ def score(restored: ArrayLike, target: ArrayLike, *, metrics: Collection[str] = 
         MetricError: the pictures differ in shape, or are too small for a metric.
         SettingsError: there is no such metric.
     """
-    from ldp_core.metrics.scoring import FIDELITY, PSNR_CEILING_DB
+    from ldp_core.metrics.fidelity import PSNR_CEILING_DB
+    from ldp_core.metrics.scoring import FIDELITY
 
     for name in metrics:
         if name not in FIDELITY:

@@ -102,6 +102,7 @@ def align_axis(pair: Pair) -> Pair:
         external={name: transpose(picture, axis) for name, picture in pair.external.items()},
         score_region=Region(top=region.left, left=region.top, bottom=region.right, right=region.bottom),
         dp_axis=DpAxis.X,
+        mask=None if pair.mask is None else transpose(pair.mask, axis),
     )
 
 

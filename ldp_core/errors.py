@@ -18,7 +18,8 @@
     │       ├── SwappedViewsError    the views contradict the sign of the item's own blur truth
     │       ├── PeakMismatchError    values above full scale, or pictures of different full scales
     │       ├── OrientationMismatchError  EXIF turns some pictures of one item and not others
-    │       └── ColourMismatchError  colour profiles of one item differ
+    │       ├── ColourMismatchError  colour profiles of one item differ
+    │       └── MaskError            a mask that scores no pixel, or says of some neither yes nor no
     ├── ArchiveError             the Zarr archive
     │   ├── ItemMissingError     no such item
     │   ├── ItemDamagedError     chunk missing, cut or altered; digest differs
@@ -174,6 +175,10 @@ class OrientationMismatchError(PairMismatchError):
 
 class ColourMismatchError(PairMismatchError):
     kind = "colour_mismatch"
+
+
+class MaskError(PairMismatchError):
+    kind = "mask"
 
 
 class ArchiveError(LdpError):

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ldp_core.errors import BlurMapError, PairMismatchError, SecondViewMissingError
+from ldp_core.errors import BlurMapError, MaskError, PairMismatchError, SecondViewMissingError
 from ldp_core.item_ids import make_item_key
 from ldp_core.traffic import NO_TRAFFIC, Traffic
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 FloatMap = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ class Item:
     ``peak`` is the pixel value of full scale, None where it is that of the pixel type: pixels are scaled to
     full range when they are decoded. ``colour`` names the colour profile of its pictures, empty for sRGB;
     ``to_srgb``: they are converted from it when they are decoded.
+    ``mask`` is a black and white picture whose white pixels alone are scored, within ``score_region``.
     ``version`` counts the contents that its sources have had: (id, version, stage key) names a result.
     ``name`` is what its source calls it, as it is written there; empty where the id says the same.
     ``metadata`` are the further columns of its row in a manifest, by their names, and what the EXIF of its
@@ -163,6 +165,7 @@ class Item:
     to_srgb: bool = False
     name: str = ""
     metadata: Mapping[str, Metadatum] = field(default_factory=dict)
+    mask: ImageRef | None = None
 
     @property
     def key(self) -> str:
@@ -187,8 +190,9 @@ class Item:
 
     @property
     def pictures(self) -> int:
-        """How many pictures its archived frames hold: views, target, external results."""
-        return 1 + self.has_both_views + (self.target is not None) + len(self.external)
+        """How many pictures its archived frames hold: views, target, mask, external results."""
+        further = (self.target is not None) + (self.mask is not None)
+        return 1 + self.has_both_views + further + len(self.external)
 
     @property
     def size_bytes(self) -> int:
@@ -199,6 +203,7 @@ class Item:
     def refs(self) -> dict[str, ImageRef]:
         """All its pictures by role, as the provenance of its frames names them."""
         refs = {"left": self.left, "right": self.right, "target": self.target, "truth": self.blur_truth}
+        refs |= {"mask": self.mask}
         named = refs | {f"peer:{name}": ref for name, ref in self.external.items()}
         named |= {f"auxiliary:{name}": ref for name, ref in self.auxiliary.items()}
         return {name: ref for name, ref in named.items() if ref is not None}
@@ -245,7 +250,8 @@ class Pair:
 
     Pixels stand as in the source, whatever ``dp_axis`` is; methods see them turned (`ldp_core.axis_adapter`).
     They are full range: where the source had another full scale, ``source_peak`` says which. ``colour`` names
-    their colour profile, empty for sRGB.
+    their colour profile, empty for sRGB. ``mask`` (h, w) is True where pixels are scored, within
+    ``score_region``; None: everywhere.
     ``doubts`` are what its pictures tell against it, short of proof; they are no part of its content.
     """
 
@@ -263,8 +269,11 @@ class Pair:
     source_peak: int | None = None
     colour: str = ""
     doubts: tuple[Problem, ...] = ()
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
+        if self.mask is not None:
+            self._check_mask(self.mask)
         for name, view in self.views.items():
             if view.shape != self.left.shape or view.dtype != self.left.dtype:
                 raise PairMismatchError(
@@ -280,6 +289,24 @@ class Pair:
                 where=self.id,
                 got=str(self.left.shape),
             )
+
+    def _check_mask(self, mask: Mask) -> None:
+        scored = int(mask[self.score_region.slices].sum())
+        if mask.shape != self.left.shape[:2] or not scored:
+            raise MaskError(
+                "the mask does not tell which pixels of this item are scored",
+                where=self.id,
+                expected=f"shape {self.left.shape[:2]}, white in the region '{self.score_region.name}'",
+                got=f"shape {mask.shape}, {scored} white pixels there",
+                remedy="correct the mask or score_region of this item",
+            )
+
+    @property
+    def scored(self) -> str:
+        """What part of it is scored, as protocols name it: the region, with ``mask`` where it has one."""
+        if self.mask is None:
+            return self.score_region.name
+        return "mask" if self.score_region == Region() else f"{self.score_region.name}, mask"
 
     @property
     def key(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ldp_core.archive import Archive
+from ldp_core.protocols import is_named
 from ldp_core.report.model import BLUR_PICTURES
 from ldp_core.report.paper import FigureRow, Panel
 from ldp_core.single_view import input_image
@@ -57,8 +58,11 @@ _OWN: Final = {"input", "blur map", "restored", "truth"}
 
 
 def _choose_scores(scores: tuple[Score, ...]) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """Values by subject and metric; those after a search for the shift where there are any."""
-    ranked = sorted(scores, key=lambda score: score.protocol.alignment == "none")
+    """Values by subject and metric; those after a search for the shift where there are any, published
+    protocols last."""
+    ranked = sorted(
+        scores, key=lambda one: (is_named(one.protocol.variant), one.protocol.alignment == "none")
+    )
     values: dict[str, dict[str, float]] = {}
     protocols: dict[str, None] = {}
     for score in ranked:

@@ -13,6 +13,7 @@ from ldp_core.archive.layout import KINDS
 from ldp_core.blur import ESTIMATORS
 from ldp_core.deblur import DEBLURRERS
 from ldp_core.methods import Registry
+from ldp_core.protocols import USUAL_SCORES, ScoringOptions
 from ldp_core.types import AS_STORED, BASELINE, GENERIC_CAMERA, Item, PixelOptions, StageSpec
 from tasks.stage import ItemTraits, MethodConfig, Methods, PipelineConfig, Route, Stage, StageDef
 
@@ -119,6 +120,7 @@ def choose_methods(config: PipelineConfig, traits: ItemTraits) -> Methods:
         _for_camera(deblurrer, DEBLURRERS, traits.camera),
         tuple(_for_camera(method, DEBLURRERS, traits.camera) for method in baselines),
         _for_camera(MethodConfig(measured_by), ESTIMATORS, traits.camera) if measured_by else None,
+        config.scoring,
     )
 
 
@@ -144,6 +146,7 @@ def make_config(
     baselines: Iterable[str] = (),
     pixels: PixelOptions = AS_STORED,
     from_archive: bool = False,
+    scoring: ScoringOptions = USUAL_SCORES,
 ) -> PipelineConfig:
     """A configuration from names and plain settings.
 
@@ -166,4 +169,5 @@ def make_config(
         tuple(known.get(name) or MethodConfig.of(name) for name in dict.fromkeys(baselines)),
         pixels,
         from_archive,
+        scoring,
     )

@@ -19,6 +19,7 @@ from ldp_core.catalogue import (
     require_whole,
 )
 from ldp_core.errors import SettingsError
+from ldp_core.protocols import PROTOCOLS, ScoringOptions
 from ldp_core.storage import absolute_url
 from ldp_core.traffic import NO_TRAFFIC, Traffic, process_traffic
 from ldp_core.types import GENERIC_CAMERA, Catalogue, Item
@@ -216,6 +217,7 @@ def make_checked_plan(
         camera=camera,
         options=options,
     )
+    require_scorable(plan.catalogue.items, config.scoring)
     if config.from_archive:  # what it was archived from was looked at then
         if plan.to_do:
             require_weights(config)
@@ -227,6 +229,27 @@ def make_checked_plan(
     if plan.to_do:
         require_weights(config)
     return plan
+
+
+def require_scorable(items: Iterable[Item], scoring: ScoringOptions) -> None:
+    """Refuse a protocol by which no item can be scored: it would leave no trace.
+
+    Raises:
+        SettingsError: no item has a target, or the depth that it asks for.
+    """
+    listed = tuple(items)
+    for name in scoring.protocols:
+        protocol = PROTOCOLS[name]
+        able = [item for item in listed if item.left.bit_depth >= (protocol.bit_depth or 0)]
+        if listed and not [item for item in able if item.target or not protocol.needs_target]:
+            depth = f"pictures of {protocol.bit_depth} bit" if protocol.bit_depth else "pictures"
+            raise SettingsError(
+                "no item can be scored by this protocol",
+                where=f"--protocol {name}",
+                expected=f"{depth}{' that have a target' if protocol.needs_target else ''}",
+                got=f"{len(listed)} items, {len(able)} of this depth",
+                remedy="leave it out, or choose a protocol for what the items have",
+            )
 
 
 def require_weights(config: PipelineConfig) -> None:

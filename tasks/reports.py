@@ -8,6 +8,7 @@ from typing import Final
 
 from ldp_core.archive import Archive
 from ldp_core.archive.run_files import RECORDS
+from ldp_core.protocols import is_named
 from ldp_core.report import PICTURES, ReportItem, describe_dataset, write_report
 from ldp_core.storage import join
 from ldp_core.types import Catalogue, RunSummary
@@ -78,7 +79,8 @@ def worst_first(items: Iterable[RunItem]) -> list[str]:
 
 def _gain_db(item: RunItem) -> float:
     for metric in ("psnr_db", "reblur_psnr_db"):
-        ranked = sorted(item.scores, key=lambda score: score.protocol.alignment != "none")
+        usual = (score for score in item.scores if not is_named(score.protocol.variant))
+        ranked = sorted(usual, key=lambda score: score.protocol.alignment != "none")
         values = {score.subject: score.value for score in ranked if score.metric == metric}
         if "restored" in values:
             return values["restored"] - values.get("input", 0.0)

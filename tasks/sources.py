@@ -16,7 +16,7 @@ from typing import Final
 from toolz import partition_all
 
 from ldp_core.archive.run_files import list_runs
-from ldp_core.catalogue.pairing import LEFT, RIGHT
+from ldp_core.catalogue.pairing import LEFT, MASK, RIGHT
 from ldp_core.credentials import plain_of
 from ldp_core.errors import ItemDamagedError, ItemMissingError, SourceShrunkError, count_of
 from ldp_core.images.scale import peak_below_full_scale
@@ -154,6 +154,7 @@ def without_revisions(item: Item) -> Item:
         right=item.right and plain(item.right),
         target=item.target and plain(item.target),
         blur_truth=item.blur_truth and plain(item.blur_truth),
+        mask=item.mask and plain(item.mask),
         external={name: plain(ref) for name, ref in item.external.items()},
         auxiliary={name: plain(ref) for name, ref in item.auxiliary.items()},
     )
@@ -315,8 +316,9 @@ def _is_same(recorded: ImageRef, current: ImageRef) -> bool:
 
 
 def _list_lost(recorded: Item, current: Item) -> list[ImageRef]:
-    """Truths and results of others that an item had. A lost second view is a problem of its own."""
-    kept = {*current.refs, LEFT, RIGHT}
+    """Truths and results of others that an item had. A lost second view is a problem of its own, and without
+    its mask an item has more to score."""
+    kept = {*current.refs, LEFT, RIGHT, MASK}
     return [ref for role, ref in recorded.refs.items() if role not in kept]
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ldp_core.archive import ArchiveKind, Section, stage_key
 from ldp_core.methods import MemoryModel
+from ldp_core.protocols import USUAL_SCORES, ScoringOptions
 from ldp_core.types import AS_STORED, GENERIC_CAMERA, Item, Pair, PixelOptions, StageSpec
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class PipelineConfig:
 
     ``single`` serves items whose second view is missing, as far as the methods of ``pair`` need both.
     ``baselines`` restore every item that they can as well, to be scored beside the result. ``pixels`` says
-    how the pixels of the source are read. ``from_archive``: no source is opened, the archived frames are all
-    there is.
+    how the pixels of the source are read, ``scoring`` which further protocols are scored. ``from_archive``:
+    no source is opened, the archived frames are all there is.
     """
 
     archive: str
@@ -74,6 +75,7 @@ class PipelineConfig:
     baselines: tuple[MethodConfig, ...] = ()
     pixels: PixelOptions = AS_STORED
     from_archive: bool = False
+    scoring: ScoringOptions = USUAL_SCORES
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Methods:
     deblurrer: MethodConfig
     baselines: tuple[MethodConfig, ...] = ()
     measured_by: MethodConfig | None = None
+    scoring: ScoringOptions = USUAL_SCORES
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ class Stage:
 
     ``label`` names it there; ``inputs`` are the labels of the products it is made from. ``spec`` holds all
     that it depends on besides its item; ``key`` is the hash of that. ``camera`` is the profile of the items'
-    camera, by name or address.
+    camera, by name or address. ``scoring``: the protocols of scores.
     """
 
     label: str
@@ -135,6 +138,7 @@ class Stage:
     inputs: tuple[str, ...] = ()
     method: MethodConfig | None = None
     camera: str = GENERIC_CAMERA
+    scoring: ScoringOptions = USUAL_SCORES
     key: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from ldp_core.archive import ArchiveKind, layout, stage_key
 from ldp_core.blur import ESTIMATORS, BlurEstimator
 from ldp_core.deblur import DEBLURRERS, Deblurrer
 from ldp_core.methods import MemoryModel
+from ldp_core.protocols import LPIPS, PROTOCOLS, USUAL_SCORES, ScoringOptions
 from ldp_core.types import BASELINE, GENERIC_CAMERA, BlurMap, Item, Pair, Pixels, Score, StageSpec
 from tasks.stage import MethodConfig, Methods, Stage, StageDef
 from tasks.stored_specs import spec_of
@@ -29,6 +30,10 @@ _SCORE_MEMORY = MemoryModel(70, 40, 500_000)
 """Measured at .47 and 1.9 megapixels: 60 bytes a pixel, and 16 MB for what is blurred again in tiles."""
 _BY_PLACE_BYTES = 200
 """Per pixel, where kernels depend on the place in the frame: counted from views that are blurred whole."""
+_NAMED_BYTES = {LPIPS: 100, "no-reference": 60, "one-gain": 80, "basicsr-y": 30, "basicsr-y-border4": 30}
+"""Per pixel, of protocols that take more than the usual scores do; measured at 4 megapixels."""
+_NAMED_SECONDS = {LPIPS: 5.5, "ms-ssim": 3.2, "no-reference": 0.6}
+"""Of a megapixel, of input and restored picture; other protocols take as long as the usual scores."""
 METRICS = "ldp.metrics"
 """Entry points of metrics of other packages, which scores depend on."""
 _SCORE_SECONDS = 1.4
@@ -162,8 +167,9 @@ class ScoreStage(StageDef):
         baselines = {label.removeprefix(_BASELINE_MARK): before[label] for label in _baselines(before)}
         keys = {name: stage.key for name, stage in baselines.items()}
         measured_key = "" if measured_by is None else stage_key(_estimator_spec(measured_by))
-        spec = replace(_score_spec(keys, measured_key, camera), upstream=before[DEBLUR].key)
-        yield Stage(self.name, self, spec, (BLUR, DEBLUR, *_baselines(before)), measured_by, camera)
+        scoring = methods.scoring
+        spec = replace(_score_spec(keys, measured_key, camera, scoring), upstream=before[DEBLUR].key)
+        yield Stage(self.name, self, spec, (BLUR, DEBLUR, *_baselines(before)), measured_by, camera, scoring)
 
     def run(self, stage: Stage, pair: Pair, inputs: Mapping[str, Any]) -> list[Score]:
         baselines = {label.removeprefix(_BASELINE_MARK): inputs[label] for label in _baselines(inputs)}
@@ -176,6 +182,7 @@ class ScoreStage(StageDef):
             baselines=baselines,
             measured=None if stage.method is None else estimator_for(stage.method).estimate(pair),
             camera=_open_camera(stage.camera),
+            options=stage.scoring,
         )
 
     def read(self, archive: Archive, stage: Stage, item: str, *, input_digest: str = "") -> list[Score]:
@@ -187,19 +194,35 @@ class ScoreStage(StageDef):
     def memory(self, stage: Stage, item: Item) -> MemoryModel:
         by_place = _BY_PLACE_BYTES if stage.camera != GENERIC_CAMERA else 0
         shifted = 0 if item.aligned else _SHIFT_SEARCH_BYTES
-        return replace(_SCORE_MEMORY, per_pixel=_SCORE_MEMORY.per_pixel + max(by_place, shifted))
+        named = _named_bytes(stage.scoring)
+        return replace(_SCORE_MEMORY, per_pixel=_SCORE_MEMORY.per_pixel + max(by_place, shifted, named))
 
     def seconds(self, stage: Stage) -> float | None:
-        return _SCORE_SECONDS
+        scoring = stage.scoring
+        named = sum(_NAMED_SECONDS.get(name, _SCORE_SECONDS) for name in scoring.protocols)
+        with_lpips = sum(LPIPS in PROTOCOLS[name].metrics for name in scoring.protocols if name != LPIPS)
+        further = _NAMED_SECONDS[LPIPS] * with_lpips if scoring.lpips_weights else 0.0
+        return _SCORE_SECONDS + named + further
 
 
-def _score_spec(baselines: Mapping[str, str], measured_key: str, camera: str) -> StageSpec:
+def _named_bytes(scoring: ScoringOptions) -> int:
+    """Per pixel, of the protocol that takes most."""
+    taken = [_NAMED_BYTES.get(name, 0) for name in scoring.protocols]
+    taken += [_NAMED_BYTES[LPIPS]] if scoring.lpips_weights else []
+    return max(taken, default=0)
+
+
+def _score_spec(
+    baselines: Mapping[str, str], measured_key: str, camera: str, scoring: ScoringOptions = USUAL_SCORES
+) -> StageSpec:
     def make() -> StageSpec:
         from ldp_core.metrics import score_spec
 
-        return score_spec(baselines=baselines, measured_key=measured_key, camera=_open_camera(camera))
+        return score_spec(
+            baselines=baselines, measured_key=measured_key, camera=_open_camera(camera), options=scoring
+        )
 
-    if camera != GENERIC_CAMERA or entry_points(group=METRICS):
+    if camera != GENERIC_CAMERA or scoring != USUAL_SCORES or entry_points(group=METRICS):
         return make()
     return spec_of(("score", *sorted(baselines.items()), measured_key), make)
 

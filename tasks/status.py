@@ -179,7 +179,7 @@ def compare_runs(archive: str, first: str, second: str) -> ComparedRuns:
             got=changed,
             remedy="compare runs over the same dataset; `ldp status` lists the datasets of all runs",
         )
-    return ComparedRuns(ours.summary, theirs.summary, paired, _list_changes(ours, theirs), runs, others)
+    return ComparedRuns(ours.summary, theirs.summary, paired, list_stage_changes(ours, theirs), runs, others)
 
 
 def _find_other_content(first: Run, second: Run) -> Iterator[OtherContent]:
@@ -195,7 +195,7 @@ def _restored_key(run: Run, item: str) -> str:
     return run.key_of(DEBLUR, pipeline)
 
 
-def _list_changes(first: Run, second: Run) -> tuple[StageChange, ...]:
+def list_stage_changes(first: Run, second: Run) -> tuple[StageChange, ...]:
     """What the stages of the runs do not share; upstream keys follow from the stages before."""
     changes, of_first, of_second = [], _name_stages(first), _name_stages(second)
     for stage in {**of_first, **of_second}:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 import ldp_core
 from ldp_core.archive.run_files import DIGESTS
 from ldp_core.catalogue import SourceOptions
+from ldp_core.protocols import USUAL_SCORES, ScoringOptions
 from ldp_core.types import BASELINE, GENERIC_CAMERA, PixelOptions, StageSpec
 from tasks.pipeline import Pipeline, definition_of
 from tasks.stage import (
@@ -95,6 +96,7 @@ def to_stored(
         "measuring": asdict(MethodConfig("disparity")),  # of no effect; earlier versions wrote it
     }
     job |= {name: value for name, value in asdict(config.pixels).items() if value}
+    job |= {} if config.scoring == USUAL_SCORES else {"scoring": asdict(config.scoring)}
     specs = {name: [asdict(spec) for spec in pipeline.specs] for name, pipeline in pipelines.items()}
     record: dict[str, Any] = {"run_id": run_id, "job": job, "stages": specs.pop(PAIR, [])}
     record |= {"single_stages": specs.pop(SINGLE)} if SINGLE in specs else {}
@@ -118,7 +120,12 @@ def from_stored(archive: str, job: Mapping[str, Any]) -> PipelineConfig:
         ),
         tuple(MethodConfig(**one) for one in job.get("baselines", ())),
         PixelOptions(job.get("peak"), job.get("to_srgb", False)),
+        scoring=_scoring_from_stored(job.get("scoring", {})),
     )
+
+
+def _scoring_from_stored(stored: Mapping[str, Any]) -> ScoringOptions:
+    return ScoringOptions(tuple(stored.get("protocols", ())), str(stored.get("lpips_weights", "")))
 
 
 def to_stages(specs: Iterable[StageSpec]) -> Iterator[Stage]:

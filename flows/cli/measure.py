@@ -10,7 +10,7 @@ import typer
 
 from flows.cli import console, options, parsing
 from flows.exits import exits
-from ldp_core.errors import count_of
+from ldp_core.errors import SettingsError, count_of
 from ldp_core.types import GENERIC_CAMERA
 
 if TYPE_CHECKING:
@@ -175,6 +175,15 @@ def detection(
         ),
     ] = "several",
     flip: Annotated[bool, options.method_option("--flip", help="Average with the mirrored picture.")] = False,
+    protocol: Annotated[
+        str | None,
+        options.method_option(
+            "--protocol",
+            help="Measure by this published evaluation, too.",
+            show_default=False,
+            **options.choose("MAP-PROTOCOL"),
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Measure blur detection in photographs with masks, beside trivial baselines and published figures."""
@@ -182,12 +191,13 @@ def detection(
     from ldp_core.masked import list_masked, read_all_in_focus, read_masked
 
     with exits():
+        saliency = protocol is not None and _require_of_maps(protocol)
         photographs = list_masked(dataset, white=white, split=split)
         sets = {"all in focus": read_all_in_focus(all_in_focus)} if all_in_focus else {}
         if simulated:
             sets["simulated"] = simulate_masked(simulated)
         detect = load_detector(weights=weights, sha256=sha256, scales=scales, flip=flip)
-        report = evaluate_detection(map(read_masked, photographs), detect, also_gated=sets)
+        report = evaluate_detection(map(read_masked, photographs), detect, also_gated=sets, saliency=saliency)
         _warn_of_inverted_masks(report)
         console.print_json(report.to_plain()) if as_json else print_detection(report)
 
@@ -327,9 +337,30 @@ def print_detection(report: DetectionReport) -> None:
         ("published, CUHK test split, not measured here", "MAE", "F blur, P3", "IoU blur"),
         [(method, *(f"{value:.3f}" for value in values)) for method, values in PUBLISHED.items()],
     )
+    _print_saliency(report)
     _print_rules(report)
     _print_gate(report.gate)
     console.show(f"{count_of(report.images, 'photograph')}, {report.images_per_second:.2f} images per second")
+
+
+def _require_of_maps(name: str) -> bool:
+    from ldp_core.protocols import require_protocol
+
+    if not require_protocol(name).of_maps:
+        raise SettingsError(
+            "this protocol scores pictures, not maps of what is in focus",
+            where="--protocol",
+            got=name,
+            remedy=f"give it to `ldp restore --protocol {name}`",
+        )
+    return True
+
+
+def _print_saliency(report: DetectionReport) -> None:
+    if report.saliency:
+        names = next(iter(report.saliency.values()))
+        rows = [(name, *(_brief(measures[name]) for measures in report.saliency.values())) for name in names]
+        console.show_table(("protocol pysodmetrics", *report.saliency), rows)
 
 
 def _counts(report: DetectionReport, measure: str) -> list[int]:

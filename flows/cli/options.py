@@ -61,6 +61,18 @@ def _list_families() -> Iterable[str]:
     return [candidate.name for candidate in candidates("")]
 
 
+def _list_protocols() -> Iterable[str]:
+    from ldp_core.protocols import PROTOCOLS
+
+    return [name for name, protocol in PROTOCOLS.items() if not protocol.of_maps]
+
+
+def _list_map_protocols() -> Iterable[str]:
+    from ldp_core.protocols import PROTOCOLS
+
+    return [name for name, protocol in PROTOCOLS.items() if protocol.of_maps]
+
+
 def _list_models() -> Iterable[str]:
     """From the files, for `ldp_core.weights` imports torch: seconds before a name could be completed."""
     shipped = Path(ldp_core.__file__).parent / "weights" / "shipped"
@@ -80,6 +92,8 @@ NAMES: Final[Mapping[str, Callable[[], Iterable[str]]]] = {
     "FAMILY": _list_families,
     "CAMERA": _list_cameras,
     "MODEL": _list_models,
+    "PROTOCOL": _list_protocols,
+    "MAP-PROTOCOL": _list_map_protocols,
 }
 """What an option or argument of this metavar can be; read when help or a completion asks for it."""
 
@@ -272,6 +286,21 @@ Camera = Annotated[
         "--camera",
         help="Profile of the camera: a name, the address of a file, or auto: by what pictures tell (EXIF).",
         **choose("CAMERA"),
+    ),
+]
+Protocols = Annotated[
+    list[str] | None,
+    method_option(
+        "--protocol", help="Score by this published evaluation, too; may be repeated.", **choose("PROTOCOL")
+    ),
+]
+LpipsWeights = Annotated[
+    str,
+    method_option(
+        "--lpips",
+        metavar="FILE",
+        help="A safetensors file: score LPIPS in the protocols that have it.",
+        show_default=False,
     ),
 ]
 Settings = Annotated[

@@ -1,4 +1,4 @@
-"""Verbs over the results of one run: what it quarantined, its pictures and tables as files."""
+"""Verbs over the results of one run: what it quarantined, its pictures and tables as files, its drift."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli import console, options, parsing
-from flows.exits import EXIT_BAD_ITEMS, exits
+from flows.exits import EXIT_BAD_ITEMS, EXIT_DRIFT, exits
 from ldp_core.errors import SettingsError, count_of
 
 app = typer.Typer()
@@ -162,6 +162,123 @@ def figure(
         if latex:
             table = make_latex(archive, run_id, intervals=intervals)
             typer.echo(table or "% no item of this run has a target", nl=not table)
+
+
+@options.command(app, options.ARCHIVES)
+def drift(
+    archive: Annotated[str, typer.Argument(metavar="ARCHIVE", help="The archive: a path or any fsspec URL.")],
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="The run that is judged.", show_default="the newest"),
+    ] = None,
+    against: Annotated[
+        str | None,
+        options.output_option(
+            "--against",
+            metavar="RUN",
+            help="The earlier run. Default: the one before it of the same dataset.",
+            show_default=False,
+        ),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        options.output_option(
+            "--by",
+            metavar="COLUMN",
+            help="Judge each value of this column of metadata, too; may be repeated.",
+            show_default="camera, model",
+        ),
+    ] = None,
+    per: Annotated[
+        str,
+        options.output_option(
+            "--per",
+            metavar="COLUMN",
+            help="Items that share a value of this column, such as a scene, count as one.",
+            show_default=False,
+        ),
+    ] = "",
+    sample: Annotated[
+        int, options.output_option("--sample", min=20, metavar="N", help="Items of either run, at most.")
+    ] = 1000,
+    history: Annotated[
+        int, options.output_option("--history", min=1, metavar="N", help="Earlier runs shown over time.")
+    ] = 8,
+    false_alarms: Annotated[
+        float,
+        options.output_option(
+            "--false-alarms", metavar="X", help="Share of unchanged runs that may raise an alarm."
+        ),
+    ] = 0.01,
+    least_distance: Annotated[
+        float,
+        options.output_option(
+            "--least-distance",
+            metavar="X",
+            help="Of the two distributions, 0 to 1; .2 is half a standard deviation.",
+        ),
+    ] = 0.2,
+    html: Annotated[bool, options.output_option("--html", help="Write a page to the run.")] = False,
+    output: Annotated[
+        str | None,
+        options.output_option("--output", "-o", metavar="FOLDER", help="Write the page here instead."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Compare a run with an earlier one where there is no truth: blur, confidence, reblur score.
+
+    Exit code 5 where a signal has drifted.
+    """
+    from flows.drift import judge_drift
+    from tasks.drift import CAMERA_COLUMNS
+
+    with exits():
+        values = judge_drift(
+            archive,
+            run,
+            against=against,
+            by=by or CAMERA_COLUMNS,
+            per=per,
+            sample=sample,
+            history=history,
+            false_alarms=false_alarms,
+            least_distance=least_distance,
+            page=html,
+            output=output,
+        )
+    console.print_json(values) if as_json else _print_drift(values)
+    if values["drifted"]:
+        raise typer.Exit(EXIT_DRIFT)
+
+
+def _print_drift(values: Mapping[str, Any]) -> None:
+    """Every signal by group, what could not be compared, and the verdict."""
+    rows = [
+        (
+            row["signal"],
+            row["group"],
+            f"{row['earlier']['median']:.4g}",
+            f"{row['now']['median']:.4g}",
+            f"{row['distance']:.2f}",
+            f"{row['p_value']:.2g}",
+            f"{row['earlier_items']} / {row['items']}",
+            "drifted" if row["drifted"] else "",
+        )
+        for row in values["signals"]
+    ]
+    heads = ("signal", "group", "median earlier", "now", "distance", "p", "items", "verdict")
+    console.show_table(heads, rows)
+    few = [f"{one['signal']}, {one['group']}" for one in values["not_compared"]]
+    console.show_list(few, "not compared, fewer than 20 items in a run")
+    for change in values["changes"]:
+        console.show(f"{change['stage']}: {change['name']} {change['first']} -> {change['second']}")
+    counts = values["items"]
+    console.show(
+        f"{values['run']} against {values['against']}: {counts['judged']} of {values['judged']}, "
+        f"{counts['earlier']} earlier; {'drifted' if values['drifted'] else 'no drift'}"
+    )
+    if "page" in values:
+        console.show(f"page: {values['page']}")
 
 
 def _print_export(values: Mapping[str, Any]) -> None:

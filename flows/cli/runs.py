@@ -12,6 +12,7 @@ from flows.cli.run_results import print_plan, print_summary
 from flows.exits import EXIT_BAD_ITEMS, exits
 from flows.settings_file import METHOD_STAGES
 from ldp_core.errors import SettingsError
+from ldp_core.protocols import ScoringOptions
 from ldp_core.types import GENERIC_CAMERA
 
 app = typer.Typer()
@@ -46,6 +47,8 @@ def restore(
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
     baseline: options.Baselines = None,
+    protocol: options.Protocols = None,
+    lpips_weights: options.LpipsWeights = "",
     camera: options.Camera = GENERIC_CAMERA,
     cluster: options.Cluster = None,
     insecure_cluster: options.InsecureCluster = False,
@@ -72,6 +75,8 @@ def restore(
             "deblurrer": deblurrer,
             **{f"{stage}_settings": values for stage, values in chosen.items()},
             "baselines": baseline or (),
+            "protocols": protocol or (),
+            "lpips_weights": lpips_weights,
             "camera": camera,
             "max_bad": max_bad,
             "peak": peak,
@@ -180,6 +185,8 @@ def plan(
     deblurrer: options.Deblurrer = "ldp",
     settings: options.Settings = None,
     baseline: options.Baselines = None,
+    protocol: options.Protocols = None,
+    lpips_weights: options.LpipsWeights = "",
     camera: options.Camera = GENERIC_CAMERA,
     workers: options.Workers = None,
     allow_single: options.AllowSingle = False,
@@ -208,6 +215,7 @@ def plan(
             processes=workers,
             single_settings=(chosen["single_estimator"], chosen["single_deblurrer"]),
             baselines=baseline or (),
+            scoring=ScoringOptions.of(protocol or (), lpips_weights),
             camera=camera,
             pixels=parsing.parse_pixels(peak, to_srgb),
             allow_single=allow_single,
@@ -290,7 +298,7 @@ def _take_archive(context: typer.Context, address: str, archive: str) -> str:
     return address
 
 
-_ALIASES = {"baselines": "baseline", "methods": "method"}
+_ALIASES = {"baselines": "baseline", "methods": "method", "protocols": "protocol"}
 """Parameters of flows by the names that they have as options, where these differ."""
 _KNOWN_BAD = 1.0
 """The share of bad items that is allowed where all of them were bad before."""

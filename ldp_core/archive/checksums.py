@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldp_core.errors import ItemDamagedError, SettingsError
-from ldp_core.types import DpAxis, Pair, Pixels, StageSpec
+from ldp_core.types import DpAxis, Mask, Pair, Pixels, StageSpec
 
 CHECKSUM_FIELD = "seal_sha256"
 """The field of a text that holds the sha256 of the text; the name is that of all archives there are."""
@@ -22,6 +22,7 @@ WRITE_AGAIN = "write the item again (a damaged item is replaced), or copy it fro
 
 _FIELD = re.compile(rb'"seal_sha256": "([0-9a-f]{64})"')
 _EXTERNAL = "peer:"
+MASK = "mask"
 _KEY_DIGITS = 20
 """Hex digits of a stage key: 80 bits, so that even 10^9 keys collide with a chance below 10^-6."""
 
@@ -120,8 +121,23 @@ def scoring_facts(pair: Pair) -> dict[str, Any]:
 
 
 def named_views(pair: Pair) -> dict[str, Pixels]:
-    """All pictures of one shape: ``left``, maybe ``right`` and ``target``, then ``peer:<name>`` by name."""
-    return pair.views | {_EXTERNAL + name: pair.external[name] for name in sorted(pair.external)}
+    """All pictures of one shape: ``left``, maybe ``right``, ``target``, ``mask``, then ``peer:<name>``.
+
+    The mask is white, the largest value in all channels, where pixels are scored, and 0 elsewhere.
+    """
+    mask = {} if pair.mask is None else {MASK: _draw_mask(pair.mask, like=pair.left)}
+    return pair.views | mask | {_EXTERNAL + name: pair.external[name] for name in sorted(pair.external)}
+
+
+def mask_among(views: Mapping[str, Pixels]) -> Mask | None:
+    """The mask among named views."""
+    return views[MASK][..., 0] > 0 if MASK in views else None
+
+
+def _draw_mask(mask: Mask, *, like: Pixels) -> Pixels:
+    drawn: Pixels = np.zeros_like(like)
+    drawn[mask] = np.iinfo(like.dtype).max
+    return drawn
 
 
 def external_among(views: Mapping[str, Pixels]) -> dict[str, Pixels]:

@@ -23,6 +23,7 @@ from ldp_core.archive.checksums import (
     PairDigests,
     digest_pair,
     external_among,
+    mask_among,
     named_views,
     scoring_facts,
 )
@@ -191,6 +192,7 @@ def _build_pair(item: str, frames: StoredArray, truth: FloatMap | None) -> Pair:
         version=version,
         source_peak=record.get("peak"),
         colour=record.get("colour", ""),
+        mask=mask_among(views),
     )
     if list(named_views(pair)) != record["views"]:
         raise ValueError(f"views {record['views']}, of which {list(named_views(pair))} are known")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, MASK
 from ldp_core.errors import (
     ColourMismatchError,
     OrientationMismatchError,
@@ -50,7 +50,7 @@ def find_disagreements(
     """Pictures, by role, that differ from the left view; ``channels`` are those of the left view.
 
     Colours need not agree where all are converted to sRGB, nor full scales where the peak is named. Of a
-    blur truth only the orientation counts: its values are no colours.
+    blur truth or a mask only the orientation counts: its values are no colours.
     """
     return [
         disagreement
@@ -66,7 +66,7 @@ def _compare(
     role: str, found: PictureTraits, left: PictureTraits, *, channels: int, colours: bool, peaks: bool
 ) -> list[Disagreement]:
     checks: list[Callable[[], Disagreement | None]] = [lambda: _compare_turns(role, found, left)]
-    if role != BLUR_TRUTH:
+    if role not in (BLUR_TRUTH, MASK):
         checks += [lambda: _compare_colours(role, found, left, channels)] if colours else []
         checks += [lambda: _compare_peaks(role, found, left)] if peaks else []
     return [disagreement for check in checks if (disagreement := check())]

@@ -2,8 +2,8 @@
 
 The same catalogue gives the same bytes: keys sorted, ASCII only, a line feed after every line. The header
 counts the lines, so that a text cut short is noticed. External results stand as ``peers``, as ever; what an
-item says of its version, camera, peak, colours, name and further columns, and a picture of its revision, is
-left out where it says nothing particular.
+item says of its version, camera, peak, colours, name, mask and further columns, and a picture of its
+revision, is left out where it says nothing particular.
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ _DEFAULTS = {
     "to_srgb": False,
     "name": "",
     "metadata": {},
+    "mask": None,
 }
 """Of fields that came later: texts without them are the same as before."""
-_ROLES = ("left", "right", "target", "blur_truth")
+_ROLES = ("left", "right", "target", "blur_truth", "mask")
 _PROBLEM = TypeAdapter(Problem)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, MASK, RIGHT, TARGET, ItemSpec, ItemSpecs
 from ldp_core.images.traits import SHOT_NAMES
 from ldp_core.types import GENERIC_CAMERA, ImageRef, Item, PixelOptions
 
@@ -40,6 +40,7 @@ def _own_metadata(item: Item, spec: ItemSpec) -> dict[str, object]:
 
 def _pictures_of(item: Item) -> dict[str, ImageRef]:
     named = {LEFT: item.left, RIGHT: item.right, TARGET: item.target, BLUR_TRUTH: item.blur_truth}
+    named |= {MASK: item.mask}
     return {role: ref for role, ref in (named | dict(item.external)).items() if ref is not None}
 
 

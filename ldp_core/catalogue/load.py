@@ -1,4 +1,4 @@
-"""An item to its pixels; and circles of confusion as 16-bit grey pictures."""
+"""An item to its pixels; circles of confusion as 16-bit grey pictures, masks as black and white ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from ldp_core.catalogue.checking import check_pair
 from ldp_core.catalogue.layouts import DEVELOPMENTS
 from ldp_core.catalogue.pairing import LEFT, RIGHT, TARGET
 from ldp_core.catalogue.peaks import ceiling_remedy, describe_ceiling, find_unnamed_ceiling
-from ldp_core.errors import CatalogueError, ImageFormatError, PairMismatchError, PeakUnnamedError
+from ldp_core.errors import (
+    CatalogueError,
+    ImageFormatError,
+    MaskError,
+    PairMismatchError,
+    PeakUnnamedError,
+)
 from ldp_core.images import (
     DEFAULT_LIMITS,
     ImageLimits,
@@ -25,11 +31,13 @@ from ldp_core.images import (
 )
 from ldp_core.images.colour import convert_to_srgb
 from ldp_core.images.scale import peak_below_full_scale
-from ldp_core.types import BlurTruthKind, FloatMap, ImageRef, Item, Pair, Pixels
+from ldp_core.types import BlurTruthKind, FloatMap, ImageRef, Item, Mask, Pair, Pixels
 
 # 16 bit hold -256 .. 255.99 px in steps of 1/128 px, well below what any estimator resolves.
 _STEPS_PER_PX: Final = 128
 _ZERO: Final = 32768
+# Lossy coding moves values of a mask by some levels of 255; what lies farther from both ends is no answer.
+_MASK_SHARE: Final = 1 / 16
 
 
 def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
@@ -44,6 +52,7 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
         PairMismatchError: a picture is not what the catalogue says, does not fit the left view, or
             cannot belong to it (``ldp_core.catalogue.checking``); it is turned, coloured or scaled
             otherwise (``ldp_core.catalogue.agreement``), or values exceed the peak.
+        MaskError: a mask is not black and white, or scores no pixel.
         PeakUnnamedError: all values of both views end at 2^k - 1 and pile up there, and no peak is named.
         ImageError: a picture is missing, damaged, of a kind that is not read, or larger than allowed.
         StorageError: the store refused or could not be reached.
@@ -52,7 +61,8 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
     external = {name: stored.pop(name) for name in item.external}
     views = _develop(item, stored)
     truth = _load_truth(item.blur_truth, item.blur_truth_kind, limits) if item.blur_truth else None
-    _require_one_size(item, views[LEFT], external=external, truth=truth)
+    mask = decode_mask(_load(item.mask, limits=limits), where=item.mask.uri) if item.mask else None
+    _require_one_size(item, views[LEFT], external=external, truth=truth, mask=mask)
     pair = Pair(
         id=item.id,
         left=views[LEFT],
@@ -67,6 +77,7 @@ def load_pair(item: Item, *, limits: ImageLimits = DEFAULT_LIMITS) -> Pair:
         version=item.version,
         source_peak=peak_below_full_scale(item.peak),
         colour="" if item.to_srgb else item.colour,
+        mask=mask,
     )
     return replace(pair, doubts=check_pair(pair))
 
@@ -96,6 +107,34 @@ def decode_coc_px(stored: Pixels, *, where: str) -> FloatMap:
             remedy="write it with ldp_core.catalogue.encode_coc_px, or leave the folder coc/ out",
         )
     return ((stored[..., 0].astype(np.float32) - _ZERO) / _STEPS_PER_PX).astype(np.float32)
+
+
+def decode_mask(stored: Pixels, *, where: str) -> Mask:
+    """``(h, w, c)`` black and white to ``(h, w)``, True where it is white in all channels.
+
+    Raises:
+        MaskError: values lie between 0 and the largest value of the pixel type.
+    """
+    peak = int(np.iinfo(stored.dtype).max)
+    white, black = stored >= peak * (1 - _MASK_SHARE), stored <= peak * _MASK_SHARE
+    mask: Mask = np.asarray(white.all(axis=2))
+    if not (mask | black.all(axis=2)).all():
+        raise MaskError(
+            "this mask is not black and white",
+            where=where,
+            expected=f"0 where a pixel is not scored, {peak} where it is",
+            got=f"values {', '.join(map(str, np.unique(stored)[:6]))}",
+            remedy="write it with these two values",
+        )
+    if not mask.any():
+        raise MaskError(
+            "this mask scores no pixel",
+            where=where,
+            expected=f"{peak} where a pixel is scored",
+            got=f"values up to {stored.max()}",
+            remedy=f"write {peak} where a pixel is scored, or leave the mask out",
+        )
+    return mask
 
 
 def _load_stored(item: Item, *, limits: ImageLimits) -> dict[str, Pixels]:
@@ -176,12 +215,20 @@ def _load_truth(ref: ImageRef, kind: BlurTruthKind, limits: ImageLimits) -> Floa
 
 
 def _require_one_size(
-    item: Item, left: Pixels, *, external: dict[str, Pixels], truth: FloatMap | None
+    item: Item,
+    left: Pixels,
+    *,
+    external: dict[str, Pixels],
+    truth: FloatMap | None,
+    mask: Mask | None,
 ) -> None:
     """Views are compared by `Pair` itself; this is for the pictures beside them."""
     found = [(item.external[name], picture.shape, left.shape) for name, picture in external.items()]
     if item.blur_truth and truth is not None:
         found.append((item.blur_truth, (*truth.shape, item.blur_truth.channels), (*left.shape[:2], 1)))
+    if item.mask and mask is not None:
+        shape = (*mask.shape, item.mask.channels)
+        found.append((item.mask, shape, (*left.shape[:2], item.mask.channels)))
     for ref, shape, wanted in found:
         if shape != wanted:
             raise PairMismatchError(

@@ -22,6 +22,7 @@ from ldp_core.storage import Entry, absolute_url, is_partial, join, list_entries
 from ldp_core.types import GENERIC_CAMERA, BlurTruthKind, DpAxis, Metadatum, Problem, Region
 
 LEFT, RIGHT, TARGET, BLUR_TRUTH = "left", "right", "target", "blur_truth"
+MASK: Final = "mask"
 SIDECAR: Final = "sidecar"
 """The role of a file that belongs to an item and is not read."""
 
@@ -61,7 +62,7 @@ _Group = dict[str, list[str]]
 class ItemSpec:
     """An item before its pictures are opened: its name in the source, and the URL of each picture by role.
 
-    Roles are ``left``, ``right``, ``target``, ``blur_truth``; any other role names an external result.
+    Roles are ``left``, ``right``, ``target``, ``blur_truth``, ``mask``; any other names an external result.
     ``development`` and ``auxiliary`` are as in `ldp_core.types.Item`, the latter as URLs.
     ``where`` is the file, or the row of a manifest, that a problem of this item points to. ``peak`` is the
     pixel value of full scale where the source names it (65535 to say that the range is full).

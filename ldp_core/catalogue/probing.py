@@ -11,13 +11,14 @@ from typing import Final
 from toolz import partition_all
 
 from ldp_core.catalogue.agreement import find_disagreements
-from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, MASK, RIGHT, TARGET, ItemSpec, ItemSpecs
 from ldp_core.catalogue.peaks import Ceilings
 from ldp_core.errors import CatalogueError, ImageError, ImageMissingError, StorageError
 from ldp_core.images import PictureTraits, probe_picture
 from ldp_core.images.colour import name_colours
 from ldp_core.types import AS_STORED, ImageRef, Item, PixelOptions, Problem
 
+_ROLES: Final = (LEFT, RIGHT, TARGET, BLUR_TRUTH, MASK)
 # Half the connections of the S3 client. At 30 ms a request 500 headers a second; one core reads 1,700.
 _THREADS: Final = 16
 _BATCH_ITEMS: Final = 1024  # a pool holds a future for each: batches keep that small for a million items
@@ -136,7 +137,9 @@ def _find_mismatches(spec: ItemSpec, refs: Mapping[str, ImageRef]) -> list[Probl
             ref.uri,
             "size_mismatch",
             f"the {role} picture of item '{spec.name}' is {_describe(ref)}, the left one {_describe(left)}",
-            "give all pictures of an item the same size, channels and bit depth, or remove this one",
+            "give the mask the size of the views"
+            if role == MASK
+            else "give all pictures of an item the same size, channels and bit depth, or remove this one",
         )
         for role, ref in refs.items()
         if not _fits(role, ref, left, spec=spec)
@@ -147,6 +150,8 @@ def _fits(role: str, ref: ImageRef, left: ImageRef, *, spec: ItemSpec) -> bool:
     """A development may cut the views to their truth, so what it makes is compared when it is made."""
     if role in (TARGET, BLUR_TRUTH) and spec.development:
         return True
+    if role == MASK:
+        return spec.development != "" or (ref.height, ref.width) == (left.height, left.width)
     if role == BLUR_TRUTH:
         return _shape(ref) == (left.height, left.width, 1)
     return _shape(ref) == _shape(left) and ref.bit_depth == left.bit_depth
@@ -169,7 +174,7 @@ def _make_item(
     pixels: PixelOptions,
 ) -> Item:
     left = traits[LEFT]
-    profiles = {found.profile for role, found in traits.items() if role != BLUR_TRUTH}
+    profiles = {found.profile for role, found in traits.items() if role not in (BLUR_TRUTH, MASK)}
     coloured = any(name_colours(profile, channels=refs[LEFT].channels) for profile in profiles)
     peak = spec.peak if spec.peak is not None else left.peak
     full = peak == 2 ** refs[LEFT].bit_depth - 1 and spec.peak is None
@@ -179,7 +184,7 @@ def _make_item(
         right=refs.get(RIGHT),
         target=refs.get(TARGET),
         blur_truth=refs.get(BLUR_TRUTH),
-        external={r: refs[r] for r in spec.pictures if r not in (LEFT, RIGHT, TARGET, BLUR_TRUTH)},
+        external={r: refs[r] for r in spec.pictures if r not in _ROLES},
         score_region=spec.score_region,
         aligned=spec.aligned,
         blur_truth_kind=spec.blur_truth_kind,
@@ -190,6 +195,7 @@ def _make_item(
         colour=name_colours(left.profile, channels=refs[LEFT].channels),
         to_srgb=pixels.to_srgb and coloured,
         camera=spec.camera,
+        mask=refs.get(MASK),
         metadata={**left.shot, **spec.metadata},  # what the source says itself goes before EXIF
         name="" if item_id.endswith(f"/{spec.name}") else spec.name,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, SIDECAR, TARGET
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, MASK, RIGHT, SIDECAR, TARGET
 
 WORDS: Final = {
     LEFT: ("left", "l"),
@@ -20,7 +20,7 @@ WORDS: Final = {
 }
 """In lower case, by role; the first of them that is there counts."""
 RESERVED: Final = frozenset(
-    {LEFT, RIGHT, TARGET, BLUR_TRUTH, SIDECAR, "truth", "input", "restored", "blur_map"}
+    {LEFT, RIGHT, TARGET, BLUR_TRUTH, MASK, SIDECAR, "truth", "input", "restored", "blur_map"}
 )
 """Names that no other method's result can have: roles, and the subjects of scores."""
 

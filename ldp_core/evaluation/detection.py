@@ -42,6 +42,7 @@ from ldp_core.metrics.detection import (
     score_detection,
     summarise_rules,
 )
+from ldp_core.metrics.saliency import SaliencySample, sample_saliency, summarise_saliency
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.single_view import input_image
 from ldp_core.types import FloatMap, Pixels
@@ -116,7 +117,8 @@ class DetectionReport:
     """A detector over a set of photographs.
 
     `correlation` is Pearson's over all pixels of all maps and truths, or None where either is constant;
-    `gate` tells what the reliability gate accepted, by set.
+    `gate` tells what the reliability gate accepted, by set; `saliency` has the measures of the protocol
+    `pysodmetrics` by method, where they were asked for.
     """
 
     images: int
@@ -124,6 +126,7 @@ class DetectionReport:
     correlation: float | None
     methods: Mapping[str, MethodScores]
     gate: Mapping[str, GateSet]
+    saliency: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
 
     @property
     def upside_down(self) -> bool:
@@ -132,7 +135,8 @@ class DetectionReport:
 
     def to_plain(self) -> dict[str, Any]:
         """The report as plain values for JSON; rules go by their short names, such as `P1`."""
-        return {**_plain(self), "upside_down": self.upside_down}
+        values = {**_plain(self), "upside_down": self.upside_down}
+        return values if self.saliency else {n: v for n, v in values.items() if n != "saliency"}
 
 
 @dataclass
@@ -141,10 +145,12 @@ class _Samples:
 
     scores: list[Mapping[str, float]] = field(default_factory=list)
     rules: list[dict[FocusClass, RuleSample]] = field(default_factory=list)
+    saliency: list[SaliencySample] = field(default_factory=list)
 
-    def add(self, in_focus: Probability, truth: Mask) -> None:
+    def add(self, in_focus: Probability, truth: Mask, *, saliency: bool) -> None:
         self.scores.append(score_detection(in_focus, truth))
         self.rules.append(sample_rules(in_focus, truth))
+        self.saliency += [sample_saliency(in_focus, truth)] if saliency else []
 
     def summarise(self) -> MethodScores:
         known = {name: [s[name] for s in self.scores if np.isfinite(s[name])] for name in MEASURES}
@@ -205,11 +211,13 @@ def evaluate_detection(
     detect: Detect,
     *,
     also_gated: Mapping[str, Iterable[Masked]] = MappingProxyType({}),
+    saliency: bool = False,
 ) -> DetectionReport:
     """Score a detector and the trivial baselines over photographs of any size.
 
     Args:
         also_gated: further sets, by name, over which the reliability gate is tried as well.
+        saliency: measure by the protocol ``pysodmetrics``, too.
 
     Raises:
         MetricError: there is no photograph, or what the detector gives does not fit one.
@@ -221,9 +229,9 @@ def evaluate_detection(
         in_focus = detect(photograph.image)
         seconds += time.perf_counter() - start
         truth = photograph.in_focus
-        methods[DETECTOR].add(in_focus, truth)
+        methods[DETECTOR].add(in_focus, truth, saliency=saliency)
         for name, answer in TRIVIAL_BASELINES.items():
-            methods[name].add(answer(truth), truth)
+            methods[name].add(answer(truth), truth, saliency=saliency)
         moments.add(in_focus, truth)
         rated.append(rate_map(in_focus, truth))
     if not rated:
@@ -234,6 +242,7 @@ def evaluate_detection(
         correlation=moments.correlation,
         methods={name: samples.summarise() for name, samples in methods.items()},
         gate={"photographs": summarise_gate(rated), **_gate_others(also_gated, detect)},
+        saliency={name: summarise_saliency(s.saliency) for name, s in methods.items() if s.saliency},
     )
 
 

@@ -18,8 +18,6 @@ from statistics import mean
 from types import MappingProxyType
 from typing import Final
 
-import numpy as np
-
 from ldp_core.blur import ESTIMATORS, make_estimator
 from ldp_core.cameras.matching import assign_cameras
 from ldp_core.catalogue import load_pair, read_catalogue, require_named_peak
@@ -27,6 +25,8 @@ from ldp_core.deblur import DEBLURRERS, make_deblurrer
 from ldp_core.errors import CatalogueError
 from ldp_core.methods import M, Registry
 from ldp_core.metrics import psnr_db, score_item, ssim, summarise
+from ldp_core.metrics.fidelity import crop_mask, to_unit
+from ldp_core.metrics.named import apply_gain
 from ldp_core.optics.kernels import FITTED_KERNELS, KernelFamily, KernelSpec
 from ldp_core.optics.simulate import SimulationSettings, simulate_pair
 from ldp_core.single_view import input_image
@@ -102,9 +102,9 @@ def _for_camera(methods: Registry[M], name: str, item: Item) -> M:
 def psnr_after_gain_db(picture: Pixels, target: Pixels, *, pair: Pair) -> float:
     """PSNR in dB over the pair's region, after the gain that favours the picture most."""
     window = pair.score_region.slices
-    image, truth = (x[window].astype(np.float64) / np.iinfo(x.dtype).max for x in (picture, target))
-    gain = float((image * truth).sum() / np.square(image).sum())
-    return psnr_db((image * gain).clip(0, 1), truth)
+    image, truth = to_unit(picture[window]), to_unit(target[window])
+    inside = crop_mask(pair.mask, pair.score_region)
+    return psnr_db(apply_gain(image, truth, mask=inside), truth, mask=inside)
 
 
 @dataclass(frozen=True, slots=True)

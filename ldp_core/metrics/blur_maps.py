@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from ldp_core.errors import BlurMapError, MetricError
 from ldp_core.metrics.detection import check_detection, count, rank_pixels
-from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, FloatMap, Region
+from ldp_core.types import BlurMap, BlurMapKind, BlurTruthKind, FloatMap, Mask, Region
 
 Samples = NDArray[np.float64]
 
@@ -93,9 +93,14 @@ class Agreement:
 
 
 def sample_blur(
-    blur_map: BlurMap, truth: FloatMap, *, kind: BlurTruthKind, region: Region = _FULL
+    blur_map: BlurMap,
+    truth: FloatMap,
+    *,
+    kind: BlurTruthKind,
+    region: Region = _FULL,
+    mask: Mask | None = None,
 ) -> BlurSamples:
-    """What can be compared, and how.
+    """What can be compared, and how; where a ``mask`` (h, w) is given, in its True pixels.
 
     Raises:
         MetricError: shapes differ, the map is not finite, or an unsigned truth holds negative values.
@@ -110,6 +115,8 @@ def sample_blur(
     estimate, truth = blur_map.values[region.slices], truth[region.slices]
     if not np.isfinite(estimate).all():
         raise MetricError("the blur map holds values that are not finite", got="nan or inf")
+    if mask is not None:
+        estimate, truth = estimate[mask[region.slices]], truth[mask[region.slices]]
     sampled = _sample_signed if kind is BlurTruthKind.SIGNED_COC_PX else _sample_unsigned
     return sampled(estimate, truth, blur_map.kind)
 
@@ -201,8 +208,10 @@ def agree_where_known(
     tau_px: float,
     least_confidence: float = LEAST_CONFIDENCE,
     region: Region = _FULL,
+    mask: Mask | None = None,
 ) -> Agreement | None:
-    """As `measure_agreement`, or None where nothing can be compared."""
+    """As `measure_agreement`, in the True pixels of a ``mask`` (h, w) if there is one, or None where nothing
+    can be compared."""
     _require_kind(in_focus, BlurMapKind.IN_FOCUS_PROBABILITY)
     probability = in_focus.values[region.slices]
     amount = np.abs(measured.signed_coc_px())[region.slices]
@@ -213,6 +222,8 @@ def agree_where_known(
     known = sharp | (amount >= 2 * tau_px)
     if measured.confidence is not None:
         known &= measured.confidence[region.slices] >= least_confidence
+    if mask is not None:
+        known &= mask[region.slices]
     return _compare(probability[known], sharp[known], compared=float(known.mean())) if known.any() else None
 
 

@@ -1,7 +1,8 @@
 """How close a picture is to its reference: PSNR, SSIM, MAE, and the shift between the two.
 
 Pictures are ``(height, width, channels)`` uint8 (0..255), uint16 (0..65535) or float (0..1); the two
-may differ in depth, never in shape. Everything is measured on the 0..1 scale, in float64.
+may differ in depth, never in shape. Everything is measured on the 0..1 scale, in float64. Where a ``mask``
+(h, w) of whole pictures is given, pixels count where it is True, and windows whose centre lies there.
 
 SSIM: Wang et al. 2004, doi:10.1109/TIP.2003.819861, with the choices of ``skimage.metrics``:
 7x7 uniform window, sample covariance, data range 1, windows wholly inside, mean over channels.
@@ -19,7 +20,7 @@ from scipy import fft
 
 from ldp_core.errors import MetricError
 from ldp_core.signals import fast_size
-from ldp_core.types import Region
+from ldp_core.types import Mask, Region
 
 Picture = NDArray[Any]
 UnitPicture = NDArray[np.float64]
@@ -28,6 +29,9 @@ Plane = NDArray[np.float64]
 REACH_PX = 4
 """Largest shift that is searched, each way. The Pixel 4 pictures lie up to 2 px beside their references."""
 ALIGNMENT = f"best shift {REACH_PX} px"
+
+PSNR_CEILING_DB = 100.0
+"""Score of a picture that equals its reference, so that means and intervals stay finite."""
 
 SSIM_WINDOW = 7
 _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
@@ -50,14 +54,16 @@ class Shift(NamedTuple):
     dx: int
 
 
-def psnr_db(image: Picture, reference: Picture, *, region: Region = _FULL) -> float:
+def psnr_db(image: Picture, reference: Picture, *, region: Region = _FULL, mask: Mask | None = None) -> float:
     """Peak signal-to-noise ratio in dB, peak 1; ``inf`` for identical pictures.
 
     Raises:
         MetricError: the shapes differ, or a picture is of a kind that has no 0..1 scale.
     """
     image, reference = checked_crops(image, reference, region)
-    return psnr_of_mse(_band_mean(image, reference, lambda a, b: np.square(a - b)))
+    return psnr_of_mse(
+        band_mean(image, reference, lambda a, b: np.square(a - b), mask=crop_mask(mask, region))
+    )
 
 
 def psnr_of_mse(mse: float, *, ceiling_db: float = inf) -> float:
@@ -65,21 +71,22 @@ def psnr_of_mse(mse: float, *, ceiling_db: float = inf) -> float:
     return min(float(-10 * np.log10(mse)), ceiling_db) if mse > 0 else ceiling_db
 
 
-def mae(image: Picture, reference: Picture, *, region: Region = _FULL) -> float:
+def mae(image: Picture, reference: Picture, *, region: Region = _FULL, mask: Mask | None = None) -> float:
     """Mean absolute error over pixels and channels, 0..1.
 
     Raises:
         MetricError: as for ``psnr_db``.
     """
     image, reference = checked_crops(image, reference, region)
-    return _band_mean(image, reference, lambda a, b: np.abs(a - b))
+    return band_mean(image, reference, lambda a, b: np.abs(a - b), mask=crop_mask(mask, region))
 
 
-def ssim(image: Picture, reference: Picture, *, region: Region = _FULL) -> float:
+def ssim(image: Picture, reference: Picture, *, region: Region = _FULL, mask: Mask | None = None) -> float:
     """Structural similarity, -1..1.
 
     Raises:
-        MetricError: as for ``psnr_db``; or the region is smaller than the 7x7 window.
+        MetricError: as for ``psnr_db``; or the region is smaller than the 7x7 window, or no window that lies
+            wholly inside has its centre in the mask.
     """
     image, reference = checked_crops(image, reference, region)
     if min(image.shape[:2]) < SSIM_WINDOW:
@@ -89,7 +96,7 @@ def ssim(image: Picture, reference: Picture, *, region: Region = _FULL) -> float
             got=f"{image.shape[0]}x{image.shape[1]}",
             remedy="score a larger region",
         )
-    return _band_mean(image, reference, _ssim_map, halo=SSIM_WINDOW - 1)
+    return band_mean(image, reference, _ssim_map, halo=SSIM_WINDOW - 1, mask=crop_mask(mask, region))
 
 
 def checked_crops(image: Picture, reference: Picture, region: Region) -> tuple[Picture, Picture]:
@@ -109,6 +116,11 @@ def checked_crops(image: Picture, reference: Picture, region: Region) -> tuple[P
     if crops[0].size == 0:
         raise MetricError("the region to score holds no pixel", where=region.name, got=str(image.shape))
     return crops
+
+
+def crop_mask(mask: Mask | None, region: Region) -> Mask | None:
+    """The part of a mask that lies in a region."""
+    return None if mask is None else mask[region.slices]
 
 
 def to_unit(picture: Picture) -> UnitPicture:
@@ -157,23 +169,44 @@ def align(image: Picture, reference: Picture, *, region: Region = _FULL) -> tupl
     return _window(image, shift), _window(reference, Shift(0, 0))
 
 
+def crop_aligned(mask: Mask | None, *, region: Region = _FULL) -> Mask | None:
+    """The part of a mask that belongs to the reference that ``align`` gives."""
+    return None if mask is None else _window(mask[region.slices], Shift(0, 0))
+
+
 def _describe_range(picture: Picture) -> str:
     return f"{picture.dtype}, {picture.min()} .. {picture.max()}" if picture.size else "no pixels"
 
 
-def _band_mean(
+def band_mean(
     image: Picture,
     reference: Picture,
     error_map: Callable[[UnitPicture, UnitPicture], UnitPicture],
     *,
     halo: int = 0,
+    mask: Mask | None = None,
 ) -> float:
-    """Mean of an error map that is ``halo`` rows shorter than the bands it is made from."""
-    total, count = 0.0, 0
+    """Mean of an error map that is ``halo`` rows and columns shorter than the bands it is made from.
+
+    Of its values those count whose place in the picture is in the ``mask`` (h, w), if there is one.
+
+    Raises:
+        MetricError: none is.
+    """
+    total, count, edge = 0.0, 0, halo // 2
+    inside = None if mask is None else mask[edge : mask.shape[0] - edge, edge : mask.shape[1] - edge]
     for rows in _bands(image.shape[0], halo):
         band = error_map(to_unit(image[rows]), to_unit(reference[rows]))
+        if inside is not None:
+            band = band[inside[rows.start : rows.start + band.shape[0]]]
         total += float(band.sum())
         count += band.size
+    if not count:
+        raise MetricError(
+            "no window of the metric has its centre in the mask",
+            expected=f"a white pixel at least {edge} pixels from the edges of what is compared",
+            remedy="score a larger part of the picture",
+        )
     return total / count
 
 

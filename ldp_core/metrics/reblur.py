@@ -42,7 +42,7 @@ def reblur_psnr_db(
     kernel: KernelSpec = DEFAULT_KERNEL,
     camera: Camera | None = None,
 ) -> dict[str, float]:
-    """PSNR in dB, peak 1, of both reblurred views against the views of the pair, in its score region.
+    """PSNR in dB, peak 1, of both reblurred views against the views of the pair, where it is scored.
 
     Args:
         pictures: by name, each ``(h, w, c)``, all in focus, as large as the views.
@@ -89,12 +89,14 @@ def _blur_by_place(pictures: list[Pixels], coc_px: FloatMap, camera: Camera) -> 
 
 
 def _mean_errors(parts: Iterator[_Part], pair: Pair) -> NDArray[np.float64]:
-    """Mean squared error of each picture's views in the score region of the pair.
+    """Mean squared error of each picture's views where the pair is scored.
 
     Parts come one by one and go, so that no more than one of them is in memory.
     """
     region = np.zeros(pair.left.shape[:2], np.bool_)
     region[pair.score_region.slices] = True
+    if pair.mask is not None:
+        region &= pair.mask
     total: NDArray[np.float64] | float = 0.0
     with torch.inference_mode():
         for rows, columns, blurred in parts:

@@ -7,6 +7,7 @@ spread, a map without sign, no second view to blur again) gives no score: never 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import EntryPoint
@@ -29,11 +30,23 @@ from ldp_core.metrics.blur_maps import (
     one_minus_rho,
     sample_blur,
 )
-from ldp_core.metrics.fidelity import Fidelity, Picture, mae, psnr_db, ssim
+from ldp_core.metrics.fidelity import PSNR_CEILING_DB, Fidelity, Picture, mae, psnr_db, ssim
+from ldp_core.metrics.named import score_named
 from ldp_core.metrics.reblur import reblur_psnr_db
 from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec
+from ldp_core.protocols import USUAL_SCORES, ScoringOptions
 from ldp_core.single_view import input_image
-from ldp_core.types import BlurMap, BlurMapKind, Pair, Pixels, Region, Score, ScoringProtocol, StageSpec
+from ldp_core.types import (
+    BlurMap,
+    BlurMapKind,
+    Mask,
+    Pair,
+    Pixels,
+    Region,
+    Score,
+    ScoringProtocol,
+    StageSpec,
+)
 
 _OTHERS = ("reblur_psnr_db", "ai1", "ai2", "one_minus_rho", "auc")
 AGREEMENT: Final[Mapping[str, str]] = {
@@ -52,6 +65,8 @@ class FidelityRegistry(EntryRegistry[Fidelity]):
 
         [project.entry-points."ldp.metrics"]
         gradient_mae = "my_package.gradients:gradient_mae"
+
+    One that takes ``mask`` (h, w) as well scores items that have one, too.
     """
 
     def __iter__(self) -> Iterator[str]:
@@ -79,9 +94,6 @@ FIDELITY: Final = FidelityRegistry(
 """Every picture gets each of them."""
 
 SUBJECTS = INPUT, RESTORED, BLUR_MAP = "input", "restored", "blur_map"
-PSNR_CEILING_DB = 100.0
-"""Score of a picture that equals its reference, so that means and intervals stay finite."""
-
 _VERSION = "2"
 
 
@@ -101,18 +113,20 @@ def score_spec(
     baselines: Mapping[str, str] | None = None,
     measured_key: str = "",
     camera: Camera | None = None,
+    options: ScoringOptions = USUAL_SCORES,
 ) -> StageSpec:
     """All that the scores of an item depend on besides the item, its map and its restoration.
 
     ``baselines`` are the stage keys, by name, of the other restorations that are scored beside it;
     ``measured_key`` is that of the signed map that ``score_item`` gets as ``measured``, if any. With the
-    profile of a ``camera``, its kernels stand in for ``kernel``.
+    profile of a ``camera``, its kernels stand in for ``kernel``. ``options`` may ask for further protocols.
     """
     beside: dict[str, Any] = {"baselines": dict(baselines)} if baselines else {}
     if measured_key:
         beside |= {"measured_map": measured_key, "least_confidence": LEAST_CONFIDENCE}
     if camera is not None:
         beside |= {"camera": camera.reference}
+    beside |= options.settings
     return StageSpec(
         stage="score",
         method="full-reference, blur map, reblur",
@@ -139,16 +153,18 @@ def score_item(
     kernel: KernelSpec = DEFAULT_KERNEL,
     measured: BlurMap | None = None,
     camera: Camera | None = None,
+    options: ScoringOptions = USUAL_SCORES,
 ) -> list[Score]:
     """The scores of one item. ``kernel``, or the kernels of ``camera``, are what the reblur score blurs with.
 
     ``baselines`` are restorations of the item by other methods, by the name they are scored under.
     ``measured`` is a signed circle of confusion of the same item: where ``blur_map`` is an in-focus
-    probability, how the two agree is scored as well.
+    probability, how the two agree is scored as well. ``options`` may ask for further protocols.
 
     Raises:
         BlurMapError: ``measured`` is beside an in-focus probability and is not signed.
         MetricError: a subject or a map does not fit the pair, or the region is too small.
+        SettingsError, WeightsError: what a protocol needs is not installed, or absent.
     """
     pictures = _pictures(pair, restored, baselines or {})
     return [
@@ -156,6 +172,7 @@ def score_item(
         *_score_blur_map(pair, blur_map),
         *_score_agreement(pair, blur_map, measured),
         *_score_reblur(pair, pictures, blur_map=blur_map, kernel=kernel, camera=camera),
+        *score_named(pair, pictures, options),
     ]
 
 
@@ -177,18 +194,32 @@ def _score_fidelity(pair: Pair, pictures: Mapping[str, Pixels]) -> Iterator[Scor
         return
     for subject, picture in pictures.items():
         protocol = _protocol(pair, bit_depth=picture.dtype.itemsize * 8)
-        yield from _compare(pair, subject, picture, pair.target, protocol, region=pair.score_region)
+        yield from _compare(
+            pair, subject, picture, pair.target, protocol, region=pair.score_region, mask=pair.mask
+        )
         if not pair.aligned:
             crops = fidelity.align(picture, pair.target, region=pair.score_region)
             protocol = _protocol(pair, bit_depth=protocol.bit_depth, alignment=fidelity.ALIGNMENT)
-            yield from _compare(pair, subject, *crops, protocol, region=Region())
+            inside = fidelity.crop_aligned(pair.mask, region=pair.score_region)
+            yield from _compare(pair, subject, *crops, protocol, region=Region(), mask=inside)
 
 
 def _compare(
-    pair: Pair, subject: str, picture: Picture, target: Picture, protocol: ScoringProtocol, *, region: Region
+    pair: Pair,
+    subject: str,
+    picture: Picture,
+    target: Picture,
+    protocol: ScoringProtocol,
+    *,
+    region: Region,
+    mask: Mask | None,
 ) -> Iterator[Score]:
     for metric, compare in FIDELITY.items():
-        value = float(compare(picture, target, region=region))
+        # Metrics of other packages may know no masks: they would score what is not to be scored.
+        if mask is not None and "mask" not in inspect.signature(compare).parameters:
+            continue
+        masked: dict[str, Any] = {} if mask is None else {"mask": mask}
+        value = float(compare(picture, target, region=region, **masked))
         if metric.endswith("_db"):
             value = _finite(value)
         if not isfinite(value):
@@ -205,7 +236,9 @@ def _compare(
 def _score_blur_map(pair: Pair, blur_map: BlurMap | None) -> Iterator[Score]:
     if pair.blur_truth is None or blur_map is None:
         return
-    samples = sample_blur(blur_map, pair.blur_truth, kind=pair.blur_truth_kind, region=pair.score_region)
+    samples = sample_blur(
+        blur_map, pair.blur_truth, kind=pair.blur_truth_kind, region=pair.score_region, mask=pair.mask
+    )
     if not samples.informative:
         return
     for metric, (value, variant) in _blur_values(samples).items():
@@ -224,7 +257,7 @@ def _score_agreement(pair: Pair, blur_map: BlurMap | None, measured: BlurMap | N
     if blur_map is None or measured is None or blur_map.kind is not BlurMapKind.IN_FOCUS_PROBABILITY:
         return
     tau_px = network_tau_px(*pair.left.shape[:2])
-    agreement = agree_where_known(blur_map, measured, tau_px=tau_px, region=pair.score_region)
+    agreement = agree_where_known(blur_map, measured, tau_px=tau_px, region=pair.score_region, mask=pair.mask)
     if agreement is None:
         return
     protocol = _protocol(pair, variant=f"in focus: |coc| <= {tau_px:.3g} px measured")
@@ -273,7 +306,7 @@ def _protocol(
     return ScoringProtocol(
         bit_depth=bit_depth or pair.bit_depth,
         size=f"{width}x{height}",
-        region=pair.score_region.name,
+        region=pair.scored,
         colour=("rgb" if channels == 3 else "grey") + (f" in {pair.colour}" if pair.colour else ""),
         alignment=alignment,
         variant=variant,

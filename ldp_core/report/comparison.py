@@ -19,6 +19,7 @@ from ldp_core.metrics.summary import (
     compare_means,
     compare_pairs,
 )
+from ldp_core.protocols import is_named
 from ldp_core.report.measures import count_items, measure_of, name_subject, order_of_metric, order_of_subject
 from ldp_core.report.page import STYLES, content_policy, join_assets, load_template, write_page
 from ldp_core.report.pictures import encode_photograph
@@ -205,6 +206,7 @@ def _of_headline(means: Iterable[PairedMeans]) -> list[DifferenceRow]:
     shown = [
         m for m in means if m.difference.subject == "restored" and measure_of(m.difference.metric).better
     ]
+    shown = [m for m in shown if not is_named(m.difference.protocol)]
     first = min((m.difference.metric for m in shown), key=order_of_metric, default="")
     return [_build_row(m) for m in shown if m.difference.metric == first]
 
@@ -220,8 +222,10 @@ def _of_all_sizes(paired: PairedScores, headline: Key) -> ItemPairs:
     return {item: values for pairs in alike for item, values in pairs.items()}
 
 
-def _headline_rank(key: Key) -> tuple[bool, tuple[int, int, str], bool]:
-    return key[1] != "restored", order_of_metric(key[0]), key[2].alignment == "none"
+def _headline_rank(key: Key) -> tuple[bool, tuple[int, int, str], bool, bool]:
+    metric, subject, protocol = key
+    aligned = protocol.alignment != "none"
+    return subject != "restored", order_of_metric(metric), is_named(protocol.variant), not aligned
 
 
 def _row_rank(row: PairedMeans) -> tuple[tuple[int, int, str], tuple[int, str], str]:

@@ -81,6 +81,7 @@ def describe_dataset(
     the sources since the run before.
     """
     items = catalogue.items
+    masked = [item for item in items if item.mask]
     facts = [
         Fact("Source", catalogue.source, code=True),
         Fact("Layout", catalogue.layout),
@@ -93,6 +94,7 @@ def describe_dataset(
         Fact("Blur truth", _share(items, [i for i in items if i.blur_truth], detail=_name_truths(items))),
         Fact("External results", _list_values(name for item in items for name in sorted(item.external))),
         Fact("Scored region", _list_values(item.score_region.name for item in items)),
+        *([Fact("Mask", _share(items, masked, detail="white is scored"))] if masked else []),
         Fact("Encoded size", decimal(sum(item.size_bytes for item in items))),
         Fact("Digest of the pixels", _digest(digests or {}, total=len(items)), code=True),
     ]

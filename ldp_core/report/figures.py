@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ldp_core.metrics import group_scores
 from ldp_core.metrics.fidelity import ALIGNMENT
+from ldp_core.protocols import is_named
 from ldp_core.report import charts
 from ldp_core.report.charts import Axis, Bar, Chart, Dot, Point, Titles
 from ldp_core.report.measures import Measure, count_items, measure_of, name_subject, order_of_metric
@@ -126,10 +127,10 @@ def _metric(key: _Key) -> str:
     return key[0]
 
 
-def _order(key: _Key, subjects: Mapping[str, Values]) -> tuple[tuple[int, int, str], int, bool, str]:
+def _order(key: _Key, subjects: Mapping[str, Values]) -> tuple[tuple[int, int, str], bool, int, bool, str]:
     metric, protocol = key
-    most = max(map(len, subjects.values()))
-    return order_of_metric(metric), -most, protocol.alignment != ALIGNMENT, protocol.name
+    named, most = is_named(protocol.variant), max(map(len, subjects.values()))
+    return order_of_metric(metric), named, -most, protocol.alignment != ALIGNMENT, protocol.name
 
 
 def _draw_metric(metric: str, protocol: ScoringProtocol, subjects: Mapping[str, Values]) -> MetricFigure:

@@ -56,6 +56,10 @@ _MEASURES: Final = (
             "Mean absolute difference to the target, pixels as 0 to 1."),
     Measure("lpips", "LPIPS", "", 4, "lower", "fidelity",
             "Learned perceptual distance to the target."),
+    Measure("ms_ssim", "MS-SSIM", "", 4, "higher", "fidelity",
+            "Multi-scale structural similarity to the target, five scales."),
+    Measure("blur_effect", "Blur effect", "", 4, "lower", "fidelity",
+            "How blurred the picture looks by itself, 0 to 1; needs no target."),
     Measure("reblur_psnr_db", "Reblur PSNR", "dB", 2, "higher", "reblur",
             "The picture blurred again with the estimated map, compared with both views. Needs no target; "
             "it does not prove sharpness."),

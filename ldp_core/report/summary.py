@@ -14,6 +14,7 @@ from ldp_core.metrics.bootstrap import Interval
 from ldp_core.metrics.fidelity import ALIGNMENT
 from ldp_core.metrics.groups import GroupMean, find_groups, summarise_groups
 from ldp_core.metrics.summary import MeanDifference, compare_with
+from ldp_core.protocols import is_named
 from ldp_core.report.charts import Axis, draw_interval
 from ldp_core.report.measures import (
     Measure,
@@ -209,7 +210,8 @@ def build_groups(items: Sequence[ReportItem]) -> list[GroupTable]:
     """A table for each column of metadata that parts the items, of the first metric that has a direction."""
     groups = find_groups({item.id: item.metadata for item in items if item.scores})
     means = summarise_groups((score for item in items for score in item.scores), groups)
-    shown = [one for one in means if one.mean.subject == _RESTORED and measure_of(one.mean.metric).better]
+    usual = (one for one in means if not is_named(one.mean.protocol))
+    shown = [one for one in usual if one.mean.subject == _RESTORED and measure_of(one.mean.metric).better]
     if not shown:
         return []
     metric = min({one.mean.metric for one in shown}, key=order_of_metric)
@@ -265,7 +267,11 @@ def _order(mean: MeanScore) -> tuple[tuple[int, int, str], str, tuple[int, str]]
 def _build_card(metric: str, means: Sequence[MeanScore], gains: Gains) -> MetricCard:
     groups = groupby(means, key=lambda m: m.protocol)
     blocks = [_build_block(protocol, list(group), gains) for protocol, group in groups]
-    return MetricCard(measure_of(metric), tuple(sorted(blocks, key=lambda b: (-b.n, not b.aligned))))
+    return MetricCard(measure_of(metric), tuple(sorted(blocks, key=_block_rank)))
+
+
+def _block_rank(block: ProtocolBlock) -> tuple[bool, int, bool]:
+    return is_named(block.protocol), -block.n, not block.aligned
 
 
 def _build_block(protocol: str, means: Sequence[MeanScore], gains: Gains) -> ProtocolBlock:
@@ -315,10 +321,11 @@ def _compare(name: str, stages: Sequence[StageSpec], items: Sequence[ReportItem]
     return BaselineCard(name, _state(rows[0], ours=ours, name=name), rows[0].gain.verdict, rows)
 
 
-def _rank(difference: MeanDifference) -> tuple[tuple[int, int, str], int, bool, str]:
-    """By metric; then those of the most items, and after a shift search, first."""
-    aligned = ALIGNMENT in difference.protocol
-    return order_of_metric(difference.metric), -difference.n, not aligned, difference.protocol
+def _rank(difference: MeanDifference) -> tuple[tuple[int, int, str], bool, int, bool, str]:
+    """By metric; then those of the most items, and after a shift search, first; published protocols last."""
+    protocol = difference.protocol
+    aligned, metric = ALIGNMENT in protocol, order_of_metric(difference.metric)
+    return metric, is_named(protocol), -difference.n, not aligned, protocol
 
 
 def _state(row: BaselineRow, *, ours: str, name: str) -> str:

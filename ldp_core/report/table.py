@@ -11,6 +11,7 @@ from itertools import chain, groupby
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
+from ldp_core.protocols import is_named
 from ldp_core.report.charts import show_number
 from ldp_core.report.measures import (
     SUBJECTS,
@@ -218,7 +219,8 @@ def _conditions_of(item: ReportItem) -> str:
     """What the item's scores were taken on: size, bit depth, region; ``not scored`` without scores."""
     if not item.scores:
         return "not scored"
-    protocol = item.scores[0].protocol
+    protocols = [score.protocol for score in item.scores]
+    protocol = next((one for one in protocols if not is_named(one.variant)), protocols[0])
     return f"{protocol.size}, {protocol.bit_depth} bit, {protocol.region}".removesuffix(", full")
 
 
@@ -245,10 +247,10 @@ def _build_columns(items: Sequence[Mapping[Definition, Values]]) -> list[ColumnG
     return columns
 
 
-def _order_definition(definition: Definition) -> tuple[int, bool, int, str]:
-    """By family, then after a shift search first (its target is displaced), then by metric."""
+def _order_definition(definition: Definition) -> tuple[int, bool, bool, int, str]:
+    """By family, published protocols last, after a shift search (of a displaced target) first, by metric."""
     family, place, name = order_of_metric(definition.metric)
-    return family, definition.alignment == "none", place, name
+    return family, is_named(definition.variant), definition.alignment == "none", place, name
 
 
 def _order_subjects(subjects: set[str], definition: Definition) -> tuple[str, ...]:

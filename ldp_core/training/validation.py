@@ -20,7 +20,7 @@ from ldp_core.cameras.kernel_numbers import kernel_planes
 from ldp_core.deblur.ldp_network import coc_planes, lay_planes
 from ldp_core.errors import CatalogueError, SettingsError
 from ldp_core.metrics import align, psnr_db
-from ldp_core.metrics.scoring import PSNR_CEILING_DB
+from ldp_core.metrics.fidelity import PSNR_CEILING_DB
 from ldp_core.storage import write_bytes
 from ldp_core.tensors import to_rgb
 from ldp_core.training.frames import FrameCache, restore_untrained, to_bytes

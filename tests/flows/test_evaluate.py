@@ -189,6 +189,18 @@ def test_detection_as_json_of_the_validation_split(masked: Path) -> None:
     assert set(report["gate"]) == {"photographs", "simulated"}
 
 
+def test_detection_is_measured_by_a_published_protocol(masked: Path) -> None:
+    code, out, _ = run("evaluate", "detection", masked, "--protocol", "pysodmetrics", "--json")
+    assert code == 0
+    measures = json.loads(out)["saliency"]
+    assert measures["detector"]["s_measure"]["mean"] == pytest.approx(1, abs=1e-3)
+    assert measures["all in focus"]["s_measure"]["mean"] < 0.8
+    code, out, _ = run("evaluate", "detection", masked, "--protocol", "pysodmetrics")
+    assert (code, "f_weighted" in out) == (0, True)
+    code, _, err = run("evaluate", "detection", masked, "--protocol", "dpdd")
+    assert (code, "ldp restore --protocol dpdd" in " ".join(err.split())) == (1, True)
+
+
 def test_detection_warns_of_masks_the_other_way_round(masked: Path) -> None:
     code, out, err = run("evaluate", "detection", masked, "--white", "blur", "--json")
     assert code == 0

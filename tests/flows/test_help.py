@@ -20,7 +20,7 @@ PROGRAM = "import sys; from flows.cli import app; sys.argv[0] = 'ldp'; app(prog_
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Datasets": ("restore", "ingest", "plan", "catalogue", "init", "simulate", "demo", "report"),
-    "Archives": ("status", "verify", "compare", "gc", "quarantine", "export", "figure"),
+    "Archives": ("status", "verify", "compare", "gc", "quarantine", "export", "figure", "drift"),
     "Measuring": ("evaluate",),
     "Models and training": ("models", "cameras", "calibrate", "train"),
 }

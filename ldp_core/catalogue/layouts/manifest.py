@@ -1,7 +1,8 @@
 """A table of pictures: CSV, JSON lines or Parquet, read whole into memory.
 
-The column ``left`` is required. Further pictures: ``right``, ``target``, ``blur_truth``, ``method:<name>``
-(also ``peer:<name>``). How an item is read and scored: ``peak`` (the pixel value of full scale, or ``full``),
+The column ``left`` is required. Further pictures: ``right``, ``target``, ``blur_truth``, ``mask`` (white
+where pixels are scored), ``method:<name>`` (also ``peer:<name>``). How an item is read and scored:
+``peak`` (the pixel value of full scale, or ``full``),
 ``score_region`` (``rows 44:, columns 10:600``), ``aligned``, ``dp_axis``, ``camera``. A column of any other
 name is kept as metadata of the items; one that names pictures is told, as it may be a misspelt one, and is
 refused where there is no column ``right``. A row without ``right`` is an item of one view. Paths are relative
@@ -29,7 +30,7 @@ from ldp_core.catalogue.layouts.manifest_cells import (
     names_picture,
     to_metadatum,
 )
-from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, RIGHT, TARGET, ItemSpec, ItemSpecs
+from ldp_core.catalogue.pairing import BLUR_TRUTH, LEFT, MASK, RIGHT, TARGET, ItemSpec, ItemSpecs
 from ldp_core.credentials import hide, plain_of, redact
 from ldp_core.errors import CatalogueError, SettingsError
 from ldp_core.item_ids import is_unicode
@@ -37,8 +38,8 @@ from ldp_core.storage import absolute_url, join, read_bytes
 from ldp_core.types import Problem
 
 _EXTERNAL: Final = ("method:", "peer:")
-_ROLES: Final = (LEFT, RIGHT, TARGET, BLUR_TRUTH)
-_KNOWN: Final = ", ".join((LEFT, RIGHT, "id", TARGET, BLUR_TRUTH, "method:<name>", *PARSERS))
+_ROLES: Final = (LEFT, RIGHT, TARGET, BLUR_TRUTH, MASK)
+_KNOWN: Final = ", ".join((LEFT, RIGHT, "id", TARGET, BLUR_TRUTH, MASK, "method:<name>", *PARSERS))
 
 Row = tuple[int, dict[str, Any]]
 

@@ -51,6 +51,7 @@ CHANGES: dict[str, Any] = {
     "dp_axis": DpAxis.Y,
     "source_peak": 200,
     "colour": "Display P3",
+    "mask": noise(37, 20) > 2**15,
 }
 
 
