@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import resource_tracker
+from time import monotonic, sleep
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -44,6 +45,8 @@ _LOOKS_MS: Final = 5_000
 IMPORTS_FIRST = {"distributed.worker.preload": ["tasks.work"]}
 """A worker gives no sign of life while it reads a call, and so imports what it works with: 5 s, a minute on a
 busy machine. So it does that before it is known to the scheduler."""
+_TAKEN: Final = 1e-3
+"""Of a resource, by a piece of work. With 1 a worker would have one at a time, and not read meanwhile."""
 NO_PROFILES = {"distributed.worker.profile.enabled": False}
 """Dask samples what workers do and keeps an hour of it: .35 MiB for each small item."""
 
@@ -52,8 +55,8 @@ NO_PROFILES = {"distributed.worker.profile.enabled": False}
 class Workers:
     """A cluster in use: its client, its worker processes, and the memory each may take.
 
-    ``embedded``: they were started by this process. ``memory_bytes`` is the limit of the smallest worker, 0
-    where it has none.
+    ``embedded``: they were started by this process. ``memory_bytes`` is the limit of the smallest worker that
+    restores, 0 where it has none.
     """
 
     client: Client
@@ -69,6 +72,7 @@ def open_workers(
     processes: int | None = None,
     timeout_s: float | None = None,
     insecure: bool = False,
+    resource: str = "",
 ) -> Iterator[Workers]:
     """Workers of a running scheduler, or of a cluster embedded in this process when none is named.
 
@@ -81,17 +85,21 @@ def open_workers(
         timeout_s: how long to wait for a named scheduler to answer, and for its first worker; by default
             what the variable LDP_CLUSTER_TIMEOUT says, else 60.
         insecure: allow a scheduler on another host without TLS.
+        resource: a resource of Dask, such as ``GPU``, that a worker must have.
 
     Raises:
-        ClusterError: the scheduler does not answer, has no workers, or they run other code; TLS is not set
-            up, or an address of another host does without it.
+        ClusterError: the scheduler does not answer, has no workers, none has the resource, or they run other
+            code; TLS is not set up, or an address of another host does without it.
     """
     if not address:
+        if resource:
+            raise _lacking(resource, "workers on this machine")
         with _embedded(processes or cores()) as workers:
             yield workers
     else:
         check_address(address, insecure=insecure)
-        with _connected(address, timeout_s or seconds_from_environment("LDP_CLUSTER_TIMEOUT", 60)) as workers:
+        timeout_s = timeout_s or seconds_from_environment("LDP_CLUSTER_TIMEOUT", 60)
+        with _connected(address, timeout_s, resource) as workers:
             yield workers
 
 
@@ -204,6 +212,11 @@ def share_credentials(client: Client) -> None:
     if KEYRING.revision and _SHARED.get(client) != KEYRING.revision:
         _SHARED[client] = KEYRING.revision
         client.register_plugin(_Credentials(KEYRING))
+
+
+def only_with(resource: str) -> dict[str, float] | None:
+    """What a piece of work takes of a resource, as Dask counts it: it goes to workers that have it."""
+    return {resource: _TAKEN} if resource else None
 
 
 class RunCalls(Protocol):
@@ -339,7 +352,7 @@ def _show_no_pages() -> dict[str, list[str]]:
 
 
 @contextmanager
-def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
+def _connected(address: str, timeout_s: float, resource: str) -> Iterator[Workers]:
     try:
         client = Client(address, timeout=timeout_s)
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
@@ -352,10 +365,11 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it logs is raised as well
     with client:
         processes = _checked(client, address, timeout_s)
+        _await_resource(client, address, timeout_s, resource)
         share_credentials(client)
         try:
             with _watching(client):
-                yield Workers(client, processes, False, _smallest_memory_bytes(client))
+                yield Workers(client, processes, False, _smallest_memory_bytes(client, resource))
         finally:
             if client in _SHARED:
                 with suppress(Exception):  # the scheduler may be gone
@@ -393,6 +407,32 @@ def _checked(client: Client, address: str, timeout_s: float) -> int:
     return len(versions)
 
 
-def _smallest_memory_bytes(client: Client) -> int:
+def _await_resource(client: Client, address: str, timeout_s: float, resource: str) -> None:
+    """Wait for the first worker that has a resource, where one is asked for."""
+    end = monotonic() + timeout_s
+    while not _workers_with(client, resource):
+        if monotonic() > end:
+            others = {name for worker in _workers_with(client, "") for name in worker["resources"]}
+            raise _lacking(resource, address, got=", ".join(sorted(others)))
+        sleep(0.2)
+
+
+def _lacking(resource: str, where: str, *, got: str = "") -> ClusterError:
+    return ClusterError(
+        "no worker has the resource that is asked for",
+        where=where,
+        expected=resource,
+        got=got or "workers without resources",
+        remedy=f"name a --cluster with a worker started with `dask worker ... --resources {resource}=1`",
+    )
+
+
+def _workers_with(client: Client, resource: str) -> list[dict[str, Any]]:
+    """What the scheduler says of workers that have a resource, or of all."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return min((worker["memory_limit"] for worker in workers if worker["memory_limit"]), default=0)
+    return [worker for worker in workers if not resource or worker["resources"].get(resource)]
+
+
+def _smallest_memory_bytes(client: Client, resource: str = "") -> int:
+    limits = [worker["memory_limit"] for worker in _workers_with(client, resource)]
+    return min(filter(None, limits), default=0)
