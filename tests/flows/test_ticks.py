@@ -1,4 +1,4 @@
-"""Nights of a scheduled deployment over a dataset that grows, changes and shrinks: real server, real worker."""
+"""Nights of a scheduled deployment over a dataset that grows, changes and shrinks, on a real server."""
 
 from __future__ import annotations
 
