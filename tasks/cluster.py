@@ -91,26 +91,28 @@ def open_workers(
         ClusterError: the scheduler does not answer, has no workers, none has the resource, or they run other
             code; TLS is not set up, or an address of another host does without it.
     """
+    check_address(address or "", insecure=insecure, resource=resource)
     if not address:
-        if resource:
-            raise _lacking(resource, "workers on this machine")
         with _embedded(processes or cores()) as workers:
             yield workers
     else:
-        check_address(address, insecure=insecure)
         timeout_s = timeout_s or seconds_from_environment("LDP_CLUSTER_TIMEOUT", 60)
         with _connected(address, timeout_s, resource) as workers:
             yield workers
 
 
-def check_address(address: str, *, insecure: bool = False) -> None:
+def check_address(address: str, *, insecure: bool = False, resource: str = "") -> None:
     """Refuse a scheduler on another host that is not reached by TLS, unless that is asked for.
 
     Raises:
-        ClusterError: it is such a scheduler, or TLS is asked for and not set up here.
+        ClusterError: it is such a scheduler, TLS is asked for and not set up here, or a resource without a
+            scheduler: workers on this machine have none.
     """
     scheme, _, rest = address.rpartition("://")
-    if scheme in _ENCRYPTED:
+    if not address:
+        if resource:
+            raise _lacking(resource, "workers on this machine")
+    elif scheme in _ENCRYPTED:
         _require_certificates(address)
     elif not (insecure or scheme == "inproc" or _is_loopback(rest)):
         raise ClusterError(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from distributed import Scheduler, SpecCluster, Worker, get_worker
+from typer.testing import CliRunner
 
+from flows.cli import app
 from ldp_core.errors import ClusterError
 from ldp_core.types import ImageRef, Item
 from tasks import batches
@@ -66,6 +69,11 @@ def test_a_resource_that_no_worker_has_is_an_error_not_a_wait(address: str) -> N
     assert "--resources TPU=1" in caught.value.remedy
 
 
-def test_workers_on_this_machine_have_none() -> None:
+def test_workers_on_this_machine_have_none_and_a_command_says_so_at_once(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="no worker has the resource"), open_workers(resource="GPU"):
         pass
+    arguments = ["restore", str(tmp_path), "--archive", str(tmp_path / "archive"), "--resource", "GPU"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("ldp: [cluster] no worker has the resource that is asked for\n")
+    assert not (tmp_path / "archive").exists()
