@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 DEPLOYMENT = "restore-dataset/restore"
 WARNING = 30
 SOON_S = 30
-"""Prefect looks at schedules every 5 s here, and makes no run of the past: on a busy machine it is asked again."""
+"""Prefect looks at schedules every 5 s here, and makes no run of the past; if it is late, ask it again."""
 
 
 class Nights:
