@@ -124,16 +124,20 @@ class Soak:
             self.befell[f"{end.__name__} {role}"] += 1
 
     def fail_store(self) -> None:
+        """Until the next act every second or third request fails."""
         kind = self.random.choice(BURST)
         with self.proxy.lock:
-            self.proxy.faults.append(Fault(kind, "GET|PUT|HEAD", times=self.random.randint(5, 60)))
+            self.proxy.faults.append(Fault(kind, "GET|PUT|HEAD", every=self.random.choice([2, 3])))
         self.befell[f"burst of {kind}"] += 1
 
     def act(self) -> None:
         """One change of the dataset, and one fault."""
+        with self.proxy.lock:
+            self.proxy.faults[:] = BACKGROUND
+            self.proxy.requests.clear()
         few, many = len(self.numbers) <= FEWEST, len(self.numbers) >= MOST
         self.random.choice([self.change] + [self.add] * (2 * (not many)) + [self.remove] * (not few))()
-        faults = [self.kill_run, self.terminate_run] + [self.kill_dask_worker, self.fail_store] * 2
+        faults = [self.kill_run, self.terminate_run, *[self.kill_dask_worker, self.fail_store] * 2]
         with suppress(psutil.NoSuchProcess):
             self.random.choice(faults)()
 
@@ -192,11 +196,9 @@ def test_an_archive_is_whole_after_hours_of_ticks_and_faults(soak: Soak) -> None
     begin = time.monotonic()
     with logging_memory(soak.processes) as memory:
         soak.switch_on()
-        soak.proxy.faults += BACKGROUND
         while time.monotonic() - begin < SECONDS:
             time.sleep(soak.random.uniform(8, 40))
             soak.act()
-            soak.proxy.requests.clear()
         soak.switch_off()
         spoilt = Counter(kind for kind, *_ in soak.proxy.spoilt)
         soak.proxy.forget()
