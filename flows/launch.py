@@ -87,7 +87,7 @@ def _check_source(parameters: Mapping[str, Any]) -> None:
 def _make_plan(config: PipelineConfig, parameters: Mapping[str, Any]) -> Plan:
     cluster, resource = parameters.get("cluster") or "", parameters.get("resource", "")
     if cluster or resource:
-        from tasks.cluster import check_address  # what it refuses is told before a source is read
+        from tasks.cluster_checks import check_address  # what it refuses is told before a source is read
 
         check_address(cluster, insecure=parameters.get("insecure_cluster", False), resource=resource)
     return make_checked_plan(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import signal
@@ -12,26 +11,24 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import resource_tracker
-from time import monotonic, sleep
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import dask
-from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin
 from distributed.client import FutureCancelledError
 from distributed.security import Security
 
-from ldp_core import __version__
 from ldp_core.credentials import KEYRING, Keyring, guard_logs
 from ldp_core.errors import ClusterError
 from ldp_core.settings import seconds_from_environment
 from tasks.capacity import THREADS_PER_WORKER, cores
+from tasks.cluster_checks import await_resource, check_address, count_workers, smallest_memory_bytes
 
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("ldp.workers")
-_ENCRYPTED: Final = frozenset({"tls", "wss"})
 
 KEEP_FREED_MEMORY = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**30 for name in ("TRIM", "MMAP")
@@ -45,6 +42,11 @@ _LOOKS_MS: Final = 5_000
 IMPORTS_FIRST = {"distributed.worker.preload": ["tasks.work"]}
 """A worker gives no sign of life while it reads a call, and so imports what it works with: 5 s, a minute on a
 busy machine. So it does that before it is known to the scheduler."""
+_NEVER_GIVEN_UP: Final = {"distributed.deploy.lost-worker-timeout": "1 day"}
+"""A worker that died is started again. Dask ends it for good where that takes more than 15 s, as it does on a
+busy machine, and work then waits for ever."""
+_WITHOUT_WORKERS: Final = {"distributed.scheduler.no-workers-timeout": "10 minutes"}
+"""Where no worker can be started again, work fails after this time."""
 _TAKEN: Final = 1e-3
 """Of a resource, by a piece of work. With 1 a worker would have one at a time, and not read meanwhile."""
 NO_PROFILES = {"distributed.worker.profile.enabled": False}
@@ -101,54 +103,6 @@ def open_workers(
             yield workers
 
 
-def check_address(address: str, *, insecure: bool = False, resource: str = "") -> None:
-    """Refuse a scheduler on another host that is not reached by TLS, unless that is asked for.
-
-    Raises:
-        ClusterError: it is such a scheduler, TLS is asked for and not set up here, or a resource without a
-            scheduler: workers on this machine have none.
-    """
-    scheme, _, rest = address.rpartition("://")
-    if not address:
-        if resource:
-            raise _lacking(resource, "workers on this machine")
-    elif scheme in _ENCRYPTED:
-        _require_certificates(address)
-    elif not (insecure or scheme == "inproc" or _is_loopback(rest)):
-        raise ClusterError(
-            "the Dask scheduler is reached without TLS",
-            where=address,
-            expected="tls://HOST:PORT, or an address of this machine's loopback",
-            got=f"{scheme or 'tcp'}://, over which anybody on the network can run code as its user",
-            remedy="set up TLS as the page on deploying shows; or, where the network itself is closed, give "
-            "--insecure-cluster (insecure_cluster of a flow)",
-        )
-
-
-def _require_certificates(address: str) -> None:
-    got = "no such settings"
-    try:
-        if Security().get_connection_args("client").get("ssl_context") is not None:
-            return
-    except OSError as error:
-        got = f"{type(error).__name__}: {error}"
-    raise ClusterError(
-        "TLS is not set up here",
-        where=address,
-        expected="distributed.comm.tls.ca-file, client.cert and client.key in Dask's configuration",
-        got=got,
-        remedy="write them to ~/.config/dask/, as the page on deploying shows",
-    )
-
-
-def _is_loopback(host_and_port: str) -> bool:
-    host = urlsplit(f"//{host_and_port}").hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def stream(
     submit: Callable[[T], Future[Any]], items: Iterable[T], *, in_flight: int
 ) -> Iterator[tuple[T, Any]]:
@@ -157,39 +111,52 @@ def stream(
     A future that failed yields its exception: a worker that died again and again, for example.
 
     Raises:
-        ClusterError: the scheduler is gone; nothing else ends a future without a result.
+        ClusterError: the scheduler is gone, or another thread has closed the client; nothing else ends a
+            future without a result.
     """
     waiting = iter(items)
-    running = as_completed()
-    item_of: dict[Any, T] = {}
+    finished: SimpleQueue[tuple[Future[Any], Any]] = SimpleQueue()
+    item_of: dict[Future[Any], T] = {}
+
+    async def fetch(future: Future[Any]) -> None:
+        try:
+            result = await future.client.gather(future, asynchronous=True)
+        except Exception as error:
+            result = error
+        finished.put((future, result))
 
     def start(count: int) -> None:
         for item in islice(waiting, count):
             future = submit(item)
-            item_of[future.key] = item
-            running.add(future)
+            item_of[future] = item
+            future.client.loop.add_callback(fetch, future)
 
     start(in_flight)
-    for future in running:
-        with _noticing_loss(future):
-            error = future.exception()
-            result = future.result() if error is None else error
-        yield item_of.pop(future.key), result
+    while item_of:
+        future, result = _next_of(finished, next(iter(item_of)).client)
+        yield item_of.pop(future), result
         start(1)
 
 
-@contextmanager
-def _noticing_loss(future: Future[Any]) -> Iterator[None]:
-    try:
-        yield
-    except FutureCancelledError as error:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Dask would log how it looks for it
-        reason = str(error).partition("cancelled for reason: ")[2].partition(".")[0]
-        raise ClusterError(
-            "the connection to the Dask scheduler is lost",
-            got=reason if reason != "unknown" else "",
-            remedy="see whether the scheduler runs, then give the same command again to continue",
-        ) from None
+def _next_of(finished: SimpleQueue[tuple[Future[Any], Any]], client: Client) -> tuple[Future[Any], Any]:
+    """The next future that ends, and its result. Of a client that is closed, some may never end."""
+    while True:
+        with suppress(Empty):
+            future, result = finished.get(timeout=1)
+            if isinstance(result, FutureCancelledError):
+                raise _lost(str(result).partition("cancelled for reason: ")[2].partition(".")[0])
+            return future, result
+        if client.status == "closed":
+            raise _lost("its client is closed")
+
+
+def _lost(reason: str) -> ClusterError:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Dask would log how it looks for it
+    return ClusterError(
+        "the connection to the Dask scheduler is lost",
+        got=reason if reason != "unknown" else "",
+        remedy="see whether the scheduler runs, then give the same command again to continue",
+    )
 
 
 class _Credentials(WorkerPlugin):
@@ -306,7 +273,8 @@ def _embedded(processes: int) -> Iterator[Workers]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
     _start_quiet_resource_tracker()
     silence = {"distributed.scheduler.worker-ttl": seconds_from_environment("LDP_WORKER_TIMEOUT", _SILENCE_S)}
-    embedding = KEEP_FREED_MEMORY | IMPORTS_FIRST | NO_PROFILES | silence | _show_no_pages()
+    patience = _NEVER_GIVEN_UP | _WITHOUT_WORKERS | silence
+    embedding = KEEP_FREED_MEMORY | IMPORTS_FIRST | NO_PROFILES | patience | _show_no_pages()
     with dask.config.set(embedding):
         cluster = LocalCluster(
             n_workers=processes,
@@ -323,7 +291,7 @@ def _embedded(processes: int) -> Iterator[Workers]:
             scheduler.periodic_callbacks["worker-ttl"].callback_time = _LOOKS_MS
             with Client(cluster) as client, _watching(client, lambda address: _kill(cluster, address)):
                 share_credentials(client)
-                yield Workers(client, processes, True, _smallest_memory_bytes(client))
+                yield Workers(client, processes, True, smallest_memory_bytes(client))
         finally:
             with suppress(TimeoutError):  # a worker slow to end is killed; its work is done
                 cluster.close()
@@ -366,75 +334,13 @@ def _connected(address: str, timeout_s: float, resource: str) -> Iterator[Worker
         ) from error
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it logs is raised as well
     with client:
-        processes = _checked(client, address, timeout_s)
-        _await_resource(client, address, timeout_s, resource)
+        processes = count_workers(client, address, timeout_s)
+        await_resource(client, address, timeout_s, resource)
         share_credentials(client)
         try:
             with _watching(client):
-                yield Workers(client, processes, False, _smallest_memory_bytes(client, resource))
+                yield Workers(client, processes, False, smallest_memory_bytes(client, resource))
         finally:
             if client in _SHARED:
                 with suppress(Exception):  # the scheduler may be gone
                     client.unregister_worker_plugin(_Credentials.name)
-
-
-def installed_version() -> str:
-    """The version of this package where it is called, such as on a worker."""
-    return __version__
-
-
-def _checked(client: Client, address: str, timeout_s: float) -> int:
-    try:
-        client.wait_for_workers(1, timeout=timeout_s)
-        versions = client.run(installed_version)
-    except TimeoutError as error:
-        raise ClusterError(
-            "the Dask scheduler has no workers", where=address, remedy="start workers and try again"
-        ) from error
-    except Exception as error:
-        raise ClusterError(
-            "the workers cannot import this package",
-            where=address,
-            got=f"{type(error).__name__}: {error}",
-            remedy=f"install dual-pixel-ldp {__version__} where the workers run",
-        ) from error
-    if set(versions.values()) != {__version__}:
-        raise ClusterError(
-            "the workers run another version",
-            where=address,
-            expected=__version__,
-            got=", ".join(sorted(set(versions.values()))),
-            remedy="install the same version everywhere, so that stage keys agree",
-        )
-    return len(versions)
-
-
-def _await_resource(client: Client, address: str, timeout_s: float, resource: str) -> None:
-    """Wait for the first worker that has a resource, where one is asked for."""
-    end = monotonic() + timeout_s
-    while not _workers_with(client, resource):
-        if monotonic() > end:
-            others = {name for worker in _workers_with(client, "") for name in worker["resources"]}
-            raise _lacking(resource, address, got=", ".join(sorted(others)))
-        sleep(0.2)
-
-
-def _lacking(resource: str, where: str, *, got: str = "") -> ClusterError:
-    return ClusterError(
-        "no worker has the resource that is asked for",
-        where=where,
-        expected=resource,
-        got=got or "workers without resources",
-        remedy=f"name a --cluster with a worker started with `dask worker ... --resources {resource}=1`",
-    )
-
-
-def _workers_with(client: Client, resource: str) -> list[dict[str, Any]]:
-    """What the scheduler says of workers that have a resource, or of all."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return [worker for worker in workers if not resource or worker["resources"].get(resource)]
-
-
-def _smallest_memory_bytes(client: Client, resource: str = "") -> int:
-    limits = [worker["memory_limit"] for worker in _workers_with(client, resource)]
-    return min(filter(None, limits), default=0)

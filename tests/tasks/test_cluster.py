@@ -7,8 +7,10 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,25 @@ def test_work_survives_the_death_of_its_worker(tmp_path: Path, workers: Workers)
     assert deaths == 1
 
 
+def test_a_worker_that_takes_long_to_start_again_is_not_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask's own time is made short here: a worker that comes later is ended for good."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    slow = tmp_path / "slow_start.py"
+    slow.write_text(f"import pathlib, time\nif list(pathlib.Path({str(marks)!r}).iterdir()): time.sleep(4)\n")
+    monkeypatch.setattr(
+        "tasks.cluster.IMPORTS_FIRST", {"distributed.worker.preload": ["tasks.work", str(slow)]}
+    )
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 s"}),
+        open_workers(processes=1) as opened,
+    ):
+        future = opened.client.submit(die_until, str(marks), deaths=1)
+        assert future.result(timeout=90) == 1
+
+
 def test_a_scheduler_that_does_not_answer_is_named() -> None:
     opening = open_workers("tcp://127.0.0.1:9", timeout_s=1)
     with pytest.raises(ClusterError, match="does not answer") as caught, opening:
@@ -125,6 +146,29 @@ def test_a_scheduler_that_dies_ends_the_work_with_one_error(capfd: pytest.Captur
             work_and_kill(address, scheduler)
         assert caught.value.got == "scheduler-connection-lost"
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_work_ends_whose_client_another_thread_closes(workers: Workers) -> None:
+    """Dask then leaves futures that never end, in a quarter of all cases."""
+
+    def work(client: Client) -> None:
+        def submit(number: int) -> Future[Any]:
+            future: Future[Any] = client.submit(sleepy, number, pure=False)
+            return future
+
+        with suppress(ClusterError, RuntimeError):
+            for _ in stream(submit, range(50), in_flight=3):
+                pass
+
+    threads = []
+    for number in range(12):
+        with Client(workers.client.cluster.scheduler_address, security=workers.client.security) as client:
+            threads.append(threading.Thread(target=work, args=[client], daemon=True))
+            threads[-1].start()
+            time.sleep(0.02 * number)
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_an_address_uses_the_workers_of_that_scheduler() -> None:
