@@ -23,7 +23,7 @@ import pytest
 from fault_proxy import Fault, FaultProxy, Kind, run_proxy
 from memory_log import MemoryLog, logging_memory
 from prefect_service import PrefectService, free_port, wait_until
-from s3_server import serve_s3
+from s3_server import S3Server, serve_s3
 
 from flows.archives import verify
 from ldp_core.archive import Archive
@@ -33,6 +33,7 @@ from ldp_core.optics import SimulationSettings, simulate_pair
 
 SECONDS = float(os.environ.get("LDP_SOAK_S", 180))
 SEED = int(os.environ.get("LDP_SOAK_SEED", 0))
+BUCKET = "ldp"
 DEPLOYMENT = "restore-dataset/restore"
 TICK_S = 30
 SCENES = 8
@@ -53,9 +54,9 @@ class Soak:
     """A deployment at work, its dataset, and what befalls both."""
 
     def __init__(
-        self, prefect: PrefectService, worker: psutil.Process, proxy: FaultProxy, bucket: Path
+        self, prefect: PrefectService, worker: psutil.Process, proxy: FaultProxy, store: S3Server
     ) -> None:
-        self.prefect, self.worker, self.proxy, self.bucket = prefect, worker, proxy, bucket
+        self.prefect, self.worker, self.proxy, self.files = prefect, worker, proxy, store.open()
         self.server = next(one for one in psutil.Process().children() if "server" in one.cmdline())
         self.store = next(one for one in psutil.Process().children() if "serve" in one.cmdline())
         self.random = random.Random(SEED)
@@ -70,7 +71,7 @@ class Soak:
             self.add()
 
     def parameters(self, archive: str = "archive") -> dict[str, Any]:
-        place = {"source": f"s3://{self.bucket.name}/pairs", "archive": f"s3://{self.bucket.name}/{archive}"}
+        place = {"source": f"s3://{BUCKET}/pairs", "archive": f"s3://{BUCKET}/{archive}"}
         return place | {"layout": "folders", "processes": 1, "deblurrer": "wiener", "allow_shrink": True}
 
     # The dataset.
@@ -85,18 +86,14 @@ class Soak:
     def remove(self) -> None:
         number = self.random.choice(list(self.numbers))
         del self.numbers[number]
-        for picture in (self.bucket / "pairs").glob(f"*/{number}.png"):
-            picture.unlink()
+        self.files.rm(self.files.glob(f"{BUCKET}/pairs/*/{number}.png"))
 
     def _write(self, number: int) -> None:
         scene = self.random.choice([one for one in range(SCENES) if one != self.numbers.get(number)])
         self.numbers[number] = scene
         for view, pixels in self.scenes[scene].views.items():
-            folder = self.bucket / "pairs" / view
-            folder.mkdir(parents=True, exist_ok=True)
-            made = self.bucket.parent.with_name("new.png")
-            made.write_bytes(encode_image(pixels, format="png"))
-            made.replace(folder / f"{number}.png")  # nobody sees half of a picture
+            picture = encode_image(pixels, format="png")
+            self.files.pipe_file(f"{BUCKET}/pairs/{view}/{number}.png", picture)
 
     # What befalls.
 
@@ -167,16 +164,16 @@ class Soak:
         run_id = self.prefect.start_run(DEPLOYMENT, **self.parameters(archive))
         state = self.prefect.wait_for_state(run_id)
         assert state["type"] == "COMPLETED", state["message"]
-        newest = max(self.bucket.glob(f"{archive}/runs/*/summary.json")).parent
-        assert not json.loads((newest / "summary.json").read_text())["quarantine"]
-        rows = map(json.loads, (newest / "items.jsonl").read_text().splitlines())
+        newest = max(self.files.glob(f"{BUCKET}/{archive}/runs/*/summary.json")).removesuffix("summary.json")
+        assert not json.loads(self.files.cat_file(f"{newest}summary.json"))["quarantine"]
+        rows = map(json.loads, self.files.cat_file(f"{newest}items.jsonl").splitlines())
         return {row["item"]: row["version"] for row in rows}
 
 
 @pytest.fixture
 def soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Soak]:
     monkeypatch.setattr("prefect_service.PATIENCE_S", 900)
-    for folder in ("buckets/ldp", "prefect"):
+    for folder in (f"buckets/{BUCKET}", "prefect"):
         (tmp_path / folder).mkdir(parents=True)
     with serve_s3(tmp_path / "buckets") as store, run_proxy(store.port) as proxy:
         for name, text in store.environment(proxy.port).items():
@@ -187,12 +184,12 @@ def soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Soak]:
             service.run("work-pool", "create", "--type", "process", "ldp")
             service.run("--no-prompt", "deploy", "--all")
             with service.process("worker", "start", "--pool", "ldp", "--type", "process") as worker:
-                yield Soak(service, psutil.Process(worker.pid), proxy, tmp_path / "buckets" / "ldp")
+                yield Soak(service, psutil.Process(worker.pid), proxy, store)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 3600)
-def test_an_archive_is_whole_after_hours_of_ticks_and_faults(soak: Soak) -> None:
+def test_an_archive_is_whole_after_hours_of_ticks_and_faults(soak: Soak, tmp_path: Path) -> None:
     begin = time.monotonic()
     with logging_memory(soak.processes) as memory:
         soak.switch_on()
@@ -211,7 +208,7 @@ def test_an_archive_is_whole_after_hours_of_ticks_and_faults(soak: Soak) -> None
         Path(os.environ["LDP_SOAK_REPORT"]).write_text(json.dumps(report, indent=1))
     check_runs(runs)
     assert versions.keys() == {f"pairs/{number}" for number in soak.numbers}
-    check_archive(soak, versions)
+    check_archive(soak, tmp_path / "buckets" / BUCKET, versions)
     for role in memory.samples:
         before, after = memory.growth(role)
         assert after <= GROWTH * before + SPREAD_MIB, f"{role} grows from {before:.0f} to {after:.0f} MiB"
@@ -244,12 +241,12 @@ def check_runs(runs: list[dict[str, Any]]) -> None:
         assert run["state"]["type"] != "FAILED" or "Error" in first_line(run), run["state"]
 
 
-def check_archive(soak: Soak, versions: Mapping[str, int]) -> None:
+def check_archive(soak: Soak, bucket: Path, versions: Mapping[str, int]) -> None:
     """Nothing is corrupt, and the present version of every item is what a fresh archive has of it."""
-    assert verify(str(soak.bucket / "archive"), processes=1)["corrupt"] == []
+    assert verify(str(bucket / "archive"), processes=1)["corrupt"] == []
     assert soak.run_once("fresh").keys() == versions.keys()
-    old, new = (Archive(str(soak.bucket / name)) for name in ("archive", "fresh"))
-    [key] = [path.name for path in (soak.bucket / "fresh" / "restored").iterdir() if path.is_dir()]
+    old, new = (Archive(str(bucket / name)) for name in ("archive", "fresh"))
+    [key] = [path.name for path in (bucket / "fresh" / "restored").iterdir() if path.is_dir()]
     for item, version in versions.items():
         present = old.read_restored(key, make_item_key(item, version))
         assert np.array_equal(present, new.read_restored(key, item)), item
