@@ -86,10 +86,11 @@ def _check_source(parameters: Mapping[str, Any]) -> None:
 
 
 def _make_plan(config: PipelineConfig, parameters: Mapping[str, Any]) -> Plan:
-    if parameters.get("cluster"):
-        from tasks.cluster import check_address  # what it refuses is told before a source is read
+    cluster, resource = parameters.get("cluster") or "", parameters.get("resource", "")
+    if cluster or resource:
+        from tasks.cluster_checks import check_address  # what it refuses is told before a source is read
 
-        check_address(parameters["cluster"], insecure=parameters.get("insecure_cluster", False))
+        check_address(cluster, insecure=parameters.get("insecure_cluster", False), resource=resource)
     return make_checked_plan(
         config,
         "" if config.from_archive else shared_url(parameters["source"]),

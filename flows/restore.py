@@ -70,6 +70,7 @@ def restore_dataset(
     only_quarantined: str = "",
     from_archive: bool = False,
     insecure_cluster: bool = False,
+    resource: str = "",
     settings: str = "",
 ) -> dict[str, Any]:
     """Restore every item of a dataset and report on it; what the archive holds is not computed again.
@@ -87,6 +88,7 @@ def restore_dataset(
         camera: profile of the camera, by name or address; ``auto`` chooses by what pictures tell (EXIF).
         cluster: address of a Dask scheduler; without one, workers are embedded in this process.
         insecure_cluster: allow a scheduler on another host that is reached without TLS.
+        resource: restore only on workers of the cluster that have this resource of Dask, such as ``GPU``.
         processes: embedded worker processes; one per core by default.
         max_bad: share of bad items above which the run stops; a single bad item never stops it.
         report_items: how many items get pictures in the report: the worst, and a tenth drawn at random.
@@ -166,7 +168,7 @@ def restore_dataset(
                 artifacts=RunArtifacts,
             )
             return asdict(summary)
-    with open_workers(cluster, processes=processes, insecure=insecure_cluster) as workers:
+    with open_workers(cluster, processes=processes, insecure=insecure_cluster, resource=resource) as workers:
         require_memory(declare_memory(plan.to_do, config), workers)
         recorded, at_once = read_recorded(plan, scored=True), workers.processes + 1
         for stage in ("ingest", "restore"):
@@ -180,14 +182,20 @@ def restore_dataset(
             artifacts=RunArtifacts,
         ) as run:
             run.run_batches(
-                lambda batch: _submit_batch(plan, batch, at_once), recorded=recorded, at_once=at_once
+                lambda batch: _submit_batch(plan, batch, at_once, resource),
+                recorded=recorded,
+                at_once=at_once,
             )
     return asdict(run.finished_summary)
 
 
-def _submit_batch(plan: Plan, batch: Batch, in_flight: int) -> tuple[PrefectFuture[BatchResult], ...]:
+def _submit_batch(
+    plan: Plan, batch: Batch, in_flight: int, resource: str
+) -> tuple[PrefectFuture[BatchResult], ...]:
     ingested = ingest_batch.submit(unvisited(plan), batch, in_flight=in_flight)
-    restored = restore_batch.submit(unvisited(plan), batch, ingested=awaited(ingested), in_flight=in_flight)
+    restored = restore_batch.submit(
+        unvisited(plan), batch, ingested=awaited(ingested), in_flight=in_flight, resource=resource
+    )
     return ingested, restored
 
 

@@ -63,6 +63,7 @@ KEYS: Final = (
     ),
     Key("cluster", "address", str, "cluster", "cluster", '"tls://scheduler:8786"', "a Dask scheduler"),
     Key("cluster", "insecure", bool, "insecure_cluster", "insecure_cluster", "false", "allow it without TLS"),
+    Key("cluster", "resource", str, "resource", "resource", '"GPU"', "restore on workers that have it"),
     Key("cluster", "workers", int, "workers", "processes", "4", "worker processes on this machine"),
     Key("thresholds", "max_bad", float, "max_bad", "max_bad", "0.05", "share of bad items that stops a run"),
     Key("cost", "prices", str, "prices", "prices", '"prices.toml"', "what requests and computing cost", True),

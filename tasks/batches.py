@@ -21,7 +21,7 @@ from ldp_core.catalogue import WHOLE_SOURCE, SourceOptions
 from ldp_core.credentials import redact
 from ldp_core.errors import MemoryShortError
 from ldp_core.types import GENERIC_CAMERA, QuarantineRecord
-from tasks.cluster import memory_at_end, share_credentials, stream
+from tasks.cluster import memory_at_end, only_with, share_credentials, stream
 from tasks.items import Failed, ItemResult, draw_item, quarantined
 from tasks.needs import declare_memory
 from tasks.plan import Plan, make_checked_plan
@@ -90,11 +90,14 @@ def ingest_batch(plan: Plan, batch: Batch, *, in_flight: int) -> BatchResult:
 
 
 @task(task_run_name="restore-{batch.number}", cache_policy=NO_CACHE, persist_result=False)
-def restore_batch(plan: Plan, batch: Batch, *, ingested: BatchResult, in_flight: int) -> BatchResult:
-    """All products of a batch; those that are archived are read."""
+def restore_batch(
+    plan: Plan, batch: Batch, *, ingested: BatchResult, in_flight: int, resource: str = ""
+) -> BatchResult:
+    """All products of a batch, by workers that have a resource; those that are archived are read."""
     versions = {result.item_id: result.version for result in ingested.results}
     items = [replace(item, version=versions[item.id]) for item in batch.items if item.id in versions]
-    return _run("restore", (choose_restore(plan, item) for item in items), in_flight, len(items))
+    calls = (choose_restore(plan, item) for item in items)
+    return _run("restore", calls, in_flight, len(items), resource=resource)
 
 
 @task(task_run_name="draw-{batch.number}", cache_policy=NO_CACHE, persist_result=False)
@@ -104,26 +107,29 @@ def draw_batch(config: PipelineConfig, batch: Batch, report_url: str, *, in_flig
     return _run("draw", calls, in_flight, len(calls))
 
 
-def _run(stage: str, calls: Iterable[Call], in_flight: int, count: int) -> BatchResult:
+def _run(stage: str, calls: Iterable[Call], in_flight: int, count: int, *, resource: str = "") -> BatchResult:
     """What became of ``count`` calls, made by workers some at once.
 
     Where a worker died of a chunk again and again, its calls are made one by one: one of them did it.
     """
     outcomes: list[Any] = []
     alone: list[Call] = []
-    for chunk, found in _stream(make_chunks(calls, most=math.ceil(count / in_flight)), in_flight):
+    for chunk, found in _stream(make_chunks(calls, most=math.ceil(count / in_flight)), in_flight, resource):
         if isinstance(found, Exception) and len(chunk) > 1:
             alone += chunk
         else:
             outcomes += _count(stage, chunk, found)
-    for chunk, found in _stream([(call,) for call in alone], in_flight):
+    for chunk, found in _stream([(call,) for call in alone], in_flight, resource):
         outcomes += _count(stage, chunk, found)
     return BatchResult(outcomes)
 
 
-def _stream(chunks: Iterable[tuple[Call, ...]], in_flight: int) -> Iterator[tuple[tuple[Call, ...], Any]]:
+def _stream(
+    chunks: Iterable[tuple[Call, ...]], in_flight: int, resource: str
+) -> Iterator[tuple[tuple[Call, ...], Any]]:
     def submit(chunk: tuple[Call, ...]) -> Future[Any]:
-        future: Future[Any] = default_client().submit(make_calls, chunk, pure=False)
+        where = only_with(resource)
+        future: Future[Any] = default_client().submit(make_calls, chunk, pure=False, resources=where)
         return future
 
     share_credentials(default_client())

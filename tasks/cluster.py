@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import signal
@@ -14,7 +13,6 @@ from itertools import islice
 from multiprocessing import resource_tracker
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import dask
@@ -22,16 +20,15 @@ from distributed import Client, Future, KilledWorker, LocalCluster, Worker, Work
 from distributed.client import FutureCancelledError
 from distributed.security import Security
 
-from ldp_core import __version__
 from ldp_core.credentials import KEYRING, Keyring, guard_logs
 from ldp_core.errors import ClusterError
 from ldp_core.settings import seconds_from_environment
 from tasks.capacity import THREADS_PER_WORKER, cores
+from tasks.cluster_checks import await_resource, check_address, count_workers, smallest_memory_bytes
 
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("ldp.workers")
-_ENCRYPTED: Final = frozenset({"tls", "wss"})
 
 KEEP_FREED_MEMORY = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**30 for name in ("TRIM", "MMAP")
@@ -50,6 +47,8 @@ _NEVER_GIVEN_UP: Final = {"distributed.deploy.lost-worker-timeout": "1 day"}
 busy machine, and work then waits for ever."""
 _WITHOUT_WORKERS: Final = {"distributed.scheduler.no-workers-timeout": "10 minutes"}
 """Where no worker can be started again, work fails after this time."""
+_TAKEN: Final = 1e-3
+"""Of a resource, by a piece of work. With 1 a worker would have one at a time, and not read meanwhile."""
 NO_PROFILES = {"distributed.worker.profile.enabled": False}
 """Dask samples what workers do and keeps an hour of it: .35 MiB for each small item."""
 
@@ -58,8 +57,8 @@ NO_PROFILES = {"distributed.worker.profile.enabled": False}
 class Workers:
     """A cluster in use: its client, its worker processes, and the memory each may take.
 
-    ``embedded``: they were started by this process. ``memory_bytes`` is the limit of the smallest worker, 0
-    where it has none.
+    ``embedded``: they were started by this process. ``memory_bytes`` is the limit of the smallest worker that
+    restores, 0 where it has none.
     """
 
     client: Client
@@ -75,6 +74,7 @@ def open_workers(
     processes: int | None = None,
     timeout_s: float | None = None,
     insecure: bool = False,
+    resource: str = "",
 ) -> Iterator[Workers]:
     """Workers of a running scheduler, or of a cluster embedded in this process when none is named.
 
@@ -87,62 +87,20 @@ def open_workers(
         timeout_s: how long to wait for a named scheduler to answer, and for its first worker; by default
             what the variable LDP_CLUSTER_TIMEOUT says, else 60.
         insecure: allow a scheduler on another host without TLS.
+        resource: a resource of Dask, such as ``GPU``, that a worker must have.
 
     Raises:
-        ClusterError: the scheduler does not answer, has no workers, or they run other code; TLS is not set
-            up, or an address of another host does without it.
+        ClusterError: the scheduler does not answer, has no workers, none has the resource, or they run other
+            code; TLS is not set up, or an address of another host does without it.
     """
+    check_address(address or "", insecure=insecure, resource=resource)
     if not address:
         with _embedded(processes or cores()) as workers:
             yield workers
     else:
-        check_address(address, insecure=insecure)
-        with _connected(address, timeout_s or seconds_from_environment("LDP_CLUSTER_TIMEOUT", 60)) as workers:
+        timeout_s = timeout_s or seconds_from_environment("LDP_CLUSTER_TIMEOUT", 60)
+        with _connected(address, timeout_s, resource) as workers:
             yield workers
-
-
-def check_address(address: str, *, insecure: bool = False) -> None:
-    """Refuse a scheduler on another host that is not reached by TLS, unless that is asked for.
-
-    Raises:
-        ClusterError: it is such a scheduler, or TLS is asked for and not set up here.
-    """
-    scheme, _, rest = address.rpartition("://")
-    if scheme in _ENCRYPTED:
-        _require_certificates(address)
-    elif not (insecure or scheme == "inproc" or _is_loopback(rest)):
-        raise ClusterError(
-            "the Dask scheduler is reached without TLS",
-            where=address,
-            expected="tls://HOST:PORT, or an address of this machine's loopback",
-            got=f"{scheme or 'tcp'}://, over which anybody on the network can run code as its user",
-            remedy="set up TLS as the page on deploying shows; or, where the network itself is closed, give "
-            "--insecure-cluster (insecure_cluster of a flow)",
-        )
-
-
-def _require_certificates(address: str) -> None:
-    got = "no such settings"
-    try:
-        if Security().get_connection_args("client").get("ssl_context") is not None:
-            return
-    except OSError as error:
-        got = f"{type(error).__name__}: {error}"
-    raise ClusterError(
-        "TLS is not set up here",
-        where=address,
-        expected="distributed.comm.tls.ca-file, client.cert and client.key in Dask's configuration",
-        got=got,
-        remedy="write them to ~/.config/dask/, as the page on deploying shows",
-    )
-
-
-def _is_loopback(host_and_port: str) -> bool:
-    host = urlsplit(f"//{host_and_port}").hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def stream(
@@ -223,6 +181,11 @@ def share_credentials(client: Client) -> None:
     if KEYRING.revision and _SHARED.get(client) != KEYRING.revision:
         _SHARED[client] = KEYRING.revision
         client.register_plugin(_Credentials(KEYRING))
+
+
+def only_with(resource: str) -> dict[str, float] | None:
+    """What a piece of work takes of a resource, as Dask counts it: it goes to workers that have it."""
+    return {resource: _TAKEN} if resource else None
 
 
 class RunCalls(Protocol):
@@ -328,7 +291,7 @@ def _embedded(processes: int) -> Iterator[Workers]:
             scheduler.periodic_callbacks["worker-ttl"].callback_time = _LOOKS_MS
             with Client(cluster) as client, _watching(client, lambda address: _kill(cluster, address)):
                 share_credentials(client)
-                yield Workers(client, processes, True, _smallest_memory_bytes(client))
+                yield Workers(client, processes, True, smallest_memory_bytes(client))
         finally:
             with suppress(TimeoutError):  # a worker slow to end is killed; its work is done
                 cluster.close()
@@ -359,7 +322,7 @@ def _show_no_pages() -> dict[str, list[str]]:
 
 
 @contextmanager
-def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
+def _connected(address: str, timeout_s: float, resource: str) -> Iterator[Workers]:
     try:
         client = Client(address, timeout=timeout_s)
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
@@ -371,48 +334,13 @@ def _connected(address: str, timeout_s: float) -> Iterator[Workers]:
         ) from error
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it logs is raised as well
     with client:
-        processes = _checked(client, address, timeout_s)
+        processes = count_workers(client, address, timeout_s)
+        await_resource(client, address, timeout_s, resource)
         share_credentials(client)
         try:
             with _watching(client):
-                yield Workers(client, processes, False, _smallest_memory_bytes(client))
+                yield Workers(client, processes, False, smallest_memory_bytes(client, resource))
         finally:
             if client in _SHARED:
                 with suppress(Exception):  # the scheduler may be gone
                     client.unregister_worker_plugin(_Credentials.name)
-
-
-def installed_version() -> str:
-    """The version of this package where it is called, such as on a worker."""
-    return __version__
-
-
-def _checked(client: Client, address: str, timeout_s: float) -> int:
-    try:
-        client.wait_for_workers(1, timeout=timeout_s)
-        versions = client.run(installed_version)
-    except TimeoutError as error:
-        raise ClusterError(
-            "the Dask scheduler has no workers", where=address, remedy="start workers and try again"
-        ) from error
-    except Exception as error:
-        raise ClusterError(
-            "the workers cannot import this package",
-            where=address,
-            got=f"{type(error).__name__}: {error}",
-            remedy=f"install dual-pixel-ldp {__version__} where the workers run",
-        ) from error
-    if set(versions.values()) != {__version__}:
-        raise ClusterError(
-            "the workers run another version",
-            where=address,
-            expected=__version__,
-            got=", ".join(sorted(set(versions.values()))),
-            remedy="install the same version everywhere, so that stage keys agree",
-        )
-    return len(versions)
-
-
-def _smallest_memory_bytes(client: Client) -> int:
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return min((worker["memory_limit"] for worker in workers if worker["memory_limit"]), default=0)

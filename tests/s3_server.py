@@ -39,6 +39,7 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": self.secret,
             "AWS_DEFAULT_REGION": _REGION,
             "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+            "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
             "AWS_EC2_METADATA_DISABLED": "true",
         } | changes
 

@@ -358,6 +358,14 @@ InsecureCluster = Annotated[
         help="Allow a scheduler on another host without TLS: whoever is on the network can run code there.",
     ),
 ]
+Resource = Annotated[
+    str,
+    execution_option(
+        "--resource",
+        metavar="NAME",
+        help="Restore only on workers of the cluster that have this resource of Dask, such as GPU.",
+    ),
+]
 Workers = Annotated[
     int | None,
     execution_option(

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from flows.cli import app
 from ldp_core.credentials import KEYRING, hide, reveal
 from ldp_core.errors import ClusterError
-from tasks.cluster import Workers, check_address, open_workers, share_credentials
+from tasks.cluster import Workers, open_workers, share_credentials
+from tasks.cluster_checks import check_address
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "archive"

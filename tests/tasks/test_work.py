@@ -61,7 +61,9 @@ def test_the_one_item_that_kills_workers_is_quarantined_alone(monkeypatch: pytes
     calls: list[Call] = [(restore_item, CONFIG, make_item(n, 64)) for n in range(30)]
     deadly = item_of(calls[17]).id
 
-    def stream(chunks: Iterable[tuple[Call, ...]], in_flight: int) -> Iterator[tuple[tuple[Call, ...], Any]]:
+    def stream(
+        chunks: Iterable[tuple[Call, ...]], in_flight: int, resource: str
+    ) -> Iterator[tuple[tuple[Call, ...], Any]]:
         for chunk in chunks:
             ids = [item_of(call).id for call in chunk]
             died = RuntimeError("the worker died")
