@@ -18,6 +18,7 @@ import pytest
 
 from ldp_core.archive import Archive
 from ldp_core.types import BASELINE, Score
+from ldp_core.weights import SHIPPED
 from tasks.cluster import in_process
 from tasks.heartbeat import RunState
 from tasks.items import ItemResult, confirm_item, restore_item
@@ -26,12 +27,14 @@ from tasks.plan import Plan, make_plan
 from tasks.repair import Repair, RepairOutcome, repair_archive
 from tasks.run import Run, new_run_id
 from tasks.stage import PAIR
-from tasks.stages import DEBLUR, SCORE
+from tasks.stages import SCORE
 from tasks.status import describe_run
 from tasks.verify import verify_archive
 
 EARLIER = Path(__file__).parent / "earlier"
 RUN_ID = "20261129t024723z-595cd1"
+EARLIER_LDP = "c7be6b0a7e43f853412b21c79b767f665081282a8ab938a22f40375f410ab5d7"
+"""The weights of `ldp` that came with version 0.1.0."""
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,8 @@ def earlier_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     """Methods name the versions they had then: with a later one results are meant to be computed again."""
     monkeypatch.setattr("ldp_core.blur.disparity.VERSION", "4")
     monkeypatch.setattr("ldp_core.deblur.wiener.VERSION", "3")
+    shipped = {**SHIPPED, "ldp": replace(SHIPPED["ldp"], sha256=EARLIER_LDP)}
+    monkeypatch.setattr("ldp_core.weights.files.SHIPPED", shipped)
 
 
 @pytest.fixture
@@ -92,7 +97,8 @@ def test_it_is_whole_and_what_it_loses_is_made_again(folder: Path) -> None:
     found = verify_archive(archive, in_process)
     assert not found.corrupt
     assert not any((found.unknown, found.orphaned, found.incomplete, found.unchecked))
-    key = pipeline_for(plan_again(folder).config, plan_again(folder).catalogue.items[0]).keys[DEBLUR]
+    plan = plan_again(folder)
+    key = pipeline_for(plan.config, plan.catalogue.items[0]).keys["baseline:bdir"]
     opened = Archive(archive)
     before = opened.read_restored(key, "set/0")
     (folder / "archive" / "restored" / key / "set" / "0" / "c.0.0.0").unlink()
@@ -102,6 +108,14 @@ def test_it_is_whole_and_what_it_loses_is_made_again(folder: Path) -> None:
     # It was computed with as many threads as that machine had, and float32 sums depend on them.
     assert np.abs(opened.read_restored(key, "set/0").astype(int) - before).max() <= 1
     assert {path.name for path in (folder / "archive" / "scores").iterdir()} == keys
+
+
+def test_what_weights_made_that_ship_no_more_is_not_replaced_by_others(folder: Path) -> None:
+    [lost] = (folder / "archive" / "restored").glob("ldp-*/set/0/c.0.0.0")
+    lost.unlink()
+    outcomes = repair(str(folder / "archive")).values()
+    assert {one.outcome for one in outcomes} == {RepairOutcome.NOT_REPAIRED}
+    assert any("weights" in one.reason for one in outcomes)
 
 
 def test_scores_that_it_loses_are_not_replaced_by_others(folder: Path) -> None:
