@@ -26,6 +26,8 @@ MOST_BINS: Final = 24
 """As many bars are 18 px wide each in a window of 1366 px, and 11 px on a phone."""
 PATH_SIDE: Final = 1000
 """Side of the square in which paths are drawn: three digits for each coordinate are finer than a pixel."""
+_CLOUD_STEP: Final = 5
+"""Half a dot: closer ones cannot be told apart, and a page must not grow with its items."""
 _TICK_FACTORS: Final = (1, 2, 5, 10)
 _LEVELS: Final = 5
 _LEVEL_SHARE: Final = 4.5  # percent of a chart of 192 px: a dot is 8 px wide, so that levels do not touch
@@ -279,9 +281,14 @@ def draw_trace(points: Iterable[Point], *, axis: Axis, scale: Axis, style: str) 
     return _PATH.format(PATH_SIDE, style, "M" + "L".join(_locate(point, axis, scale) for point in points))
 
 
-def draw_cloud(points: Iterable[Point], *, axis: Axis, scale: Axis, style: str) -> Markup:
-    """A dot at each of the points, as a stroke of no length with round ends."""
-    return _PATH.format(PATH_SIDE, style, "".join(f"M{_locate(point, axis, scale)}h0" for point in points))
+def draw_cloud(points: Sequence[Point], *, axis: Axis, scale: Axis, style: str) -> Markup:
+    """A dot at each of the points, as a stroke of no length with round ends; of very many, dots that lie on
+    each other are drawn once."""
+    if len(points) <= PATH_SIDE:
+        places = [_locate(point, axis, scale) for point in points]
+    else:
+        places = [*dict.fromkeys(_locate(point, axis, scale, step=_CLOUD_STEP) for point in points)]
+    return _PATH.format(PATH_SIDE, style, "".join(f"M{place}h0" for place in places))
 
 
 def _draw_bar(bar: Bar, *, axis: Axis, scale: Axis) -> Markup:
@@ -300,7 +307,7 @@ def _outline(edges: Sequence[float], counts: Sequence[int]) -> list[Point]:
     return [(edges[0], 0.0), *corners, (edges[-1], 0.0)]
 
 
-def _locate(point: Point, axis: Axis, scale: Axis) -> str:
+def _locate(point: Point, axis: Axis, scale: Axis, *, step: int = 1) -> str:
     x = (point[0] - axis[0]) / (axis[1] - axis[0]) * PATH_SIDE
     y = (scale[1] - point[1]) / (scale[1] - scale[0]) * PATH_SIDE
-    return f"{x:.0f} {y:.0f}"
+    return f"{round(x / step) * step} {round(y / step) * step}"

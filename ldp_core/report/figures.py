@@ -244,11 +244,17 @@ def _gain_titles(pairing: Pairing) -> Titles:
 
 
 def _areas(gains: Sequence[float]) -> dict[str, list[Point]]:
-    """Outlines, from base line to base line, of the sorted gains below zero and of the others."""
+    """Outlines, from base line to base line, of the sorted gains below zero and of the others; a point for
+    each place that can be told apart."""
     lost = sum(gain < 0 for gain in gains)
     parts = {"worse": range(lost), "better": range(lost, len(gains))}
+    step = max(1, len(gains) // charts.PATH_SIDE)
     return {
-        style: [(part.start, 0.0), *((n + 0.5, gains[n]) for n in part), (part.stop, 0.0)]
+        style: [
+            (part.start, 0.0),
+            *((n + 0.5, gains[n]) for n in sorted({*part[::step], part[-1]})),
+            (part.stop, 0.0),
+        ]
         for style, part in parts.items()
         if part
     }

@@ -27,6 +27,18 @@ from ldp_core.types import Score
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda x: round(x, 6))
 
 
+def test_charts_do_not_grow_with_their_items() -> None:
+    def sizes(count: int) -> tuple[int, int]:
+        before = {f"set/{n}": 20 + 8 * (n * 0.618 % 1) for n in range(count)}
+        after = {item: value + 3 * math.sin(n) for n, (item, value) in enumerate(before.items())}
+        pairing = Pairing.of(measure_of("psnr_db"), before, after)
+        return len(draw_scatter(pairing, label="a")), len(draw_gains(pairing, label="a"))
+
+    some, many = sizes(20_000), sizes(100_000)
+    assert many[0] < 1.5 * some[0]
+    assert many[1] < 1.1 * some[1]
+
+
 @given(numbers, st.floats(1e-4, 1e6))
 def test_ticks_are_round_even_and_inside(low: float, span: float) -> None:
     high = low + span
