@@ -35,7 +35,7 @@ DEBLURRERS: Final[Registry[Deblurrer]] = Registry(
             "LdpSettings",
             takes_camera=True,
             memory=_WIENER_AND_NETWORK,
-            seconds=2.8,
+            seconds=3.1,
         ),
         "wiener": MethodDef(
             "ldp_core.deblur.wiener",
