@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from heapq import nlargest
-from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from pydantic import Field
@@ -81,7 +81,7 @@ class Estimate:
 
 @cache
 def _shipped() -> dict[str, object]:
-    return tomllib.loads(files("tasks").joinpath("prices.toml").read_text())
+    return tomllib.loads(Path(__file__).with_name("prices.toml").read_text())
 
 
 def read_prices(address: str | None = None) -> Prices:

@@ -179,9 +179,10 @@ class BdirNetwork(nn.Module):
 def from_ldp(tensors: Mapping[str, Tensor], settings: BdirSettings) -> dict[str, Tensor]:
     """Tensors of an LDP network that shows the same image as left, right and guess, under our names.
 
-    Both must be of one width, stem and number of blocks. What reads the blur map is left out; SAID and
-    SAIR, which begin as the identity, are not among them.
+    Both must be of one width and stem; of more blocks at a scale than ours has, the first are taken. What
+    reads the blur map is left out; SAID and SAIR, which begin as the identity, are not among them.
     """
+    own = BdirNetwork(settings).state_dict().keys()
     networks = {"intro": "distill", "encoders": "distill", "downs": "distill", "middle": "distill"}
     found = {}
     for name, value in tensors.items():
@@ -190,8 +191,8 @@ def from_ldp(tensors: Mapping[str, Tensor], settings: BdirSettings) -> dict[str,
         if first == "stem":
             planes = value.view(len(value), -1, 3 * settings.stem**2, *value.shape[2:])
             found["distill.stem.weight"] = planes.sum(1)
-        elif first not in ("bpa", "guides"):
-            found[f"{networks.get(first, 'reconstruct')}.{part}"] = value
+        elif (ours := f"{networks.get(first, 'reconstruct')}.{part}") in own:
+            found[ours] = value
     return found
 
 

@@ -155,7 +155,7 @@ def test_a_plan_that_does_not_fit_the_workers_is_refused_before_it_starts(
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
         ) as cluster,
-        pytest.raises(MemoryShortError, match="3 of the items") as caught,
+        pytest.raises(MemoryShortError, match="3 items") as caught,
     ):
         restore(dataset, tmp_path / "archive", cluster=cluster.scheduler_address)
     assert "sim/scene-0 (128x96)" in caught.value.where
