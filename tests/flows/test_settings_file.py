@@ -186,8 +186,9 @@ NOT_TAKEN = {
     (("init",), "layout"),
     (("init",), "archive"),
 }
-"""Options named as a key that mean something else: which methods to measure, all by default; a protocol of maps,
-not of pictures; a new file; and the first of several words, which may be a run (`flows.cli.options.part_archive`)."""
+"""Options named as a key that mean something else: which methods to measure, all by default; a protocol of
+maps, not of pictures; a new file; and the first of several words, which may be a run
+(`flows.cli.options.part_archive`)."""
 
 
 def test_every_verb_takes_from_the_file_all_that_it_has_options_of(monkeypatch: pytest.MonkeyPatch) -> None:
