@@ -129,7 +129,7 @@ def test_a_mask_makes_a_new_version_whose_scores_are_not_compared(source: Path, 
     assert {item.key for item in stats.items} == {"set/0@2", "set/1@2", "set/2@2"}
     assert {mean.protocol.count("mask") for mean in summary.metrics} == {1}
     code, _, err = run("compare", archive, FIRST, THIRD)
-    assert (code, "3 items whose source has changed" in " ".join(err.split())) == (1, True)
+    assert (code, "3 items whose source changed" in " ".join(err.split())) == (1, True)
     pair = Archive(str(archive)).read_pair("set/0@2")
     assert pair.target is not None
     [score] = [
