@@ -19,6 +19,7 @@ import pytest
 from ldp_core.archive import Archive
 from ldp_core.types import BASELINE, Score
 from ldp_core.weights import SHIPPED
+from ldp_core.weights.files import _load_network
 from tasks.cluster import in_process
 from tasks.heartbeat import RunState
 from tasks.items import ItemResult, confirm_item, restore_item
@@ -44,6 +45,7 @@ def earlier_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ldp_core.deblur.wiener.VERSION", "3")
     shipped = {**SHIPPED, "ldp": replace(SHIPPED["ldp"], sha256=EARLIER_LDP)}
     monkeypatch.setattr("ldp_core.weights.files.SHIPPED", shipped)
+    _load_network.cache_clear()  # networks that other tests have opened by today's digest
 
 
 @pytest.fixture

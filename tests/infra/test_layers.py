@@ -15,7 +15,7 @@ SOURCES = [path for layer in ("flows", "tasks", "ldp_core") for path in (ROOT / 
 
 ONLY_USERS = {
     "zarr": {"ldp_core/archive/encoding.py"},
-    "fsspec": {"ldp_core/storage.py", "ldp_core/s3.py"},
+    "fsspec": {"ldp_core/storage.py", "ldp_core/s3.py", "ldp_core/store_faults.py"},
     "imagecodecs": {"ldp_core/images/"},
     "safetensors": {"ldp_core/weights/"},
     "distributed": {"tasks/"},

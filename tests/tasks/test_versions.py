@@ -342,14 +342,14 @@ class TestReading:
     def test_runs_of_which_all_items_changed_are_not_compared(self, changed: Path, restored: Path) -> None:
         put(restored / "dataset", "tiff.tiff", 8)
         again(changed, restored, THIRD)
-        with pytest.raises(ItemMissingError, match="2 items whose source has changed"):
+        with pytest.raises(ItemMissingError, match="2 items whose source changed"):
             compare_runs(str(changed / "archive"), FIRST, THIRD)
         assert set(compare_runs(str(changed / "archive"), SECOND, THIRD).paired.common) == {NPY}
 
     def test_status_counts_changed_items_and_versions(self, changed: Path) -> None:
         assert describe_run(Run(str(changed / "archive"), SECOND)).sources == {"changed": 1, "vanished": 0}
         shown = CliRunner().invoke(app, ["status", str(changed / "archive")]).stdout
-        assert "2 items and 1 earlier versions" in shown
+        assert "2 items and 1 earlier version" in shown
         one = CliRunner().invoke(app, ["status", str(changed / "archive"), SECOND]).stdout
         assert "1 changed, 0 vanished" in one
 
