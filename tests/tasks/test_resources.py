@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from distributed import Scheduler, SpecCluster, Worker, get_worker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -73,7 +74,8 @@ def test_workers_on_this_machine_have_none_and_a_command_says_so_at_once(tmp_pat
     with pytest.raises(ClusterError, match="no worker has the resource"), open_workers(resource="GPU"):
         pass
     arguments = ["restore", str(tmp_path), "--archive", str(tmp_path / "archive"), "--resource", "GPU"]
-    result = CliRunner().invoke(app, arguments)
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):  # other tests may have a server
+        result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1
     assert result.stderr.startswith("ldp: [cluster] no worker has the resource that is asked for\n")
     assert not (tmp_path / "archive").exists()
