@@ -61,7 +61,7 @@ class TestKeys:
         assert keys["blur"] == "disparity-a2960e9ed4d975219a99"
         assert keys["deblur"] == "wiener-193874bf5771c106f3c7"
         assert keys["baseline:ldp"] == "ldp-be1ae706b40b6ce5e60a"
-        assert keys["baseline:gated"] == "gated-ldp-6fbef2d5e89442bf68a8"
+        assert keys["baseline:gated"] == "gated-ldp-31a4fc1915c514cae3e1"
 
     def test_every_method_that_takes_a_camera_has_others_and_no_other_has(self, tmp_path: Path) -> None:
         camera = open_camera(write_camera(tmp_path)).address
