@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from run_samples import FIRST, make_dataset, run_planned
 
-from ldp_core.catalogue import read
+from ldp_core.catalogue import probing
 from ldp_core.types import PixelOptions
 from tasks.pipeline import make_config
 from tasks.plan import Plan, make_plan
@@ -40,13 +40,13 @@ def source(_made: Path) -> Path:
 def probed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the pictures whose headers are read."""
     asked: list[str] = []
-    probe = read.probe_picture
+    probe = probing.probe_picture
 
     def note(url: str, **facts: Any) -> Any:
         asked.append("/".join(url.split("/")[-2:]))
         return probe(url, **facts)
 
-    monkeypatch.setattr(read, "probe_picture", note)
+    monkeypatch.setattr(probing, "probe_picture", note)
     return asked
 
 
