@@ -207,7 +207,7 @@ class ScoringOptions:
         """
         names = tuple(dict.fromkeys(protocols))
         for name in names:
-            _require_of_pictures(name)
+            require_protocol(name, of_maps=False)
         if LPIPS in names and not lpips_weights:
             raise WeightsError(
                 "LPIPS needs weights, which do not come with the package",
@@ -247,11 +247,14 @@ def is_named(protocol: str) -> bool:
     return protocol.rpartition(" | ")[2] in PROTOCOLS
 
 
-def require_protocol(name: str) -> NamedProtocol:
-    """A protocol by its name.
+_SCORED: Final = {True: "maps of what is in focus", False: "pictures"}
+
+
+def require_protocol(name: str, *, of_maps: bool) -> NamedProtocol:
+    """A protocol by its name, which scores maps of what is in focus, or pictures.
 
     Raises:
-        SettingsError: there is none of that name.
+        SettingsError: there is none of that name, or it scores the other.
     """
     if name not in PROTOCOLS:
         raise SettingsError(
@@ -261,17 +264,14 @@ def require_protocol(name: str) -> NamedProtocol:
             got=name,
             remedy=suggest(name, PROTOCOLS) or "choose one of the names",
         )
-    return PROTOCOLS[name]
-
-
-def _require_of_pictures(name: str) -> None:
-    if require_protocol(name).of_maps:
+    if PROTOCOLS[name].of_maps != of_maps:
         raise SettingsError(
-            "this protocol scores maps of what is in focus, not pictures",
+            f"this protocol scores {_SCORED[not of_maps]}, not {_SCORED[of_maps]}",
             where="--protocol",
             got=name,
-            remedy=f"give it to `ldp evaluate detection --protocol {name}`",
+            remedy=f"give it to `ldp {'restore' if of_maps else 'evaluate detection'} --protocol {name}`",
         )
+    return PROTOCOLS[name]
 
 
 def _with_digest(address: str) -> str:

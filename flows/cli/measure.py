@@ -10,7 +10,7 @@ import typer
 
 from flows.cli import console, options, parsing
 from flows.exits import exits
-from ldp_core.errors import SettingsError, count_of
+from ldp_core.errors import count_of
 from ldp_core.types import GENERIC_CAMERA
 
 if TYPE_CHECKING:
@@ -189,9 +189,10 @@ def detection(
     """Measure blur detection in photographs with masks, beside trivial baselines and published figures."""
     from ldp_core.evaluation.detection import evaluate_detection, load_detector, simulate_masked
     from ldp_core.masked import list_masked, read_all_in_focus, read_masked
+    from ldp_core.protocols import require_protocol
 
     with exits():
-        saliency = protocol is not None and _require_of_maps(protocol)
+        saliency = protocol is not None and require_protocol(protocol, of_maps=True).of_maps
         photographs = list_masked(dataset, white=white, split=split)
         sets = {"all in focus": read_all_in_focus(all_in_focus)} if all_in_focus else {}
         if simulated:
@@ -341,19 +342,6 @@ def print_detection(report: DetectionReport) -> None:
     _print_rules(report)
     _print_gate(report.gate)
     console.show(f"{count_of(report.images, 'photograph')}, {report.images_per_second:.2f} images per second")
-
-
-def _require_of_maps(name: str) -> bool:
-    from ldp_core.protocols import require_protocol
-
-    if not require_protocol(name).of_maps:
-        raise SettingsError(
-            "this protocol scores pictures, not maps of what is in focus",
-            where="--protocol",
-            got=name,
-            remedy=f"give it to `ldp restore --protocol {name}`",
-        )
-    return True
 
 
 def _print_saliency(report: DetectionReport) -> None:

@@ -11,7 +11,7 @@ SSIM: Wang et al. 2004, doi:10.1109/TIP.2003.819861, with the choices of ``skima
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import inf
+from math import inf, isfinite
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -89,14 +89,40 @@ def ssim(image: Picture, reference: Picture, *, region: Region = _FULL, mask: Ma
             wholly inside has its centre in the mask.
     """
     image, reference = checked_crops(image, reference, region)
-    if min(image.shape[:2]) < SSIM_WINDOW:
+    require_least(image, SSIM_WINDOW, metric="SSIM")
+    return band_mean(image, reference, _ssim_map, halo=SSIM_WINDOW - 1, mask=crop_mask(mask, region))
+
+
+def require_least(picture: Picture, least_px: int, *, metric: str) -> None:
+    """Refuse a region with a side of fewer pixels than a metric needs.
+
+    Raises:
+        MetricError: it has.
+    """
+    if min(picture.shape[:2]) < least_px:
         raise MetricError(
-            "the region is too small for SSIM",
-            expected=f"at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels",
-            got=f"{image.shape[0]}x{image.shape[1]}",
+            f"the region is too small for {metric}",
+            expected=f"at least {least_px}x{least_px} pixels",
+            got=f"{picture.shape[0]}x{picture.shape[1]}",
             remedy="score a larger region",
         )
-    return band_mean(image, reference, _ssim_map, halo=SSIM_WINDOW - 1, mask=crop_mask(mask, region))
+
+
+def require_finite(value: float, *, where: str, what: str, remedy: str = "") -> float:
+    """A value of a metric, which must be a finite number.
+
+    Raises:
+        MetricError: it is none.
+    """
+    if not isfinite(value):
+        raise MetricError(
+            "a metric gave no finite value",
+            where=where,
+            expected="a finite number",
+            got=f"{value} for {what}",
+            remedy=remedy,
+        )
+    return value
 
 
 def checked_crops(image: Picture, reference: Picture, region: Region) -> tuple[Picture, Picture]:

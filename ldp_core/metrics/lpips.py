@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ldp_core.errors import MetricError, WeightsError
-from ldp_core.metrics.fidelity import Picture, checked_crops, to_unit
+from ldp_core.errors import WeightsError
+from ldp_core.metrics.fidelity import Picture, checked_crops, require_least, to_unit
 from ldp_core.types import Region
 from ldp_core.weights import read_weights
 
@@ -49,12 +49,7 @@ def lpips(image: Picture, reference: Picture, *, weights: str, sha256: str, regi
         WeightsError: the weights are absent, altered, or of another network.
     """
     image, reference = checked_crops(image, reference, region)
-    if min(image.shape[:2]) < LEAST_PX:
-        raise MetricError(
-            "the region is too small for LPIPS",
-            expected=f"at least {LEAST_PX}x{LEAST_PX} pixels",
-            got=f"{image.shape[0]}x{image.shape[1]}",
-        )
+    require_least(image, LEAST_PX, metric="LPIPS")
     tensors, distance = _open(weights, sha256), 0.0
     with torch.inference_mode():
         pairs = zip(_features(image, tensors), _features(reference, tensors), strict=True)

@@ -13,8 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
-from ldp_core.errors import MetricError
-from ldp_core.metrics.fidelity import Picture, UnitPicture, band_mean, checked_crops, crop_mask, to_unit
+from ldp_core.metrics.fidelity import (
+    Picture,
+    UnitPicture,
+    band_mean,
+    checked_crops,
+    crop_mask,
+    require_least,
+    to_unit,
+)
 from ldp_core.types import Mask, Region
 
 SCALE_WEIGHTS: Final = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -36,7 +43,7 @@ def ssim_gaussian(
         MetricError: as for `ldp_core.metrics.fidelity.ssim`, with a window of 11x11.
     """
     image, reference = checked_crops(image, reference, region)
-    _require_size(image, GAUSSIAN_WINDOW, "SSIM with a Gaussian window")
+    require_least(image, GAUSSIAN_WINDOW, metric="SSIM with a Gaussian window")
     return band_mean(image, reference, _similarity, halo=GAUSSIAN_WINDOW - 1, mask=crop_mask(mask, region))
 
 
@@ -47,7 +54,7 @@ def ms_ssim(image: Picture, reference: Picture, *, region: Region = _FULL) -> fl
         MetricError: the pictures cannot be compared, or are smaller than ``LEAST_PX``.
     """
     image, reference = checked_crops(image, reference, region)
-    _require_size(image, LEAST_PX, "MS-SSIM")
+    require_least(image, LEAST_PX, metric="MS-SSIM")
     planes = range(image.shape[2])
     return float(np.mean([_ms_ssim_plane(image[..., [c]], reference[..., [c]]) for c in planes]))
 
@@ -98,13 +105,3 @@ def _halve(x: UnitPicture) -> UnitPicture:
     x = np.pad(x, ((height % 2, 0), (width % 2, 0), (0, 0)))
     halved: UnitPicture = (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4
     return halved
-
-
-def _require_size(picture: Picture, least: int, metric: str) -> None:
-    if min(picture.shape[:2]) < least:
-        raise MetricError(
-            f"the region is too small for {metric}",
-            expected=f"at least {least}x{least} pixels",
-            got=f"{picture.shape[0]}x{picture.shape[1]}",
-            remedy="score a larger region",
-        )

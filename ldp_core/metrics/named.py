@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from ldp_core.metrics.fidelity import (
     UnitPicture,
     mae,
     psnr_db,
+    require_finite,
     ssim,
     to_unit,
 )
@@ -54,14 +54,9 @@ def score_named(pair: Pair, pictures: Mapping[str, Pixels], options: ScoringOpti
         conditions = _conditions(pair, name, protocol)
         for subject, picture in pictures.items():
             for metric, value in _measure(pair, picture, protocol, options):
-                if not isfinite(value):
-                    raise MetricError(
-                        "a metric gave no finite value",
-                        where=pair.id,
-                        expected="a finite number",
-                        got=f"{value} for {metric} of {subject}, protocol {name}",
-                    )
-                yield Score(pair.id, metric, subject, conditions, value)
+                what = f"{metric} of {subject}, protocol {name}"
+                found = require_finite(value, where=pair.id, what=what)
+                yield Score(pair.id, metric, subject, conditions, found)
 
 
 def apply_gain(picture: UnitPicture, target: UnitPicture, *, mask: Mask | None = None) -> UnitPicture:

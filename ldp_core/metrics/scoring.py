@@ -30,7 +30,7 @@ from ldp_core.metrics.blur_maps import (
     one_minus_rho,
     sample_blur,
 )
-from ldp_core.metrics.fidelity import PSNR_CEILING_DB, Fidelity, Picture, mae, psnr_db, ssim
+from ldp_core.metrics.fidelity import PSNR_CEILING_DB, Fidelity, Picture, mae, psnr_db, require_finite, ssim
 from ldp_core.metrics.named import score_named
 from ldp_core.metrics.reblur import reblur_psnr_db
 from ldp_core.optics.kernels import DEFAULT_KERNEL, KernelSpec
@@ -222,14 +222,8 @@ def _compare(
         value = float(compare(picture, target, region=region, **masked))
         if metric.endswith("_db"):
             value = _finite(value)
-        if not isfinite(value):
-            raise MetricError(
-                "a metric gave no finite value",
-                where=pair.id,
-                expected="a finite number",
-                got=f"{value} for {metric} of {subject}",
-                remedy="correct the metric, or remove the package it comes from",
-            )
+        remedy = "correct the metric, or remove the package it comes from"
+        require_finite(value, where=pair.id, what=f"{metric} of {subject}", remedy=remedy)
         yield Score(pair.id, metric, subject, protocol, value)
 
 
